@@ -1,0 +1,67 @@
+# `make help` lists what there is. Only audits and browser need Node.
+
+URL      ?= http://127.0.0.1:8080
+FUZZTIME ?= 10s
+VERSION  ?= $(shell git describe --tags --always 2>/dev/null)
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The race detector needs a C compiler; without one Go turns cgo off.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+.PHONY: help test lint generate bench fuzz audits browser clients build vuln sbom
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+# Tests on PostgreSQL start their own, and are skipped, loudly, where none is installed;
+# LATCHKEY_TEST_REQUIRE_POSTGRES=1 makes that an error.
+test: ## All tests, with the race detector if there is a C compiler.
+	@$(if $(RACE),:,echo "there is no C compiler (or CGO_ENABLED=0): testing without the race detector")
+	go test $(RACE) -timeout 10m ./...
+
+lint: ## golangci-lint, with .golangci.yml. The first run builds it, in a minute or two.
+	$(GOLANGCI) run ./...
+
+generate: ## What gqlgen makes of the schema.
+	go tool gqlgen
+
+bench: ## All benchmarks; see docs/performance.md.
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## Every fuzz target for FUZZTIME (10s).
+	@set -e; listed=$$(go test -vet=off -list '^Fuzz' ./...); \
+	case "$$listed" in *Fuzz*) ;; *) echo "there are no fuzz targets" ;; esac; \
+	echo "$$listed" | awk '/^Fuzz/ { found[n++] = $$1 } /^ok/ { while (n) print $$2, found[--n] }' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "$$package" </dev/null; \
+	done
+
+audits: password ## Holds the server at URL against GraphQL over HTTP and Apollo Client; PASSWORD is admin's.
+	cd test/audits && npm ci --no-audit --no-fund
+	cd test/audits && node audits.mjs '$(URL)/graphql'
+	@cd test/audits && node apollo.mjs '$(URL)/graphql' admin "$$PASSWORD"
+
+browser: password ## Logs in to the server at URL in GraphiQL, in Chromium; PASSWORD is admin's.
+	cd test/browser && npm ci --no-audit --no-fund
+	@cd test/browser && node graphiql.mjs '$(URL)/' "$$PASSWORD"
+
+.PHONY: password
+password:
+	@test -n "$$PASSWORD" || { echo "put the password of admin into PASSWORD"; exit 1; }
+
+clients: password ## Runs graphql-ws, graphql-sse, Apollo Client, urql and jose against the server at URL; PASSWORD is admin's.
+	cd test/clients && npm ci --no-audit --no-fund
+	@cd test/clients && node clients.mjs '$(URL)' admin "$$PASSWORD"
+
+build: ## One static binary, ./latchkey; the same bytes wherever it is built.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.stamp=$(VERSION)' -o latchkey .
+
+# The database of vulnerabilities is on the network, or where GOVULNDB says. Exit code 3 is a finding.
+vuln: ## Known vulnerabilities in what is linked.
+	@$(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./... || { code=$$?; [ $$code = 3 ] && exit 3; \
+	echo "SKIPPED: govulncheck could not read the database of vulnerabilities; set GOVULNDB to a copy"; }
+
+sbom: ## A bill of materials, sbom.json (CycloneDX), with licences.
+	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 app -json -licenses -output sbom.json .

@@ -1,0 +1,235 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// An API token is "lk_", 30 random letters (178 bits) and the CRC-32 of the rest in 6 letters, all base 62.
+// The prefix lets secret scanners find a leaked token, and the checksum lets them and us tell a typo from a
+// guess without a look into the database.
+
+const (
+	apiPrefix      = "lk_"
+	apiRandomChars = 30
+	apiSumChars    = 6
+	maxAPITokens   = 100 // of one user
+	base62         = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+func newAPIToken() string {
+	var b strings.Builder
+	b.WriteString(apiPrefix)
+	for range apiRandomChars {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(base62))))
+		if err != nil {
+			panic(err) // the system's generator does not fail
+		}
+		b.WriteByte(base62[n.Int64()])
+	}
+	return b.String() + checksum(b.String())
+}
+
+func checksum(body string) string {
+	sum := crc32.ChecksumIEEE([]byte(body))
+	out := make([]byte, apiSumChars)
+	for i := range out {
+		out[len(out)-1-i] = base62[sum%62]
+		sum /= 62
+	}
+	return string(out)
+}
+
+// wellFormedAPIToken reports whether the text is a token of ours, as far as one can see from outside.
+func wellFormedAPIToken(s string) bool {
+	body := len(apiPrefix) + apiRandomChars
+	return len(s) == body+apiSumChars && strings.HasPrefix(s, apiPrefix) && checksum(s[:body]) == s[body:]
+}
+
+// digestOf is what the database keeps of a token. Plain SHA-256 will do: 178 random bits cannot be guessed.
+func digestOf(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// CreateAPITokenInput describes a new API token.
+type CreateAPITokenInput struct {
+	Name      string
+	Scopes    []string // among the owner's
+	ExpiresAt *db.Time // never, if nil
+}
+
+// CreateAPIToken makes a token for the viewer and answers it, for the only time.
+func (s *Service) CreateAPIToken(ctx context.Context, in CreateAPITokenInput) (token string, t *db.APIToken, err error) {
+	u, err := ViewerFrom(ctx).owner()
+	if err != nil {
+		return "", nil, err
+	}
+	return s.createAPIToken(ctx, u, in)
+}
+
+// CreateAPITokenFor makes a token for any user, as the operator.
+func (s *Service) CreateAPITokenFor(ctx context.Context, u *db.User, in CreateAPITokenInput) (token string, t *db.APIToken, err error) {
+	if !ViewerFrom(ctx).operator {
+		return "", nil, &ForbiddenError{Message: "only the operator makes tokens for others"}
+	}
+	return s.createAPIToken(ctx, u, in)
+}
+
+func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITokenInput) (string, *db.APIToken, error) {
+	now := s.timestamp()
+	if err := in.check(u, now); err != nil {
+		return "", nil, err
+	}
+	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
+	token := newAPIToken()
+	t := &db.APIToken{
+		ID: db.NewID(db.TokenID), UserID: u.ID, Name: in.Name, Digest: digestOf(token), Scopes: in.Scopes,
+		CreatedAt: now, ExpiresAt: in.ExpiresAt,
+	}
+	err := s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
+		if err := tx.LockAPITokens(ctx, u.ID); err != nil {
+			return nil, err
+		}
+		n, err := tx.CountAPITokens(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		if n >= maxAPITokens {
+			return nil, &ConflictError{Message: "you have 100 API tokens: revoke one first"}
+		}
+		return s.event(ctx, EventTokenCreated, u.ID, t.ID, t.Name), tx.CreateAPIToken(ctx, t)
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return token, t, nil
+}
+
+func (in *CreateAPITokenInput) check(u *db.User, now db.Time) error {
+	if err := checkText("name", in.Name, 1, maxName); err != nil {
+		return err
+	}
+	for _, scope := range in.Scopes {
+		if !KnownScope(scope) {
+			return inputError("scopes", "must be among those of the schema: there is no %q", scope)
+		}
+	}
+	if !scopesOf(u.Roles).include(in.Scopes) {
+		return &ForbiddenError{Required: [][]string{in.Scopes}, Message: "an API token cannot have scopes that its owner does not have"}
+	}
+	if in.ExpiresAt != nil && !in.ExpiresAt.After(now.Time) {
+		return inputError("expiresAt", "must be in the future")
+	}
+	return nil
+}
+
+// RevokeAPIToken revokes one of the viewer's own tokens.
+func (s *Service) RevokeAPIToken(ctx context.Context, id string) (*db.APIToken, error) {
+	u, err := ViewerFrom(ctx).owner()
+	if err != nil {
+		return nil, err
+	}
+	if err := db.CheckID(db.TokenID, id); err != nil {
+		return nil, inputError("id", "must be the ID of an API token")
+	}
+	return s.revokeAPIToken(ctx, u.ID, id)
+}
+
+// RevokeAPITokenOf revokes any token, as the operator.
+func (s *Service) RevokeAPITokenOf(ctx context.Context, id string) (*db.APIToken, error) {
+	if !ViewerFrom(ctx).operator {
+		return nil, &ForbiddenError{Message: "only the operator revokes tokens of others"}
+	}
+	t, err := s.db.APIToken(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.revokeAPIToken(ctx, t.UserID, id)
+}
+
+func (s *Service) revokeAPIToken(ctx context.Context, userID, id string) (t *db.APIToken, err error) {
+	err = s.change(ctx, userID, func(tx *db.DB) (*db.Event, error) {
+		if err := tx.RevokeAPIToken(ctx, userID, id, s.timestamp()); err != nil {
+			return nil, err
+		}
+		if t, err = tx.APIToken(ctx, id); err != nil {
+			return nil, err
+		}
+		return s.event(ctx, EventTokenRevoked, userID, id, t.Name), nil
+	})
+	return t, err
+}
+
+// APITokens lists a user's tokens, if the viewer may see them.
+func (s *Service) APITokens(ctx context.Context, userID string, p db.Page) (db.PageOf[db.APIToken], error) {
+	if err := ViewerFrom(ctx).maySee(userID); err != nil {
+		return db.PageOf[db.APIToken]{}, err
+	}
+	return s.db.APITokens(ctx, userID, p)
+}
+
+// CountAPITokens counts what APITokens lists.
+func (s *Service) CountAPITokens(ctx context.Context, userID string) (int, error) {
+	if err := ViewerFrom(ctx).maySee(userID); err != nil {
+		return 0, err
+	}
+	return s.db.CountAPITokens(ctx, userID)
+}
+
+// APIToken finds a token that is not revoked, if the viewer may see it.
+func (s *Service) APIToken(ctx context.Context, id string) (*db.APIToken, error) {
+	t, err := s.db.APIToken(ctx, id)
+	if err == nil {
+		err = ViewerFrom(ctx).maySee(t.UserID)
+	}
+	if err == nil && t.RevokedAt != nil {
+		err = db.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// apiTokenViewer finds who an API token stands for.
+func (s *Service) apiTokenViewer(ctx context.Context, token string) (v Viewer, until db.Time, err error) {
+	o, err := s.db.TokenOwner(ctx, digestOf(token))
+	if errors.Is(err, db.ErrNotFound) {
+		return v, until, &UnauthenticatedError{Malformed}
+	}
+	if err != nil {
+		return v, until, err
+	}
+	if reason := refuseAPIToken(o, s.timestamp()); reason != "" {
+		s.uses.refused(o.Token, s.timestamp(), reason)
+		return v, until, &UnauthenticatedError{reason}
+	}
+	if o.Token.ExpiresAt != nil {
+		until = *o.Token.ExpiresAt
+	}
+	v = Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: Granted(o.Token.Scopes).among(scopesOf(o.Roles))}
+	return v, until, nil
+}
+
+// refuseAPIToken is why a token is no longer good, or "".
+func refuseAPIToken(o *db.TokenOwner, now db.Time) Reason {
+	switch {
+	case o.Token.RevokedAt != nil:
+		return Revoked
+	case o.DisabledAt != nil:
+		return UserDisabled
+	case !o.Token.Live(now):
+		return Expired
+	}
+	return ""
+}

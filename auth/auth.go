@@ -1,0 +1,95 @@
+// Package auth says who is calling, and whether they may: passwords, sessions, access, refresh and API
+// tokens, signing keys, the viewer, and taking any of them back.
+//
+// Each action that more than one door needs (log in, issue a token, create a user) exists here once;
+// GraphQL, the command line and the HTTP endpoints call it. Actions take the caller from the context
+// (ViewerFrom) and refuse by an error of this package, whatever the door checked before.
+//
+// It does not know GraphQL, and it keeps no state that the database does not have: what it remembers
+// (cache.go) is a memo of rows, dropped when they change.
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// Lifetimes are how long what is issued lives.
+type Lifetimes struct {
+	Access      time.Duration // of an access token
+	RefreshIdle time.Duration // of a session that is not refreshed
+	Session     time.Duration // of a session, however often it is refreshed
+	Grace       time.Duration // in which a refresh token may be used again
+}
+
+// DefaultLifetimes are those of the documentation.
+var DefaultLifetimes = Lifetimes{
+	Access:      10 * time.Minute,
+	RefreshIdle: 14 * 24 * time.Hour,
+	Session:     30 * 24 * time.Hour,
+	Grace:       10 * time.Second,
+}
+
+// A Service does everything of this package. Make it with New, and let Run run beside it.
+type Service struct {
+	db          *db.DB
+	log         *slog.Logger
+	now         func() time.Time
+	lifetimes   Lifetimes
+	issuer      string
+	audience    string
+	keepEvents  time.Duration
+	rotateAfter time.Duration
+	secrets     Secrets
+	keys        *keyring
+	hasher      *hasher
+	cache       *cache
+	uses        *uses
+	feed        *feed
+	revocations revocationHub
+	watchers    *watchers
+	stats       stats
+}
+
+// Options are what a Service needs. Only the zero values of Audience, Lifetimes, Now and Log have a meaning.
+type Options struct {
+	DB         *db.DB
+	Secrets    Secrets          // the first seals and signs, all of them open and verify
+	Issuer     string           // the URL of this server: `iss`
+	Audience   string           // whom access tokens are for: `aud`; the issuer if empty
+	Lifetimes  Lifetimes        // DefaultLifetimes if zero
+	KeepEvents time.Duration    // how long events are kept; 0: for ever
+	RotateKeys time.Duration    // age at which a signing key is followed by a new one; 0: never
+	Now        func() time.Time // time.Now if nil
+	Log        *slog.Logger     // slog.Default() if nil
+}
+
+// New reads the signing keys and makes the first one if there is none.
+func New(ctx context.Context, o Options) (*Service, error) {
+	if o.Audience == "" {
+		o.Audience = o.Issuer
+	}
+	if o.Lifetimes == (Lifetimes{}) {
+		o.Lifetimes = DefaultLifetimes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	s := &Service{
+		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys, keepEvents: o.KeepEvents,
+		hasher: newHasher(), cache: newCache(), uses: newUses(o.DB, o.Log), feed: newFeed(o.DB),
+	}
+	s.watchers = newWatchers(s)
+	var err error
+	s.keys, err = openKeyring(ctx, o.DB, o.Secrets, db.TimeOf(o.Now()))
+	return s, err
+}
+
+// timestamp is the one time of an action.
+func (s *Service) timestamp() db.Time { return db.TimeOf(s.now()) }

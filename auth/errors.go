@@ -1,0 +1,109 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// A Reason says why a caller is anonymous. Reasons are API: see docs/errors.md.
+type Reason string
+
+// The reasons.
+const (
+	Missing        Reason = "MISSING"         // no credentials
+	Malformed      Reason = "MALFORMED"       // not a token of ours, or damaged
+	Expired        Reason = "EXPIRED"         // over; refresh
+	Revoked        Reason = "REVOKED"         // taken back, or the user's rights have changed since
+	UserDisabled   Reason = "USER_DISABLED"   // the account is disabled
+	WrongAudience  Reason = "WRONG_AUDIENCE"  // a token for another service
+	RefreshExpired Reason = "REFRESH_EXPIRED" // the session ran out
+	RefreshReused  Reason = "REFRESH_REUSED"  // a spent refresh token came back: the session has ended
+)
+
+var reasonText = map[Reason]string{
+	Missing:        "no credentials were given: log in and send \"Authorization: Bearer <accessToken>\"",
+	Malformed:      "the credentials are not valid",
+	Expired:        "the token has expired",
+	Revoked:        "the token has been revoked",
+	UserDisabled:   "the account is disabled",
+	WrongAudience:  "the token is meant for another service",
+	RefreshExpired: "the session has expired: log in again",
+	RefreshReused:  "the refresh token was used twice: the session has ended, log in again",
+}
+
+// An UnauthenticatedError says that the caller is nobody known, and why.
+type UnauthenticatedError struct{ Reason Reason }
+
+func (e *UnauthenticatedError) Error() string { return reasonText[e.Reason] }
+
+// ErrInvalidCredentials refuses a login or a current password. Unknown user, wrong password and
+// disabled account look alike.
+var ErrInvalidCredentials = errors.New("the user name or the password is wrong")
+
+// A ForbiddenError says that the caller is known, but may not.
+type ForbiddenError struct {
+	Required [][]string // scopes that would do: (a and b) or c; nil where scopes are not the point
+	Message  string
+}
+
+func (e *ForbiddenError) Error() string {
+	if e.Message != "" {
+		return e.Message
+	}
+	return "you need the scope " + DescribeScopes(e.Required)
+}
+
+// An InputError says what is wrong with an argument.
+type InputError struct {
+	Field   string // the input field
+	Message string // continues "FIELD …"
+}
+
+func (e *InputError) Error() string { return e.Field + " " + e.Message }
+
+func inputError(field, format string, args ...any) error {
+	return &InputError{Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// A ConflictError says that the change does not go with what is there.
+type ConflictError struct {
+	Field   string // the input field, or ""
+	Message string
+}
+
+func (e *ConflictError) Error() string { return e.Message }
+
+// A RateLimitedError asks the caller to come back later.
+type RateLimitedError struct{ RetryAfter time.Duration }
+
+func (e *RateLimitedError) Error() string {
+	return fmt.Sprintf("too many requests: try again in %d s", e.Seconds())
+}
+
+// Seconds is RetryAfter in whole seconds, at least one.
+func (e *RateLimitedError) Seconds() int {
+	return max(1, int((e.RetryAfter+time.Second-1)/time.Second))
+}
+
+// inUse makes a unique index's refusal an error about the input field.
+func inUse(err error) error {
+	var conflict *db.ConflictError
+	if !errors.As(err, &conflict) {
+		return err
+	}
+	field := map[string]string{"users_username_key": "username", "users_email": "email"}[conflict.Index]
+	return &ConflictError{Field: field, Message: "this " + field + " is in use"}
+}
+
+// DescribeScopes writes required scopes for people: "a and b, or c".
+func DescribeScopes(required [][]string) string {
+	var ways []string
+	for _, all := range required {
+		ways = append(ways, strings.Join(all, " and "))
+	}
+	return strings.Join(ways, ", or ")
+}

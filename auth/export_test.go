@@ -1,0 +1,73 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"strings"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// What the tests need beyond what is exported.
+var (
+	WellFormedAPIToken = wellFormedAPIToken
+	NewAPIToken        = newAPIToken
+	MaxAPITokens       = maxAPITokens
+	MaxWaiting         = maxWaiting
+	CheckPassword      = checkPassword
+)
+
+// SigningKey is the key that signs now.
+func (s *Service) SigningKey() (kid string, private *ecdsa.PrivateKey) {
+	key := s.keys.current(s.now())
+	return key.id, key.private
+}
+
+// FlushUses writes the uses of tokens now, as Run does twice a second.
+func (s *Service) FlushUses(ctx context.Context) { s.uses.flush(ctx) }
+
+// VerifyAccessToken answers the token's subject and session.
+func (s *Service) VerifyAccessToken(token string) (userID, sessionID string, err error) {
+	c, err := s.verifyAccessToken(token)
+	if err != nil {
+		return "", "", err
+	}
+	return c.Subject, c.SessionID, nil
+}
+
+// MintRefreshToken makes a session's token of a generation.
+func (all Secrets) MintRefreshToken(sessionID string, generation int) string {
+	return all[0].mintRefreshToken(sessionID, generation)
+}
+
+// ReadRefreshToken is readRefreshToken.
+func (all Secrets) ReadRefreshToken(token string) (sessionID string, generation int, ok bool) {
+	return all.readRefreshToken(token)
+}
+
+// PHC makes a password's hash under any parameters.
+func PHC(password string, memory, time uint32, threads uint8) string {
+	p, salt := argonParams{memory, time, threads}, randomBytes(16)
+	return encodePHC(p, salt, derive(p, salt, password, 32))
+}
+
+// CurrentPHC is how a hash under the current parameters begins.
+func CurrentPHC() string {
+	head, _, _ := strings.Cut(encodePHC(currentParams, []byte("salt"), nil), "$c2FsdA$")
+	return head + "$"
+}
+
+// RepeatPHC reads a hash and writes it again.
+func RepeatPHC(s string) (string, error) {
+	p, salt, hash, err := parsePHC(s)
+	return encodePHC(p, salt, hash), err
+}
+
+// CheckName checks a user name ("username") or an e-mail address ("email").
+func CheckName(field, text string) error {
+	if field == "email" {
+		email := &text
+		return UserChanges{Email: &email}.apply(new(db.User))
+	}
+	return UserChanges{Username: &text}.apply(new(db.User))
+}

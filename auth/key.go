@@ -1,0 +1,402 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// A signing key lives through four states, told by its times alone, so that every process agrees:
+//
+//	next      published, so that verifiers know it before it signs
+//	current   signs
+//	previous  signs no more; tokens that it signed are good until their end
+//	retired   nothing that it signed is good, and it is published no more
+//
+// algorithm signs access tokens: ECDSA on P-256 with SHA-256 (RFC 7518, section 3.4).
+const algorithm = "ES256"
+
+const (
+	// KeysMaxAge is how long verifiers may keep the published keys.
+	KeysMaxAge = 5 * time.Minute
+	// keyLead is how long a key is published before it signs.
+	keyLead = KeysMaxAge + time.Minute
+	// keyTail is how long after its last signature a key is retired: no token lives so long.
+	keyTail = time.Hour
+
+	keysReload   = time.Minute // how often the keys are read again, if nothing says so before
+	keysMaintain = time.Hour   // how often the age of the keys is looked at
+)
+
+// A keyring holds the keys of the database that are not retired, opened.
+type keyring struct {
+	mu    sync.RWMutex
+	keys  []signingKey // by activeAt
+	asked time.Time    // when an unknown key ID last made us look again
+	jwks  []byte
+}
+
+type signingKey struct {
+	id       string
+	private  *ecdsa.PrivateKey
+	activeAt time.Time
+}
+
+// openKeyring reads the keys; in a database without any it makes the first, which signs at once.
+func openKeyring(ctx context.Context, d *db.DB, secrets Secrets, now db.Time) (*keyring, error) {
+	err := d.Transact(ctx, func(tx *db.DB) error {
+		if err := tx.LockSigningKeys(ctx); err != nil {
+			return err
+		}
+		rows, err := tx.SigningKeys(ctx)
+		if err != nil || len(rows) > 0 {
+			return err
+		}
+		first, err := newSigningKey(secrets, now, now)
+		if err != nil {
+			return err
+		}
+		return tx.CreateSigningKey(ctx, first)
+	})
+	if err != nil {
+		return nil, err
+	}
+	k := &keyring{}
+	err = k.load(ctx, d, secrets)
+	return k, err
+}
+
+// load reads the keys again. On an error the old ones stay.
+func (k *keyring) load(ctx context.Context, d *db.DB, secrets Secrets) error {
+	rows, err := d.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	var keys []signingKey
+	for _, row := range rows {
+		if row.RetiredAt != nil {
+			continue
+		}
+		key, err := openSigningKey(secrets, row)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return errors.New("all signing keys in the database are retired: make one with `latchkey keys rotate --now`")
+	}
+	jwks, err := publicSet(keys)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys, k.jwks = keys, jwks
+	return nil
+}
+
+func newSigningKey(secrets Secrets, now, activeAt db.Time) (*db.SigningKey, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a signing key: %w", err)
+	}
+	pkcs8, err1 := x509.MarshalPKCS8PrivateKey(private)
+	pkix, err2 := x509.MarshalPKIXPublicKey(private.Public())
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, fmt.Errorf("make a signing key: %w", err)
+	}
+	id := db.NewID(db.KeyID)
+	return &db.SigningKey{
+		ID: id, Algorithm: algorithm, PublicKey: base64.StdEncoding.EncodeToString(pkix), SealedKey: secrets.seal(id, pkcs8),
+		CreatedAt: now, ActiveAt: activeAt,
+	}, nil
+}
+
+func openSigningKey(secrets Secrets, row *db.SigningKey) (signingKey, error) {
+	pkcs8, err := secrets.open(row.ID, row.SealedKey)
+	if err != nil {
+		return signingKey{}, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
+	if err != nil {
+		return signingKey{}, fmt.Errorf("signing key %s: %w", row.ID, err)
+	}
+	private, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok || row.Algorithm != algorithm {
+		return signingKey{}, fmt.Errorf("signing key %s: not an %s key", row.ID, algorithm)
+	}
+	return signingKey{id: row.ID, private: private, activeAt: row.ActiveAt.Time}, nil
+}
+
+// current is the key that signs now: the newest that is active.
+func (k *keyring) current(now time.Time) signingKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, key := range slices.Backward(k.keys) {
+		if !now.Before(key.activeAt) {
+			return key
+		}
+	}
+	return k.keys[0]
+}
+
+// public finds the key that verifies, by its kid.
+func (k *keyring) public(id string) (*ecdsa.PublicKey, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, key := range k.keys {
+		if key.id == id {
+			return &key.private.PublicKey, true
+		}
+	}
+	return nil, false
+}
+
+// verificationKey finds a key by its kid. One that is not known may be new: then the keys are read again,
+// at most once a second, whoever sends whatever.
+func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, bool) {
+	if key, ok := s.keys.public(id); ok || db.CheckID(db.KeyID, id) != nil {
+		return key, ok
+	}
+	s.keys.mu.Lock()
+	again := time.Since(s.keys.asked) >= time.Second
+	if again {
+		s.keys.asked = time.Now()
+	}
+	s.keys.mu.Unlock()
+	if again {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		s.reloadKeys(ctx)
+	}
+	return s.keys.public(id)
+}
+
+// reloadKeys reads the keys again. What was remembered of tokens goes when the set has changed: it may have
+// been signed by a key that is retired now.
+func (s *Service) reloadKeys(ctx context.Context) {
+	before := s.JWKS()
+	if err := s.keys.load(ctx, s.db, s.secrets); err != nil {
+		s.log.Warn("the signing keys could not be read again; the known ones stay", "error", err)
+		return
+	}
+	if !bytes.Equal(before, s.JWKS()) {
+		s.cache.forgetAll()
+		s.watchers.changed("")
+	}
+}
+
+// keepKeys reads the keys now and then, and rotates and retires them by age, until the context ends.
+func (s *Service) keepKeys(ctx context.Context) {
+	reload, maintain := time.NewTicker(keysReload), time.NewTicker(keysMaintain)
+	defer reload.Stop()
+	defer maintain.Stop()
+	for {
+		if err := errors.Join(s.maintainKeys(ctx), s.forgetOld(ctx)); err != nil && ctx.Err() == nil {
+			s.log.Warn("the database could not be maintained", "error", err)
+		}
+		for maintained := false; !maintained; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-reload.C:
+				s.reloadKeys(ctx)
+			case <-maintain.C:
+				maintained = true
+			}
+		}
+	}
+}
+
+// keepSessions is how long sessions are kept that are over: their networks are known to be their owners'.
+const keepSessions = 90 * 24 * time.Hour
+
+// forgetOld deletes what is kept no longer.
+func (s *Service) forgetOld(ctx context.Context) error {
+	now := s.timestamp()
+	err1 := s.db.DeleteExpiredThrottles(ctx, now)
+	_, err2 := s.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
+	if s.keepEvents == 0 {
+		return errors.Join(err1, err2)
+	}
+	_, err3 := s.db.DeleteEventsBefore(ctx, now.Add(-s.keepEvents))
+	return errors.Join(err1, err2, err3)
+}
+
+// maintainKeys makes the next key when the newest is too old, and retires keys whose last token has ended.
+func (s *Service) maintainKeys(ctx context.Context) error {
+	now := s.timestamp()
+	return s.changeKeys(ctx, func(tx *db.DB, keys []*db.SigningKey) (*db.Event, error) {
+		live := liveKeys(keys)
+		for i, key := range live {
+			if i+1 < len(live) && now.After(live[i+1].ActiveAt.Add(keyTail).Time) {
+				return s.retire(ctx, tx, key, now)
+			}
+		}
+		if newest := live[len(live)-1]; s.rotateAfter > 0 && now.After(newest.ActiveAt.Add(s.rotateAfter).Time) {
+			return s.addKey(ctx, tx, now, now.Add(keyLead))
+		}
+		return nil, nil
+	})
+}
+
+// changeKeys runs f with all keys in a transaction, one process at a time, and tells the others.
+func (s *Service) changeKeys(ctx context.Context, f func(tx *db.DB, keys []*db.SigningKey) (*db.Event, error)) error {
+	changed := false
+	err := s.db.Transact(ctx, func(tx *db.DB) error {
+		if err := tx.LockSigningKeys(ctx); err != nil {
+			return err
+		}
+		keys, err := tx.SigningKeys(ctx)
+		if err != nil {
+			return err
+		}
+		e, err := f(tx, keys)
+		if err != nil || e == nil {
+			return err
+		}
+		changed = true
+		if err := tx.CreateEvent(ctx, e); err != nil {
+			return err
+		}
+		return tx.Notify(ctx, db.Notice{Keys: true, EventID: e.ID})
+	})
+	if err == nil && changed {
+		s.reloadKeys(ctx)
+	}
+	return err
+}
+
+func (s *Service) addKey(ctx context.Context, tx *db.DB, now, activeAt db.Time) (*db.Event, error) {
+	key, err := newSigningKey(s.secrets, now, activeAt)
+	if err != nil {
+		return nil, err
+	}
+	return s.event(ctx, EventKeyCreated, "", key.ID, "signs from "+activeAt.Format(time.RFC3339)), tx.CreateSigningKey(ctx, key)
+}
+
+func (s *Service) retire(ctx context.Context, tx *db.DB, key *db.SigningKey, now db.Time) (*db.Event, error) {
+	return s.event(ctx, EventKeyRetired, "", key.ID, ""), tx.RetireSigningKey(ctx, key.ID, now)
+}
+
+// liveKeys are the keys that are not retired.
+func liveKeys(keys []*db.SigningKey) []*db.SigningKey {
+	return slices.DeleteFunc(slices.Clone(keys), func(k *db.SigningKey) bool { return k.RetiredAt != nil })
+}
+
+// RotateKeys makes a new signing key, as the operator. It signs when verifiers have had time to read it, or
+// now: then verifiers that do not ask again for an unknown key refuse it for KeysMaxAge.
+func (s *Service) RotateKeys(ctx context.Context, atOnce bool) error {
+	if !ViewerFrom(ctx).operator {
+		return &ForbiddenError{Message: "only the operator rotates keys"}
+	}
+	now := s.timestamp()
+	activeAt := now.Add(keyLead)
+	if atOnce {
+		activeAt = now
+	}
+	return s.changeKeys(ctx, func(tx *db.DB, _ []*db.SigningKey) (*db.Event, error) { return s.addKey(ctx, tx, now, activeAt) })
+}
+
+// RetireKey ends the trust in a key, as the operator: access tokens that it signed are refused from now on,
+// and their clients refresh.
+func (s *Service) RetireKey(ctx context.Context, id string) error {
+	if !ViewerFrom(ctx).operator {
+		return &ForbiddenError{Message: "only the operator retires keys"}
+	}
+	now := s.timestamp()
+	return s.changeKeys(ctx, func(tx *db.DB, keys []*db.SigningKey) (*db.Event, error) {
+		live := liveKeys(keys)
+		at := slices.IndexFunc(live, func(k *db.SigningKey) bool { return k.ID == id })
+		if at < 0 {
+			return nil, db.ErrNotFound
+		}
+		others := slices.Delete(slices.Clone(live), at, at+1)
+		if !slices.ContainsFunc(others, func(k *db.SigningKey) bool { return !now.Before(k.ActiveAt.Time) }) {
+			return nil, &ConflictError{Message: "no other key signs yet: run `latchkey keys rotate --now` first"}
+		}
+		return s.retire(ctx, tx, live[at], now)
+	})
+}
+
+// A KeyState is a signing key as `latchkey keys list` shows it.
+type KeyState struct {
+	*db.SigningKey
+	State string // next, current, previous or retired
+}
+
+// Keys lists the signing keys, oldest first, as the operator.
+func (s *Service) Keys(ctx context.Context) ([]KeyState, error) {
+	if !ViewerFrom(ctx).operator {
+		return nil, &ForbiddenError{Message: "only the operator lists keys"}
+	}
+	rows, err := s.db.SigningKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := s.timestamp()
+	states := make([]KeyState, len(rows))
+	current := s.keys.current(now.Time).id
+	for i, row := range rows {
+		state := "previous"
+		switch {
+		case row.RetiredAt != nil:
+			state = "retired"
+		case row.ID == current:
+			state = "current"
+		case now.Before(row.ActiveAt.Time):
+			state = "next"
+		}
+		states[i] = KeyState{row, state}
+	}
+	return states, nil
+}
+
+// A jwk is a public key in JSON (RFC 7517; EC members: RFC 7518, section 6.2.1).
+type jwk struct {
+	KeyType   string `json:"kty"`
+	Curve     string `json:"crv"`
+	X         string `json:"x"`
+	Y         string `json:"y"`
+	ID        string `json:"kid"`
+	Algorithm string `json:"alg"`
+	Use       string `json:"use"`
+}
+
+// publicSet is the set of public keys in JSON (RFC 7517, section 5).
+func publicSet(keys []signingKey) ([]byte, error) {
+	set := struct {
+		Keys []jwk `json:"keys"`
+	}{}
+	for _, key := range keys {
+		point, err := key.private.PublicKey.Bytes() // 4, X, Y (SEC 1, section 2.3.3)
+		if err != nil {
+			return nil, fmt.Errorf("signing key %s: %w", key.id, err)
+		}
+		set.Keys = append(set.Keys, jwk{
+			KeyType: "EC", Curve: "P-256", ID: key.id, Algorithm: algorithm, Use: "sig",
+			X: base64.RawURLEncoding.EncodeToString(point[1:33]), Y: base64.RawURLEncoding.EncodeToString(point[33:]),
+		})
+	}
+	return json.Marshal(set)
+}
+
+// JWKS is the set of public keys that verify access tokens: next, current and previous. Do not change it.
+func (s *Service) JWKS() []byte {
+	s.keys.mu.RLock()
+	defer s.keys.mu.RUnlock()
+	return s.keys.jwks
+}

@@ -1,0 +1,155 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// Middleware finds who is calling and puts the viewer into the request's context. It never refuses: a bad
+// token makes the viewer anonymous, and the fields that are locked say why. So a stale token does not
+// stand in the way of login, refresh and public fields.
+func (s *Service) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := s.Identify(r.Context(), r.Header.Values("Authorization"))
+		v.Client = clientOf(r)
+		next.ServeHTTP(w, r.WithContext(WithViewer(r.Context(), v)))
+	})
+}
+
+// Identify finds the viewer for the values of the Authorization header: one "Bearer TOKEN" (RFC 6750,
+// section 2.1) or "Token TOKEN" (Django REST framework), the scheme in any case.
+func (s *Service) Identify(ctx context.Context, authorization []string) Viewer {
+	if len(authorization) == 0 {
+		return Anonymous(&UnauthenticatedError{Missing})
+	}
+	token, ok := TokenOf(authorization)
+	if !ok {
+		return Anonymous(&UnauthenticatedError{Malformed})
+	}
+	v, err := s.viewerOf(ctx, token)
+	if err != nil {
+		return Anonymous(err)
+	}
+	return v
+}
+
+// maxTokenBytes bounds what is looked at; our own tokens have at most some hundred bytes.
+const maxTokenBytes = 4096
+
+// TokenOf reads the values of an Authorization header, and reports whether there is one token in them.
+func TokenOf(values []string) (token string, ok bool) {
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	token = strings.TrimLeft(token, " ")
+	if !equalScheme(scheme, "Bearer") && !equalScheme(scheme, "Token") {
+		return "", false
+	}
+	return token, token != "" && len(token) <= maxTokenBytes && strings.IndexFunc(token, notTokenChar) < 0
+}
+
+// equalScheme compares ASCII in any case; EqualFold alone would take the Kelvin sign for a k.
+func equalScheme(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
+
+// notTokenChar reports characters that none of our tokens has.
+func notTokenChar(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
+}
+
+// viewerOf finds who a token stands for, from memory if it may.
+func (s *Service) viewerOf(ctx context.Context, token string) (Viewer, error) {
+	key := cacheKeyOf(token)
+	now := s.timestamp()
+	v, known := s.cache.get(key, now)
+	if !known {
+		ticket := s.cache.ticket()
+		var until db.Time
+		var err error
+		if v, until, err = s.lookUp(ctx, token); err != nil {
+			return Viewer{}, err
+		}
+		s.cache.put(ticket, key, v, until)
+	}
+	if v.TokenID != "" {
+		s.uses.ofToken(v.TokenID, now)
+	}
+	return v, nil
+}
+
+// lookUp finds who a token stands for, in the database, and until when at the latest (zero: for ever).
+func (s *Service) lookUp(ctx context.Context, token string) (Viewer, db.Time, error) {
+	if len(token) > maxTokenBytes || strings.ContainsFunc(token, notTokenChar) {
+		return Viewer{}, db.Time{}, &UnauthenticatedError{Malformed}
+	}
+	if strings.HasPrefix(token, apiPrefix) {
+		if !wellFormedAPIToken(token) {
+			return Viewer{}, db.Time{}, &UnauthenticatedError{Malformed}
+		}
+		return s.apiTokenViewer(ctx, token)
+	}
+	c, err := s.verifyAccessToken(token)
+	if err != nil {
+		return Viewer{}, db.Time{}, err
+	}
+	o, err := s.db.SessionOwner(ctx, c.SessionID)
+	if errors.Is(err, db.ErrNotFound) || err == nil && o.User.ID != c.Subject {
+		return Viewer{}, db.Time{}, &UnauthenticatedError{Revoked}
+	}
+	if err != nil {
+		return Viewer{}, db.Time{}, err
+	}
+	return s.sessionViewer(o, c)
+}
+
+// sessionViewer is the viewer of an access token whose session still lives. A token that names other
+// scopes than the user has now is refused, so that everybody who verifies tokens sees the same rights.
+func (s *Service) sessionViewer(o *db.SessionOwner, c *claims) (v Viewer, until db.Time, err error) {
+	if err := refusal(o, s.timestamp(), Revoked); err != nil {
+		return v, until, err
+	}
+	scopes := scopesOf(o.Roles)
+	if c.Scope != scopes.String() {
+		return v, until, &UnauthenticatedError{Revoked}
+	}
+	if o.Session.SeenGeneration < c.Generation {
+		s.uses.ofGeneration(o.Session.ID, c.Generation)
+	}
+	until = db.TimeOf(seconds(c.Expiry).Add(clockSkew))
+	for _, end := range []db.Time{o.Session.IdleAt, o.Session.ExpiresAt} {
+		if end.Before(until.Time) {
+			until = end
+		}
+	}
+	return Viewer{User: &o.User, SessionID: o.Session.ID, Scopes: scopes}, until, nil
+}
+
+// clientOf says where a request comes from, from the connection alone: headers can be forged.
+func clientOf(r *http.Request) Client {
+	ip, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		ip = r.RemoteAddr
+	}
+	return Client{IP: ip, Device: cleanText(r.UserAgent(), 200), RequestID: r.Header.Get("X-Request-Id")}
+}
+
+// cleanText keeps at most n bytes of a stranger's text, without control characters or broken UTF-8.
+func cleanText(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	for len(s) > n {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
+}

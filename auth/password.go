@@ -1,0 +1,178 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/latchkey/latchkey/auth/passwords"
+	"github.com/latchkey/latchkey/db"
+)
+
+// Bounds of a password: characters after NFKC, bytes as given.
+const (
+	minPasswordChars = 8
+	maxPasswordBytes = 1024
+)
+
+// checkPassword accepts any password of that length that is not a common one nor made of the user's names
+// (NIST SP 800-63B-4, section 3.1.1.2). No rules of composition.
+func checkPassword(field, password string, u *db.User) error {
+	if len(password) > maxPasswordBytes {
+		return inputError(field, "must have at most %d bytes", maxPasswordBytes)
+	}
+	p := norm.NFKC.String(password)
+	switch {
+	case utf8.RuneCountInString(p) < minPasswordChars:
+		return inputError(field, "must have at least %d characters", minPasswordChars)
+	case strings.TrimSpace(p) == "":
+		return inputError(field, "must not be blank")
+	case passwords.Common(p):
+		return inputError(field, "is one of the most common passwords")
+	case resemblesUser(strings.ToLower(p), u):
+		return inputError(field, "is too much like the account's name")
+	}
+	return nil
+}
+
+// resemblesUser reports whether the password is the service's or one of the user's names with fewer than
+// four characters more.
+func resemblesUser(password string, u *db.User) bool {
+	names := []string{"latchkey", u.Username}
+	for _, p := range []*string{u.Email, u.Name} {
+		if p != nil {
+			local, _, _ := strings.Cut(*p, "@")
+			names = append(names, *p, local)
+		}
+	}
+	for _, n := range names {
+		n = strings.ToLower(n)
+		if len(n) >= 4 && strings.Contains(password, n) && utf8.RuneCountInString(strings.ReplaceAll(password, n, "")) < 4 {
+			return true
+		}
+	}
+	return false
+}
+
+// Parameters of new hashes: OWASP's Password Storage Cheat Sheet, argon2id, second choice of equal strength.
+var currentParams = argonParams{memory: 19 * 1024, time: 2, threads: 1}
+
+type argonParams struct {
+	memory  uint32 // KiB
+	time    uint32
+	threads uint8
+}
+
+// A hasher hashes passwords, as many at once as there are processors, and lets few wait: each hash takes
+// 19 MiB, and a crowd of logins must not take the memory of everything else.
+type hasher struct {
+	slots   chan struct{}
+	waiting atomic.Int32
+	dummy   string // a hash of no password, for users who are not there
+}
+
+const (
+	maxWaiting = 64
+	maxWait    = 3 * time.Second
+)
+
+func newHasher() *hasher {
+	h := &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	h.dummy = encodePHC(currentParams, randomBytes(16), randomBytes(32))
+	return h
+}
+
+// acquire waits for a slot. A RateLimitedError says that there was none in time.
+func (h *hasher) acquire(ctx context.Context) error {
+	if h.waiting.Add(1) > maxWaiting {
+		h.waiting.Add(-1)
+		return &RateLimitedError{RetryAfter: maxWait}
+	}
+	defer h.waiting.Add(-1)
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return &RateLimitedError{RetryAfter: maxWait}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hash makes the PHC string of a password under the current parameters.
+func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+	if err := h.acquire(ctx); err != nil {
+		return "", err
+	}
+	defer func() { <-h.slots }()
+	salt := randomBytes(16)
+	return encodePHC(currentParams, salt, derive(currentParams, salt, password, 32)), nil
+}
+
+// verify reports whether the password has that hash, in the same time whether hash is a user's or "".
+// outdated says that the hash was made under other parameters.
+func (h *hasher) verify(ctx context.Context, hash, password string) (ok, outdated bool, err error) {
+	known := hash != ""
+	if !known {
+		hash = h.dummy
+	}
+	p, salt, want, err := parsePHC(hash)
+	if err != nil {
+		return false, false, err
+	}
+	if err := h.acquire(ctx); err != nil {
+		return false, false, err
+	}
+	defer func() { <-h.slots }()
+	got := derive(p, salt, password, uint32(len(want)))
+	return subtle.ConstantTimeCompare(got, want) == 1 && known, p != currentParams, nil
+}
+
+func derive(p argonParams, salt []byte, password string, length uint32) []byte {
+	return argon2.IDKey([]byte(norm.NFKC.String(password)), salt, p.time, p.memory, p.threads, length)
+}
+
+func encodePHC(p argonParams, salt, hash []byte) string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.memory, p.time, p.threads,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(hash))
+}
+
+var errBadHash = errors.New("the stored password hash is not one this program can check")
+
+// parsePHC reads a hash. It refuses parameters so high that one row could stall the server.
+func parsePHC(s string) (p argonParams, salt, hash []byte, err error) {
+	parts := strings.Split(s, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return p, nil, nil, errBadHash
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
+		return p, nil, nil, errBadHash
+	}
+	salt, err1 := base64.RawStdEncoding.DecodeString(parts[4])
+	hash, err2 := base64.RawStdEncoding.DecodeString(parts[5])
+	if err1 != nil || err2 != nil || encodePHC(p, salt, hash) != s || len(hash) < 16 || len(hash) > 64 ||
+		p.memory > 256*1024 || p.time < 1 || p.time > 16 || p.threads < 1 || p.threads > 16 {
+		return p, nil, nil, errBadHash
+	}
+	return p, salt, hash, nil
+}
+
+// randomBytes are from the system's generator, which does not fail (Go 1.24 and later).
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}

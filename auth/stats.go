@@ -1,0 +1,85 @@
+package auth
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// stats counts what metrics show.
+type stats struct {
+	hearing atomic.Bool
+
+	mu      sync.Mutex
+	logins  map[string]uint64
+	observe func(time.Duration)
+}
+
+// noticeDelay observes how long a change took to get here, by the clocks of both processes.
+func (s *stats) noticeDelay(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.observe != nil {
+		s.observe(max(d, 0))
+	}
+}
+
+func (s *stats) login(outcome string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.logins == nil {
+		s.logins = map[string]uint64{}
+	}
+	s.logins[outcome]++
+}
+
+// Stats are figures about the service since its start.
+type Stats struct {
+	Hearing      bool              // changes by other processes are heard
+	Logins       map[string]uint64 // by outcome: ok, refused, busy, failed
+	CacheHits    uint64
+	CacheMisses  uint64
+	CacheEntries int
+	Hashing      int // passwords being hashed now
+	HashWaiting  int // waiting for that
+	Watches      int // open WebSockets and event streams with a token
+}
+
+// Stats reads the figures.
+func (s *Service) Stats() Stats {
+	out := Stats{Hearing: s.Hearing(), Logins: map[string]uint64{}, Hashing: len(s.hasher.slots), HashWaiting: int(s.hasher.waiting.Load())}
+	s.stats.mu.Lock()
+	maps.Copy(out.Logins, s.stats.logins)
+	s.stats.mu.Unlock()
+	s.cache.mu.Lock()
+	out.CacheHits, out.CacheMisses, out.CacheEntries = s.cache.hits, s.cache.misses, s.cache.entries.Len()
+	s.cache.mu.Unlock()
+	s.watchers.mu.Lock()
+	for _, w := range s.watchers.ofUser {
+		out.Watches += len(w)
+	}
+	s.watchers.mu.Unlock()
+	return out
+}
+
+// Hearing reports whether changes by other processes are heard now, so that tokens may be remembered.
+func (s *Service) Hearing() bool {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	return time.Now().Before(s.cache.until)
+}
+
+// HeardWithin reports whether all changes that were committed before so long ago have been heard.
+func (s *Service) HeardWithin(d time.Duration) bool {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	return time.Now().Before(s.cache.until.Add(d - lease))
+}
+
+// ObserveNotices has f called with the delay of each change that is heard.
+func (s *Service) ObserveNotices(f func(time.Duration)) {
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	s.stats.observe = f
+}

@@ -1,0 +1,329 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// CreateUserInput describes a new user.
+type CreateUserInput struct {
+	redacted
+	Username string
+	Email    *string
+	Name     *string
+	Password *string   // nil: the user cannot log in by password until one is set
+	Roles    []db.Role // RoleUser if nil
+}
+
+// CreateUser makes a user. The viewer needs users:write and every scope that the new user gets.
+func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User, error) {
+	v := ViewerFrom(ctx)
+	if err := v.Require([]string{"users:write"}); err != nil {
+		return nil, err
+	}
+	if in.Roles == nil {
+		in.Roles = []db.Role{RoleUser}
+	}
+	u := &db.User{ID: db.NewID(db.UserID), CreatedAt: s.timestamp()}
+	u.UpdatedAt = u.CreatedAt
+	err := UserChanges{Username: &in.Username, Email: &in.Email, Name: &in.Name, Roles: &in.Roles}.apply(u)
+	if err == nil {
+		err = v.mayManage(u)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if in.Password != nil {
+		if u.PasswordHash, err = s.newPasswordHash(ctx, "password", *in.Password, u); err != nil {
+			return nil, err
+		}
+	}
+	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
+		return s.event(ctx, EventUserCreated, u.ID, "", u.Username), tx.CreateUser(ctx, u)
+	})
+	if err != nil {
+		return nil, inUse(err)
+	}
+	return u, nil
+}
+
+// CreateFirstAdministrator makes the user admin with the password if there are no users at all, and
+// answers whether it did.
+func (s *Service) CreateFirstAdministrator(ctx context.Context, password string) (created bool, err error) {
+	now := s.timestamp()
+	u := &db.User{ID: db.NewID(db.UserID), Username: "admin", UsernameKey: "admin", Roles: []db.Role{RoleAdmin}, CreatedAt: now, UpdatedAt: now}
+	if u.PasswordHash, err = s.newPasswordHash(ctx, "password", password, u); err != nil {
+		return false, err
+	}
+	err = s.db.Transact(ctx, func(tx *db.DB) error {
+		if err := tx.LockAdministrators(ctx); err != nil {
+			return err
+		}
+		n, err := tx.CountUsers(ctx, "")
+		if err != nil || n > 0 {
+			return err
+		}
+		created = true
+		return tx.CreateUser(ctx, u)
+	})
+	return created && err == nil, err
+}
+
+// UserChanges are what may be changed about a user; nil leaves as it is.
+type UserChanges struct {
+	Username *string
+	Email    **string // pointer to nil: none
+	Name     **string
+	Roles    *[]db.Role
+}
+
+// apply checks the changes and makes them.
+func (c UserChanges) apply(u *db.User) error {
+	if c.Username != nil {
+		if err := checkUsername(*c.Username); err != nil {
+			return err
+		}
+		u.Username, u.UsernameKey = *c.Username, UsernameKey(*c.Username)
+	}
+	if c.Email != nil {
+		if u.Email = *c.Email; u.Email != nil {
+			if err := checkEmail(*u.Email); err != nil {
+				return err
+			}
+			key := EmailKey(*u.Email)
+			u.Email = &key
+		}
+	}
+	if c.Name != nil {
+		if u.Name = *c.Name; u.Name != nil {
+			if err := checkText("name", *u.Name, 1, maxName); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Roles != nil {
+		for _, r := range *c.Roles {
+			if !KnownRole(r) {
+				return inputError("roles", "must be among USER and ADMIN: there is no %q", r)
+			}
+		}
+		u.Roles = slices.Compact(slices.Sorted(slices.Values(*c.Roles)))
+	}
+	return nil
+}
+
+// UpdateUser changes a user, as an administrator. A change of roles takes back the access tokens that name
+// the old scopes; clients refresh and go on.
+func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserChanges) (updated *db.User, err error) {
+	v := ViewerFrom(ctx)
+	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
+		kind, before := EventUserUpdated, slices.Clone(u.Roles)
+		if err := changes.apply(u); err != nil {
+			return nil, err
+		}
+		if err := v.mayManage(u); err != nil { // nor give more than one has
+			return nil, err
+		}
+		if !slices.Equal(before, u.Roles) {
+			kind = EventRolesChanged
+		}
+		updated, u.UpdatedAt = u, now
+		return s.event(ctx, kind, u.ID, "", ""), inUse(tx.SaveUser(ctx, u))
+	})
+	return updated, err
+}
+
+// DisableUser disables a user: nothing that the user holds works any more, and all sessions end.
+func (s *Service) DisableUser(ctx context.Context, userID string) (disabled *db.User, err error) {
+	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
+		disabled = u
+		if u.DisabledAt != nil {
+			return nil, nil
+		}
+		u.DisabledAt, u.UpdatedAt = &now, now
+		if err := tx.SaveUser(ctx, u); err != nil {
+			return nil, err
+		}
+		_, err := tx.EndSessions(ctx, u.ID, "", endedByDisable, now)
+		return s.event(ctx, EventUserDisabled, u.ID, "", ""), err
+	})
+	return disabled, err
+}
+
+// EnableUser lets a disabled user log in again. API tokens work again; sessions stay ended.
+func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.User, err error) {
+	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
+		enabled = u
+		u.DisabledAt, u.UpdatedAt = nil, now
+		return s.event(ctx, EventUserEnabled, u.ID, "", ""), tx.SaveUser(ctx, u)
+	})
+	return enabled, err
+}
+
+// SetUserPassword sets a user's password without knowing the old one, and ends the user's sessions.
+func (s *Service) SetUserPassword(ctx context.Context, userID, password string) (changed *db.User, err error) {
+	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
+		return nil, err
+	}
+	u, err := s.manageable(ctx, s.db, userID)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.newPasswordHash(ctx, "password", password, u) // outside the transaction: it is slow
+	if err != nil {
+		return nil, err
+	}
+	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
+		changed, u.PasswordHash, u.UpdatedAt = u, hash, now
+		if err := tx.SaveUser(ctx, u); err != nil {
+			return nil, err
+		}
+		_, err := tx.EndSessions(ctx, u.ID, "", endedByPassword, now)
+		return s.event(ctx, EventPasswordChanged, u.ID, "", "set by an administrator"), err
+	})
+	return changed, err
+}
+
+// ChangePassword changes the viewer's own password and ends the viewer's other sessions.
+func (s *Service) ChangePassword(ctx context.Context, current, password string) (changed *db.User, err error) {
+	v := ViewerFrom(ctx)
+	u, err := v.owner()
+	if err != nil {
+		return nil, err
+	}
+	if len(current) > maxPasswordBytes {
+		return nil, inputError("currentPassword", "must have at most %d bytes", maxPasswordBytes)
+	}
+	if u, err = s.db.UserByID(ctx, u.ID); err != nil { // the viewer may be remembered
+		return nil, err
+	}
+	guess, err := s.attempt(ctx, "password of "+u.ID, u)
+	if err != nil {
+		return nil, err
+	}
+	ok, _, err := s.hasher.verify(ctx, u.PasswordHash, current)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ErrInvalidCredentials
+	}
+	hash, err := s.newPasswordHash(ctx, "newPassword", password, u)
+	if err != nil {
+		return nil, err
+	}
+	verified := u.PasswordHash
+	err = s.change(ctx, u.ID, func(tx *db.DB) (e *db.Event, err error) {
+		if changed, err = tx.UserByID(ctx, u.ID); err != nil {
+			return nil, err
+		}
+		if changed.PasswordHash != verified { // changed meanwhile by somebody else
+			return nil, ErrInvalidCredentials
+		}
+		now := s.timestamp()
+		changed.PasswordHash, changed.UpdatedAt = hash, now
+		if err := errors.Join(guess.succeeded(ctx, tx), tx.SaveUser(ctx, changed)); err != nil {
+			return nil, err
+		}
+		_, err = tx.EndSessions(ctx, u.ID, v.SessionID, endedByPassword, now)
+		return s.event(ctx, EventPasswordChanged, u.ID, "", ""), err
+	})
+	return changed, err
+}
+
+func (s *Service) newPasswordHash(ctx context.Context, field, password string, u *db.User) (string, error) {
+	if err := checkPassword(field, password, u); err != nil {
+		return "", err
+	}
+	return s.hasher.hash(ctx, password)
+}
+
+// User finds a user, if the viewer may see them.
+func (s *Service) User(ctx context.Context, id string) (*db.User, error) {
+	if err := db.CheckID(db.UserID, id); err != nil {
+		return nil, inputError("id", "must be the ID of a user")
+	}
+	if err := ViewerFrom(ctx).maySee(id); err != nil {
+		return nil, err
+	}
+	return s.db.UserByID(ctx, id)
+}
+
+// Users lists users whose user name, e-mail or name contains search, oldest first.
+func (s *Service) Users(ctx context.Context, search string, p db.Page) (db.PageOf[db.User], error) {
+	if err := ViewerFrom(ctx).Require([]string{"users:read"}); err != nil {
+		return db.PageOf[db.User]{}, err
+	}
+	return s.db.Users(ctx, search, p)
+}
+
+// CountUsers counts what Users lists.
+func (s *Service) CountUsers(ctx context.Context, search string) (int, error) {
+	if err := ViewerFrom(ctx).Require([]string{"users:read"}); err != nil {
+		return 0, err
+	}
+	return s.db.CountUsersMatching(ctx, search)
+}
+
+// UserByLogin finds a user by user name or e-mail, as the operator.
+func (s *Service) UserByLogin(ctx context.Context, login string) (*db.User, error) {
+	if err := ViewerFrom(ctx).Require([]string{"users:read"}); err != nil {
+		return nil, err
+	}
+	return s.db.UserByLogin(ctx, UsernameKey(login), EmailKey(login))
+}
+
+// administer runs a change of another's account in a transaction. The viewer needs users:write and every
+// scope that the user has, so that nobody rises by taking over a stronger account; and afterwards there
+// must still be an administrator.
+func (s *Service) administer(ctx context.Context, userID string, f func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error)) error {
+	return s.change(ctx, userID, func(tx *db.DB) (*db.Event, error) {
+		if err := tx.LockAdministrators(ctx); err != nil {
+			return nil, err
+		}
+		u, err := s.manageable(ctx, tx, userID)
+		if err != nil {
+			return nil, err
+		}
+		wasAdmin := administers(u)
+		e, err := f(tx, u, s.timestamp())
+		if err != nil || !wasAdmin || administers(u) {
+			return e, err
+		}
+		n, err := tx.CountUsers(ctx, RoleAdmin)
+		if err == nil && n == 0 {
+			err = &ConflictError{Message: "this is the last administrator"}
+		}
+		return e, err
+	})
+}
+
+func administers(u *db.User) bool { return u.DisabledAt == nil && slices.Contains(u.Roles, RoleAdmin) }
+
+// manageable finds a user whom the viewer may change.
+func (s *Service) manageable(ctx context.Context, d *db.DB, userID string) (*db.User, error) {
+	v := ViewerFrom(ctx)
+	if err := v.Require([]string{"users:write"}); err != nil {
+		return nil, err
+	}
+	if err := db.CheckID(db.UserID, userID); err != nil {
+		return nil, inputError("id", "must be the ID of a user")
+	}
+	u, err := d.UserByID(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	return u, v.mayManage(u)
+}
+
+// mayManage answers nil if the viewer has every scope that the user has.
+func (v *Viewer) mayManage(u *db.User) error {
+	theirs := scopesOf(u.Roles)
+	if v.Scopes.include(theirs) {
+		return nil
+	}
+	return &ForbiddenError{Required: [][]string{theirs}, Message: "this user has or would get scopes that you do not have"}
+}

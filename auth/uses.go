@@ -1,0 +1,111 @@
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// uses notes that tokens were used, without making the request wait: it collects, and writes now and then.
+// What was not yet written when the process dies is lost; nothing depends on it but the display of a
+// token's last use, and how forgiving a refresh after a lost answer is.
+type uses struct {
+	db  *db.DB
+	log *slog.Logger
+
+	mu          sync.Mutex
+	tokens      map[string]db.Time // API token: when noted last
+	unwritten   map[string]db.Time
+	generations map[string]int // session: newest generation seen
+	refusals    []*db.Event    // of API tokens that are no longer good
+}
+
+const (
+	usesInterval = 500 * time.Millisecond
+	tokenNotedAt = time.Minute // an API token's use is written once in this time
+)
+
+func newUses(d *db.DB, log *slog.Logger) *uses {
+	return &uses{db: d, log: log, tokens: map[string]db.Time{}, unwritten: map[string]db.Time{}, generations: map[string]int{}}
+}
+
+func (u *uses) ofToken(id string, now db.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if last, ok := u.tokens[id]; ok && now.Sub(last.Time) < tokenNotedAt {
+		return
+	}
+	u.tokens[id], u.unwritten[id] = now, now
+}
+
+// refused notes that an API token that is no longer good was used, once in a minute.
+func (u *uses) refused(t db.APIToken, now db.Time, reason Reason) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	noted := "refused " + t.ID
+	if last, ok := u.tokens[noted]; ok && now.Sub(last.Time) < tokenNotedAt {
+		return
+	}
+	u.tokens[noted] = now
+	u.refusals = append(u.refusals, &db.Event{
+		ID: db.NewID(db.EventID), Kind: EventTokenRefused, UserID: &t.UserID, ObjectID: &t.ID, At: now, Detail: string(reason),
+	})
+}
+
+func (u *uses) ofGeneration(sessionID string, generation int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.generations[sessionID] = max(generation, u.generations[sessionID])
+}
+
+// run writes until the context ends, and then once more.
+func (u *uses) run(ctx context.Context) {
+	ticker := time.NewTicker(usesInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			u.flush(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			u.flush(last)
+			cancel()
+			return
+		}
+	}
+}
+
+func (u *uses) flush(ctx context.Context) {
+	u.mu.Lock()
+	tokens, generations, refusals := u.unwritten, u.generations, u.refusals
+	u.unwritten, u.generations, u.refusals = map[string]db.Time{}, map[string]int{}, nil
+	if len(u.tokens) > cacheSize {
+		clear(u.tokens)
+	}
+	u.mu.Unlock()
+	for id, at := range tokens {
+		u.report(u.db.TouchAPIToken(ctx, id, at), func() { u.unwritten[id] = at })
+	}
+	for _, e := range refusals {
+		u.report(u.db.CreateEvent(ctx, e), func() { u.refusals = append(u.refusals, e) })
+	}
+	for id, generation := range generations {
+		u.report(u.db.SawGeneration(ctx, id, generation), func() { u.generations[id] = max(generation, u.generations[id]) })
+	}
+}
+
+// report logs what could not be written, and has it tried again as long as there is not too much of it.
+func (u *uses) report(err error, again func()) {
+	if err == nil {
+		return
+	}
+	u.log.Warn("a token's use was not noted yet", "error", err)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.unwritten)+len(u.generations)+len(u.refusals) < cacheSize {
+		again()
+	}
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/latchkey/latchkey/auth"
+)
+
+// Settings are shared by all commands, so that they act on the same database as the server. Each is a flag
+// and an environment variable; the flag wins. The README's table is checked against this struct.
+type Settings struct {
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:latchkey.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
+	DirectURL   string `name:"database-direct-url" env:"DATABASE_DIRECT_URL" placeholder:"URL" help:"PostgreSQL itself, for LISTEN, where DATABASE_URL is a transaction pooler."`
+	SecretFile  string `name:"secret-file" env:"LATCHKEY_SECRET_FILE" placeholder:"FILE" help:"File with the secret that seals signing keys. With SQLite it is made if it is missing; FILE defaults to the database's name with .secret. Instead of it, LATCHKEY_SECRET may hold the secret itself."`
+	LogFormat   string `name:"log-format" env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
+	LogLevel    string `name:"log-level" env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+}
+
+// ServeSettings are the server's own.
+type ServeSettings struct {
+	Addr           string         `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen."`
+	Issuer         string         `env:"LATCHKEY_ISSUER" placeholder:"URL" help:"Public URL of this server, the iss of its tokens. Default: http:// and the address."`
+	Audience       string         `env:"LATCHKEY_AUDIENCE" placeholder:"URL" help:"The aud of access tokens. Default: the issuer."`
+	Migrate        bool           `env:"LATCHKEY_MIGRATE" help:"Bring a PostgreSQL schema up to date at the start (SQLite always does)."`
+	GraphiQL       bool           `name:"graphiql" env:"LATCHKEY_GRAPHIQL" default:"true" negatable:"" help:"Serve GraphiQL at /."`
+	Introspection  string         `env:"LATCHKEY_INTROSPECTION" enum:"public,authenticated,off" default:"public" help:"Who may read the schema: public, authenticated or off."`
+	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
+	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session ends when it is not refreshed for so long."`
+	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"A session ends after so long at the latest."`
+	Origins        []string       `name:"origins" env:"LATCHKEY_ORIGINS" placeholder:"URL" help:"Pages that may call from a browser, such as https://app.example.com; several with commas. GraphiQL needs none."`
+	Proxies        []netip.Prefix `name:"trusted-proxies" env:"LATCHKEY_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.0.0.0/8. Whoever is in them can pretend to be any client."`
+	TLSCert        string         `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM: then the server speaks HTTPS. Read again when it changes."`
+	TLSKey         string         `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+	ClientRate     int            `name:"client-rate" env:"LATCHKEY_CLIENT_RATE" default:"200" help:"Requests a second of one client, with bursts of five seconds' worth; 0: any number, which lets one client take the whole server."`
+	InFlight       int            `name:"in-flight" env:"LATCHKEY_IN_FLIGHT" default:"512" help:"Requests answered at the same time, without streams; 0: any number, which lets a crowd take all memory."`
+	AuditRetention time.Duration  `name:"audit-retention" env:"LATCHKEY_AUDIT_RETENTION" default:"8760h" help:"How long security events are kept; 0s: for ever."`
+	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Where to serve /metrics for Prometheus. Default: nowhere."`
+	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"When asked to stop, answer 503 at /readyz for so long before the listener closes; at most 10s."`
+	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is followed by a new one; 0s: never."`
+	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"A refresh token may be used again for so long, at most 1m."`
+}
+
+// secretEnv may hold the secret itself. It is no flag: flags can be read by every user of the machine.
+const secretEnv = "LATCHKEY_SECRET"
+
+// Validate refuses what is malformed, does nothing, or contradicts another setting. kong calls it.
+func (s *Settings) Validate() error {
+	if s.SecretFile != "" && os.Getenv(secretEnv) != "" {
+		return errors.New("LATCHKEY_SECRET and --secret-file (LATCHKEY_SECRET_FILE) are both set: remove one")
+	}
+	return nil
+}
+
+// Validate refuses what is malformed or contradicts another setting. kong calls it.
+func (s *ServeSettings) Validate() error {
+	if !isAddress(s.Addr) {
+		return fmt.Errorf("--addr (LATCHKEY_ADDR) must be HOST:PORT, such as 127.0.0.1:8080 or :8080, not %q", s.Addr)
+	}
+	if s.Issuer != "" {
+		u, err := url.Parse(s.Issuer)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(s.Issuer, "/") {
+			return fmt.Errorf("--issuer (LATCHKEY_ISSUER) must be a URL without a slash at its end, such as https://id.example.com, not %q", s.Issuer)
+		}
+	}
+	if s.MetricsAddr != "" && !isAddress(s.MetricsAddr) {
+		return fmt.Errorf("--metrics-addr (LATCHKEY_METRICS_ADDR) must be HOST:PORT, such as 127.0.0.1:9090, not %q", s.MetricsAddr)
+	}
+	for _, origin := range s.Origins {
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, u.Host) != u.Scheme+"://" {
+			return fmt.Errorf("--origins (LATCHKEY_ORIGINS) must be such as https://app.example.com, without a path, not %q", origin)
+		}
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return errors.New("--tls-cert (LATCHKEY_TLS_CERT) and --tls-key (LATCHKEY_TLS_KEY) go together: set both or none")
+	}
+	switch {
+	case s.ClientRate < 0 || s.InFlight < 0:
+		return errors.New("--client-rate (LATCHKEY_CLIENT_RATE) and --in-flight (LATCHKEY_IN_FLIGHT) must not be negative")
+	case s.AuditRetention != 0 && s.AuditRetention < 24*time.Hour:
+		return errors.New("--audit-retention (LATCHKEY_AUDIT_RETENTION) must be 0s or at least 24h")
+	case s.DrainDelay < 0 || s.DrainDelay > 10*time.Second:
+		return errors.New("--drain-delay (LATCHKEY_DRAIN_DELAY) must be 0s to 10s")
+	case s.AccessTTL < time.Minute || s.AccessTTL > auth.MaxAccess:
+		return errors.New("--access-ttl (LATCHKEY_ACCESS_TTL) must be 1m to 15m")
+	case s.RotateKeys != 0 && s.RotateKeys < 24*time.Hour:
+		return errors.New("--rotate-keys (LATCHKEY_ROTATE_KEYS) must be 0s or at least 24h")
+	case s.RefreshGrace < 0 || s.RefreshGrace > time.Minute:
+		return errors.New("--refresh-grace (LATCHKEY_REFRESH_GRACE) must be 0s to 1m")
+	case s.RefreshIdle <= s.AccessTTL:
+		return errors.New("--refresh-idle (LATCHKEY_REFRESH_IDLE) must be longer than --access-ttl")
+	case s.SessionMax < s.RefreshIdle:
+		return errors.New("--session-max (LATCHKEY_SESSION_MAX) must not be shorter than --refresh-idle")
+	}
+	return nil
+}
+
+func isAddress(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	return err == nil
+}
+
+func (s *ServeSettings) lifetimes() auth.Lifetimes {
+	return auth.Lifetimes{Access: s.AccessTTL, RefreshIdle: s.RefreshIdle, Session: s.SessionMax, Grace: s.RefreshGrace}
+}
+
+// checkEnvironment refuses variables that look like settings and are none: a typo must not leave a default in force.
+func checkEnvironment(env []string, model *kong.Application) error {
+	known := []string{secretEnv}
+	for _, flags := range model.AllFlags(false) {
+		for _, f := range flags {
+			known = append(known, f.Envs...)
+		}
+	}
+	for _, leaf := range model.Leaves(false) {
+		for _, f := range leaf.Flags {
+			known = append(known, f.Envs...)
+		}
+	}
+	for _, e := range env {
+		name, _, _ := strings.Cut(e, "=")
+		if strings.HasPrefix(name, "LATCHKEY_") && !strings.HasPrefix(name, "LATCHKEY_TEST_") && !slices.Contains(known, name) {
+			return fmt.Errorf("%s is not a setting: remove it, or see `latchkey serve --help` for the right name", name)
+		}
+	}
+	return nil
+}
+
+// secrets finds the secret: in LATCHKEY_SECRET, in the secret file, or, with SQLite, in a file made now.
+func (s *Settings) secrets() (auth.Secrets, error) {
+	if text := os.Getenv(secretEnv); text != "" {
+		secrets, err := auth.ParseSecrets(text)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		return secrets, nil
+	}
+	path, embedded := s.SecretFile, strings.HasPrefix(s.DatabaseURL, "sqlite:")
+	if path == "" {
+		if !embedded {
+			return nil, &usageError{errors.New("LATCHKEY_SECRET is not set: with PostgreSQL every process needs the same secret; make one with `openssl rand -base64 33`")}
+		}
+		database := strings.TrimPrefix(strings.TrimPrefix(s.DatabaseURL, "sqlite:"), "//")
+		path = strings.TrimSuffix(database, filepath.Ext(database)) + ".secret"
+	}
+	if embedded {
+		if err := createSecretFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return readSecretFile(path)
+}
+
+// createSecretFile makes the file with a new secret unless it is there. It appears whole or not at all.
+func createSecretFile(path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("make the secret file: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err1 := f.WriteString(auth.GenerateSecret() + "\n")
+	err2 := f.Sync()
+	if err := errors.Join(err1, err2, f.Close()); err != nil {
+		return fmt.Errorf("make the secret file: %w", err)
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the secret file: %w", err)
+	}
+	return nil
+}
+
+func readSecretFile(path string) (auth.Secrets, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("secret file: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("secret file: others may read %s: run `chmod 600 %s`", path, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("secret file: %w", err)
+	}
+	return auth.ParseSecrets(strings.TrimSpace(string(text)))
+}

@@ -1,0 +1,73 @@
+package db
+
+import "context"
+
+// An APIToken is a long-lived token for programs. The token itself is not stored, only its digest.
+type APIToken struct {
+	ID         string       `db:"id"`
+	UserID     string       `db:"user_id"`
+	Name       string       `db:"name"`
+	Digest     string       `db:"digest"` // "sha256:" and 64 hex digits
+	Scopes     List[string] `db:"scopes"`
+	CreatedAt  Time         `db:"created_at"`
+	ExpiresAt  *Time        `db:"expires_at"`
+	LastUsedAt *Time        `db:"last_used_at"` // within a minute
+	RevokedAt  *Time        `db:"revoked_at"`
+}
+
+// Live reports whether the token is neither revoked nor expired.
+func (t *APIToken) Live(now Time) bool {
+	return t.RevokedAt == nil && (t.ExpiresAt == nil || now.Before(t.ExpiresAt.Time))
+}
+
+// ScopeNames is Scopes as a plain slice.
+func (t *APIToken) ScopeNames() []string { return t.Scopes }
+
+// CreateAPIToken stores a new token.
+func (db *DB) CreateAPIToken(ctx context.Context, t *APIToken) error {
+	_, err := db.exec(ctx, "create API token", `
+		INSERT INTO api_tokens (id, user_id, name, digest, scopes, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, t.ID, t.UserID, t.Name, t.Digest, t.Scopes, t.CreatedAt, t.ExpiresAt)
+	return err
+}
+
+// APIToken finds a token by its ID, revoked or not.
+func (db *DB) APIToken(ctx context.Context, id string) (*APIToken, error) {
+	t := new(APIToken)
+	return t, db.get(ctx, t, "API token", `SELECT * FROM api_tokens WHERE id = $1`, id)
+}
+
+// RevokeAPIToken revokes a token of the user; another's, an unknown and a revoked one are all ErrNotFound.
+func (db *DB) RevokeAPIToken(ctx context.Context, userID, id string, now Time) error {
+	return db.execOne(ctx, "revoke API token", `
+		UPDATE api_tokens SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL`, id, userID, now)
+}
+
+// TouchAPIToken notes a use.
+func (db *DB) TouchAPIToken(ctx context.Context, id string, at Time) error {
+	_, err := db.exec(ctx, "touch API token", `
+		UPDATE api_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, at)
+	return err
+}
+
+// APITokens lists the user's tokens that are not revoked, oldest first.
+func (db *DB) APITokens(ctx context.Context, userID string, p Page) (PageOf[APIToken], error) {
+	return apiTokens(userID).page(ctx, db, p)
+}
+
+// CountAPITokens counts the user's tokens that are not revoked.
+func (db *DB) CountAPITokens(ctx context.Context, userID string) (int, error) {
+	return apiTokens(userID).count(ctx, db)
+}
+
+// LockAPITokens makes changes of the number of a user's tokens wait for each other, until the transaction ends.
+func (db *DB) LockAPITokens(ctx context.Context, userID string) error {
+	return db.lock(ctx, "api-tokens/"+userID)
+}
+
+func apiTokens(userID string) list[APIToken] {
+	return list[APIToken]{
+		op: "API tokens", fetch: fetchAll[APIToken],
+		from: `api_tokens WHERE user_id = $1 AND revoked_at IS NULL`, args: []any{userID},
+	}
+}

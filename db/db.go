@@ -1,0 +1,219 @@
+// Package db keeps Latchkey's rows: users, sessions, API tokens and signing keys, in SQLite or PostgreSQL.
+//
+// It is the only package with SQL, sqlx or a driver in it. One SQL text serves both databases; what
+// cannot be shared stands in dialect.go. Rows go in and come out as they are stored: who may see or
+// change them is not decided here (package auth), nor how they are shown (package graph).
+//
+// Reads find a row or answer ErrNotFound, never a nil row. Times are UTC with microseconds. Every
+// method stops its query when the context ends.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// A DB is a database or, inside Transact, one transaction of it: a query never cares which.
+type DB struct {
+	dialect dialect
+	reader  querier
+	writer  querier
+	pools   *pools // nil inside a transaction
+}
+
+// pools are the connections behind a DB. On SQLite one connection writes and several read, so that a
+// reader never waits for a writer; on PostgreSQL both are the same pool.
+type pools struct {
+	read, write *sqlx.DB
+	direct      string // PostgreSQL: where to LISTEN
+}
+
+// A querier is what a pool and a transaction have in common.
+type querier interface {
+	sqlx.ExtContext
+	PreparexContext(ctx context.Context, query string) (*sqlx.Stmt, error)
+}
+
+// Open opens the database that url names: "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/NAME".
+// A missing SQLite file is created, readable by its owner alone. Open does not migrate: see Migrate.
+// Its errors never contain the URL, which may hold a password.
+func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
+	var o openOptions
+	for _, option := range options {
+		option(&o)
+	}
+	d, source, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	p, err := d.open(source, o)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", d, classify(err))
+	}
+	db := &DB{dialect: d, reader: p.read, writer: p.write, pools: p}
+	if err := db.firstPing(ctx); err != nil {
+		db.Close()
+		if d == sqliteDialect {
+			return nil, fmt.Errorf("open sqlite: %s: %w", source, err)
+		}
+		return nil, err
+	}
+	return db, nil
+}
+
+// firstPing waits for others who open a new SQLite file at the same moment: the change to WAL does not heed
+// busy_timeout.
+func (db *DB) firstPing(ctx context.Context) error {
+	err := db.Ping(ctx)
+	for deadline := time.Now().Add(5 * time.Second); db.dialect.busy(err) && time.Now().Before(deadline); err = db.Ping(ctx) {
+		sleep(ctx, 50*time.Millisecond)
+	}
+	return err
+}
+
+// An Option changes how Open opens.
+type Option func(*openOptions)
+
+type openOptions struct{ traced bool }
+
+// Traced gives each query a span, by OpenTelemetry's global provider. Arguments are not in it.
+func Traced(o *openOptions) { o.traced = true }
+
+// Pools are the statistics of the connection pools, by name.
+func (db *DB) Pools() map[string]func() sql.DBStats {
+	return map[string]func() sql.DBStats{"read": db.pools.read.Stats, "write": db.pools.write.Stats}
+}
+
+// ListenOn makes Listen use another URL than Open: PostgreSQL itself, where Open's is a transaction pooler.
+func (db *DB) ListenOn(url string) error {
+	d, source, err := parseURL(url)
+	if err != nil {
+		return err
+	}
+	if d != postgresDialect || db.dialect != postgresDialect {
+		return errors.New("DATABASE_DIRECT_URL is for PostgreSQL behind a pooler: remove it, or make DATABASE_URL the pooler's")
+	}
+	db.pools.direct = source
+	return nil
+}
+
+// Close closes every connection. Queries in flight finish first.
+func (db *DB) Close() error {
+	if db.pools.read == db.pools.write {
+		return db.pools.write.Close()
+	}
+	return errors.Join(db.pools.read.Close(), db.pools.write.Close())
+}
+
+// Ping reports whether the database answers and, as far as that can be told, takes writes.
+func (db *DB) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeout) // SQLite may be busy for five seconds
+	defer cancel()
+	var one int
+	err := sqlx.GetContext(ctx, db.writer, &one, db.dialect.alive())
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("%w: it is a standby, which cannot be written", ErrUnavailable)
+	}
+	return db.wrap("ping", err)
+}
+
+// Dialect is "sqlite" or "postgres".
+func (db *DB) Dialect() string { return db.dialect.String() }
+
+// Transact runs f in one transaction, commits if it returns nil, and rolls back if it returns an error
+// or panics. A transaction that lost a race inside the database (deadlock, serialization) is run again
+// from the start, so f must do nothing but use tx.
+func (db *DB) Transact(ctx context.Context, f func(tx *DB) error) error {
+	if db.pools == nil { // within a transaction already: f joins it
+		return f(db)
+	}
+	const attempts = 5
+	for n := 1; ; n++ {
+		err := db.transactOnce(ctx, f)
+		if n == attempts || !db.dialect.retryable(err) {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(n*n+rand.IntN(10)) * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeout)
+	defer cancel()
+	tx, err := db.pools.write.BeginTxx(ctx, nil)
+	if err != nil {
+		return db.wrap("begin", err)
+	}
+	defer tx.Rollback() // after Commit this does nothing
+	if err := f(&DB{dialect: db.dialect, reader: tx, writer: tx}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return db.wrap("commit", err)
+	}
+	// A commit whose wait for a synchronous standby is cut short succeeds, with a warning: it is here and perhaps
+	// nowhere else, and must not be acknowledged.
+	return db.wrap("commit", ctx.Err())
+}
+
+// queryTimeout bounds a query, so that a database that is silent is found out. (To cancel one, lib/pq needs
+// another connection, which may take its time too.)
+const queryTimeout = 4 * time.Second
+
+// get reads one row into dest, or answers ErrNotFound.
+func (db *DB) get(ctx context.Context, dest any, op, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	return db.wrap(op, sqlx.GetContext(ctx, db.reader, dest, query, args...))
+}
+
+// exec changes rows and answers how many.
+func (db *DB) exec(ctx context.Context, op, query string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	result, err := db.writer.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, db.wrap(op, err)
+	}
+	n, err := result.RowsAffected()
+	return n, db.wrap(op, err)
+}
+
+// deleteSome runs a statement that deletes a limited number of rows until there is nothing left to delete, so that
+// neither it nor who waits for it takes long. It answers how many rows.
+func (db *DB) deleteSome(ctx context.Context, op, query string, args ...any) (deleted int, err error) {
+	for {
+		n, err := db.exec(ctx, op, query, args...)
+		deleted += int(n)
+		if err != nil || n == 0 {
+			return deleted, err
+		}
+	}
+}
+
+// execOne changes exactly one row; no row is ErrNotFound.
+func (db *DB) execOne(ctx context.Context, op, query string, args ...any) error {
+	n, err := db.exec(ctx, op, query, args...)
+	if err == nil && n == 0 {
+		return db.wrap(op, sql.ErrNoRows)
+	}
+	return err
+}
+
+// wrap adds the operation to an error and makes it one of this package's sentinels where it is one.
+func (db *DB) wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("db: %s: %w", op, classify(err))
+}

@@ -1,0 +1,197 @@
+package db
+
+// Everything that differs between SQLite and PostgreSQL stands in this file and in the
+// migrations whose names end in .sqlite.sql or .postgres.sql.
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/XSAM/otelsql"
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"go.opentelemetry.io/otel/attribute"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+type dialect string
+
+const (
+	sqliteDialect   dialect = "sqlite"
+	postgresDialect dialect = "postgres"
+)
+
+func (d dialect) String() string { return string(d) }
+
+// parseURL splits a DATABASE_URL into its dialect and what the driver wants. Errors do not repeat the URL.
+func parseURL(raw string) (dialect, string, error) {
+	scheme, rest, _ := strings.Cut(raw, ":")
+	switch scheme {
+	case "sqlite":
+		path := strings.TrimPrefix(rest, "//")
+		if path == "" || strings.HasPrefix(path, ":memory:") || strings.Contains(path, "?") {
+			return "", "", fmt.Errorf(`%w: sqlite needs a file, such as "sqlite:latchkey.db", and takes no options`, ErrBadURL)
+		}
+		return sqliteDialect, path, nil
+	case "postgres", "postgresql":
+		u, err := url.Parse(raw)
+		if err != nil {
+			return "", "", fmt.Errorf(`%w: not a URL; want "postgres://USER:PASSWORD@HOST:5432/NAME" with special characters of the password percent-encoded`, ErrBadURL)
+		}
+		q := u.Query()
+		if !q.Has("sslmode") {
+			q.Set("sslmode", "prefer") // libpq's default; lib/pq's own, "require", refuses a local server
+		}
+		if !q.Has("connect_timeout") {
+			q.Set("connect_timeout", "5")
+		}
+		if hosts, ports, several := severalHosts(u.Host); several {
+			u.Host = ""
+			q.Set("host", hosts)
+			q.Set("port", ports)
+		}
+		u.RawQuery = q.Encode()
+		return postgresDialect, u.String(), nil
+	}
+	return "", "", fmt.Errorf(`%w: want "sqlite:FILE" or "postgres://…"`, ErrBadURL)
+}
+
+// severalHosts splits "a:5432,b:5433", as PostgreSQL's documentation writes it, into the lists that the driver
+// takes: "a,b" and "5432,5433".
+func severalHosts(text string) (hosts, ports string, several bool) {
+	all := strings.Split(text, ",")
+	if len(all) < 2 || !strings.Contains(text, ":") { // the ports may stand in an option: the driver's own form
+		return "", "", false
+	}
+	var h, p []string
+	for _, one := range all {
+		host, port, err := net.SplitHostPort(one)
+		if err != nil {
+			host, port = strings.Trim(one, "[]"), "5432"
+		}
+		h, p = append(h, host), append(p, port)
+	}
+	return strings.Join(h, ","), strings.Join(p, ","), true
+}
+
+func (d dialect) open(source string, o openOptions) (*pools, error) {
+	if d == sqliteDialect {
+		return openSQLite(source, o)
+	}
+	connector, err := newConnector(source)
+	if err != nil {
+		return nil, err
+	}
+	pool := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	if o.traced {
+		pool = sqlx.NewDb(otelsql.OpenDB(connector, otelsql.WithAttributes(attribute.String("db.system.name", "postgresql"))), "postgres")
+	}
+	pool.SetMaxOpenConns(20)
+	pool.SetMaxIdleConns(20)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return &pools{read: pool, write: pool, direct: source}, nil
+}
+
+// openSQLite opens one connection that writes and five that read. Write transactions take the lock when
+// they begin (_txlock=immediate): a lock taken later fails at once where two processes want it.
+func openSQLite(path string, o openOptions) (*pools, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite gives -wal and -shm the file's mode
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	dsn := func(options ...string) string {
+		q := url.Values{"_pragma": append(options, "busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)")}
+		q.Set("_txlock", "immediate")
+		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	}
+	openPool := func(dsn string) (*sqlx.DB, error) {
+		if !o.traced {
+			return sqlx.Open("sqlite", dsn)
+		}
+		pool, err := otelsql.Open("sqlite", dsn, otelsql.WithAttributes(attribute.String("db.system.name", "sqlite")))
+		return sqlx.NewDb(pool, "sqlite"), err
+	}
+	write, err := openPool(dsn("journal_mode(WAL)"))
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	read, err := openPool(dsn("query_only(1)"))
+	if err != nil {
+		return nil, err
+	}
+	read.SetMaxOpenConns(5) // one of them waits for notices
+	read.SetMaxIdleConns(5)
+	return &pools{read: read, write: write}, nil
+}
+
+// busy reports whether another process has the SQLite file locked.
+func (d dialect) busy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// ErrBadURL says that a DATABASE_URL is malformed.
+var ErrBadURL = errors.New("DATABASE_URL")
+
+// retryable reports whether the transaction lost a race that it may win when it is run again.
+func (d dialect) retryable(err error) bool {
+	return pq.As(err, "40001", "40P01") != nil
+}
+
+// alive asks something that only a database answers that can be written: not a PostgreSQL in standby. A SQLite
+// file that cannot be written is found out by the first write.
+func (d dialect) alive() string {
+	if d == postgresDialect {
+		return `SELECT 1 WHERE NOT pg_is_in_recovery()`
+	}
+	return `SELECT 1`
+}
+
+// lock makes one transaction at a time pass for the name, across processes, until it ends.
+// SQLite needs nothing: its write transactions run one at a time.
+func (db *DB) lock(ctx context.Context, name string) error {
+	if db.dialect == sqliteDialect {
+		return nil
+	}
+	_, err := db.exec(ctx, "lock "+name, `SELECT pg_advisory_xact_lock(hashtext($1))`, "latchkey/"+name)
+	return err
+}
+
+// gooseOptions returns the migrator's dialect and what keeps several processes from migrating at once.
+func (d dialect) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
+	if d == sqliteDialect {
+		return goose.DialectSQLite3, nil, nil // Migrate tries again instead: goose has no lock for SQLite
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	if err != nil {
+		return "", nil, fmt.Errorf("migration lock: %w", err)
+	}
+	return goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(locker)}, nil
+}
+
+// notify stores or sends a notice. SQLite keeps the newest ten thousand for listenSQLite.
+func (db *DB) notify(ctx context.Context, payload string) error {
+	if db.dialect == postgresDialect {
+		_, err := db.exec(ctx, "notify", `SELECT pg_notify('latchkey', $1)`, payload)
+		return err
+	}
+	if _, err := db.exec(ctx, "notify", `INSERT INTO notices (payload) VALUES ($1)`, payload); err != nil {
+		return err
+	}
+	_, err := db.exec(ctx, "delete notices", `DELETE FROM notices WHERE seq <= (SELECT max(seq) FROM notices) - 10000`)
+	return err
+}

@@ -1,0 +1,92 @@
+package db
+
+import (
+	"context"
+	"strings"
+)
+
+// EventKind says what happened; package auth lists the kinds.
+type EventKind string
+
+// An Event is something that happened to an account.
+type Event struct {
+	ID        string    `db:"id" json:"id"`
+	Kind      EventKind `db:"kind" json:"kind"`
+	UserID    *string   `db:"user_id" json:"userId"`   // whose account, if one is known
+	ActorID   *string   `db:"actor_id" json:"actorId"` // who did it; nil: nobody known, or the command line
+	At        Time      `db:"at" json:"at"`
+	IP        string    `db:"ip" json:"ip"`
+	Device    string    `db:"device" json:"device"`
+	RequestID string    `db:"request_id" json:"requestId"`
+	ObjectID  *string   `db:"object_id" json:"objectId"` // the session, API token or key
+	Detail    string    `db:"detail" json:"detail"`
+}
+
+// CreateEvent stores an event.
+func (db *DB) CreateEvent(ctx context.Context, e *Event) error {
+	_, err := db.exec(ctx, "create event", `
+		INSERT INTO events (id, kind, user_id, actor_id, at, ip, device, request_id, object_id, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		e.ID, e.Kind, e.UserID, e.ActorID, e.At, e.IP, e.Device, e.RequestID, e.ObjectID, e.Detail)
+	return err
+}
+
+// Event finds an event.
+func (db *DB) Event(ctx context.Context, id string) (*Event, error) {
+	e := new(Event)
+	return e, db.get(ctx, e, "event", `SELECT * FROM events WHERE id = $1`, id)
+}
+
+// An EventFilter narrows a list of events; zero values do not.
+type EventFilter struct {
+	Kinds         []EventKind
+	UserID        *string
+	ActorID       *string
+	Since, Before *Time
+}
+
+// Events lists events, oldest first.
+func (db *DB) Events(ctx context.Context, f EventFilter, p Page) (PageOf[Event], error) {
+	return events(f).page(ctx, db, p)
+}
+
+// CountEvents counts what Events lists.
+func (db *DB) CountEvents(ctx context.Context, f EventFilter) (int, error) {
+	return events(f).count(ctx, db)
+}
+
+func events(f EventFilter) list[Event] {
+	l := list[Event]{op: "events", fetch: fetchAll[Event]}
+	where := []string{"1 = 1"}
+	and := func(condition string, arg any) {
+		l.args = append(l.args, arg)
+		where = append(where, condition+placeholder(len(l.args)))
+	}
+	if f.UserID != nil {
+		and("user_id = ", *f.UserID)
+	}
+	if f.ActorID != nil {
+		and("actor_id = ", *f.ActorID)
+	}
+	if f.Since != nil {
+		and("at >= ", *f.Since)
+	}
+	if f.Before != nil {
+		and("at < ", *f.Before)
+	}
+	if len(f.Kinds) > 0 {
+		var kinds []string
+		for _, k := range f.Kinds {
+			l.args = append(l.args, k)
+			kinds = append(kinds, placeholder(len(l.args)))
+		}
+		where = append(where, "kind IN ("+strings.Join(kinds, ", ")+")")
+	}
+	l.from = "events WHERE " + strings.Join(where, " AND ")
+	return l
+}
+
+// DeleteEventsBefore deletes old events and answers how many.
+func (db *DB) DeleteEventsBefore(ctx context.Context, at Time) (int, error) {
+	return db.deleteSome(ctx, "delete events", `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)`, at)
+}

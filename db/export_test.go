@@ -1,0 +1,19 @@
+package db
+
+import "context"
+
+// What the tests need beyond what is exported: any query, and the way back of the migrations.
+var (
+	Exec = (*DB).exec
+	Get  = (*DB).get
+)
+
+// Down takes back all migrations.
+func (db *DB) Down(ctx context.Context) error {
+	p, err := db.migrator(db.pools.write.DB)
+	if err != nil {
+		return err
+	}
+	_, err = p.DownTo(ctx, 0)
+	return err
+}

@@ -1,0 +1,35 @@
+package db
+
+import "context"
+
+// A SigningKey signs access tokens. The private half is sealed under a secret that the database does not hold.
+type SigningKey struct {
+	ID        string `db:"id"` // the JWK's kid
+	Algorithm string `db:"algorithm"`
+	PublicKey string `db:"public_key"` // PKIX, base64
+	SealedKey string `db:"sealed_key"`
+	CreatedAt Time   `db:"created_at"`
+	ActiveAt  Time   `db:"active_at"`  // signs from then on
+	RetiredAt *Time  `db:"retired_at"` // trusted no longer
+}
+
+// SigningKeys lists all keys, oldest first.
+func (db *DB) SigningKeys(ctx context.Context) ([]*SigningKey, error) {
+	return fetchAll[SigningKey](ctx, db, "signing keys", `SELECT * FROM signing_keys ORDER BY active_at, id`)
+}
+
+// CreateSigningKey stores a new key.
+func (db *DB) CreateSigningKey(ctx context.Context, k *SigningKey) error {
+	_, err := db.exec(ctx, "create signing key", `
+		INSERT INTO signing_keys (id, algorithm, public_key, sealed_key, created_at, active_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		k.ID, k.Algorithm, k.PublicKey, k.SealedKey, k.CreatedAt, k.ActiveAt)
+	return err
+}
+
+// LockSigningKeys makes processes that would make a key wait for each other, until the transaction ends.
+func (db *DB) LockSigningKeys(ctx context.Context) error { return db.lock(ctx, "signing-keys") }
+
+// RetireSigningKey ends the trust in a key.
+func (db *DB) RetireSigningKey(ctx context.Context, id string, now Time) error {
+	return db.execOne(ctx, "retire signing key", `UPDATE signing_keys SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL`, id, now)
+}

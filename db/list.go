@@ -1,0 +1,30 @@
+package db
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+)
+
+// A List is a list of texts kept as JSON in one column.
+type List[T ~string] []T
+
+// Value implements driver.Valuer. A nil list is the empty list.
+func (l List[T]) Value() (driver.Value, error) {
+	if l == nil {
+		return "[]", nil
+	}
+	b, err := json.Marshal([]T(l))
+	return string(b), err
+}
+
+// Scan implements sql.Scanner.
+func (l *List[T]) Scan(src any) error {
+	switch v := src.(type) {
+	case string:
+		return json.Unmarshal([]byte(v), (*[]T)(l))
+	case []byte:
+		return json.Unmarshal(v, (*[]T)(l))
+	}
+	return fmt.Errorf("list: cannot read %T", src)
+}

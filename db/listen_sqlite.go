@@ -1,0 +1,68 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// On SQLite, notices are rows. PRAGMA data_version tells, without reading the file, whether another
+// connection has changed it. SQLite commits one writer at a time, so "later than the last one seen" misses
+// none.
+
+// pollInterval bounds how long another process on the same file remembers what is no longer true.
+const pollInterval = 50 * time.Millisecond
+
+var errNoticesDeleted = errors.New("notices were deleted before they were read")
+
+func (db *DB) listenSQLite(ctx context.Context, l Listener) error {
+	conn, err := db.pools.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var seq, version int64
+	if err := conn.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM notices`).Scan(&seq); err != nil {
+		return err
+	}
+	for known := int64(-1); ; sleep(ctx, pollInterval) {
+		asOf := time.Now()
+		if err := conn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
+			return err
+		}
+		if version != known {
+			if seq, err = readNotices(ctx, conn, seq, l.Heard); err != nil {
+				return err
+			}
+			known = version
+		}
+		l.Sure(asOf)
+	}
+}
+
+// readNotices passes on the notices after seq and answers the last one's number.
+func readNotices(ctx context.Context, conn *sql.Conn, seq int64, heard func(Notice)) (int64, error) {
+	rows, err := conn.QueryContext(ctx, `SELECT seq, payload FROM notices WHERE seq > $1 ORDER BY seq`, seq)
+	if err != nil {
+		return seq, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var next int64
+		var payload string
+		if err := rows.Scan(&next, &payload); err != nil {
+			return seq, err
+		}
+		n, err := parseNotice(payload)
+		if err != nil {
+			return seq, err
+		}
+		if next > seq+1 {
+			return seq, errNoticesDeleted
+		}
+		heard(n)
+		seq = next
+	}
+	return seq, rows.Err()
+}

@@ -1,0 +1,131 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+var (
+	// ErrOutdated says that the database lacks migrations that this program needs.
+	ErrOutdated = errors.New("the database schema is older than this program")
+	// ErrNewer says that a SQLite file has migrations that this program does not know.
+	ErrNewer = errors.New("the database was made by a newer version of this program, or by one with other migrations")
+)
+
+// Migrate brings the schema up to date and answers how many migrations it applied. Several processes
+// may do so at once. A failed migration leaves the database as it was before that migration. On PostgreSQL it
+// uses a connection of its own, past any pooler (ListenOn), on which statements may take their time.
+//
+// A SQLite file with unknown migrations is ErrNewer: nobody would be writing to it but us, and we do not know what
+// it means. On PostgreSQL they are left alone, so that a rolling update may migrate first.
+func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
+	const attempts = 5
+	for n := 1; ; n++ {
+		applied, err = db.migrateOnce(ctx)
+		if err == nil || n == attempts || db.dialect != sqliteDialect || errors.Is(err, ErrNewer) {
+			return applied, err
+		}
+		// On SQLite another process may have applied the same migration between goose's look and its
+		// attempt, which then fails as a whole. By now it is done, or a second try shows the real fault.
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func (db *DB) migrateOnce(ctx context.Context) (int, error) {
+	pool := db.pools.write.DB
+	if db.dialect == postgresDialect {
+		direct, err := sql.Open("postgres", db.pools.direct)
+		if err != nil {
+			return 0, db.wrap("migrate", err)
+		}
+		defer direct.Close()
+		pool = direct
+	}
+	p, err := db.migrator(pool)
+	if err != nil {
+		return 0, err
+	}
+	if db.dialect == sqliteDialect {
+		if err := db.refuseNewer(ctx, p); err != nil {
+			return 0, err
+		}
+	}
+	results, err := p.Up(ctx)
+	return len(results), db.wrap("migrate", err)
+}
+
+// refuseNewer answers ErrNewer if migrations were applied that the migrator does not have.
+func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
+	var tables int
+	if err := db.get(ctx, &tables, "look for migrations", `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`); err != nil || tables == 0 {
+		return err
+	}
+	applied, err := fetchAll[int64](ctx, db, "applied migrations", `SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0`)
+	if err != nil {
+		return err
+	}
+	known := map[int64]bool{}
+	for _, source := range p.ListSources() {
+		known[source.Version] = true
+	}
+	for _, version := range applied {
+		if !known[*version] {
+			return fmt.Errorf("%w: it has the migration %05d", ErrNewer, *version)
+		}
+	}
+	return nil
+}
+
+// CheckMigrated answers ErrOutdated if migrations are missing. A database newer than the program is
+// accepted, so that a rolling update may migrate first.
+func (db *DB) CheckMigrated(ctx context.Context) error {
+	p, err := db.migrator(db.pools.write.DB)
+	if err != nil {
+		return err
+	}
+	pending, err := p.HasPending(ctx)
+	if err != nil {
+		return db.wrap("check migrations", err)
+	}
+	if pending {
+		return ErrOutdated
+	}
+	return nil
+}
+
+func (db *DB) migrator(pool *sql.DB) (*goose.Provider, error) {
+	gooseDialect, options, err := db.dialect.gooseOptions()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	options = append(options,
+		goose.WithExcludeNames(db.foreignMigrations(dir)),
+		goose.WithAllowOutofOrder(true), // yours start at 01000, and a later version of ours may come after
+	)
+	p, err := goose.NewProvider(gooseDialect, pool, dir, options...)
+	return p, db.wrap("read migrations", err)
+}
+
+// foreignMigrations lists the files that are for the other database only: NAME.sqlite.sql, NAME.postgres.sql.
+func (db *DB) foreignMigrations(dir fs.FS) []string {
+	other := postgresDialect
+	if db.dialect == postgresDialect {
+		other = sqliteDialect
+	}
+	names, _ := fs.Glob(dir, "*."+string(other)+".sql") // the pattern is valid
+	return names
+}

@@ -1,0 +1,95 @@
+package db_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/db/dbtest"
+)
+
+// eachEmpty runs the test on a database of each kind without tables.
+func eachEmpty(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:"+filepath.Join(t.TempDir(), "x.db")) })
+	t.Run("postgres", func(t *testing.T) { test(t, dbtest.PostgresURL(t, "empty", nil)) })
+}
+
+func TestMigrateUpDownAndUp(t *testing.T) {
+	eachEmpty(t, func(t *testing.T, url string) {
+		d := dbtest.Open(t, url)
+		for range 2 {
+			if err := d.CheckMigrated(t.Context()); !errors.Is(err, db.ErrOutdated) {
+				t.Errorf("without tables: %v, want ErrOutdated", err)
+			}
+			if n := must[int](t)(d.Migrate(t.Context())); n == 0 {
+				t.Error("nothing was migrated")
+			}
+			if n := must[int](t)(d.Migrate(t.Context())); n != 0 {
+				t.Errorf("the second time, %d migrations ran", n)
+			}
+			if err := d.CheckMigrated(t.Context()); err != nil {
+				t.Error(err)
+			}
+			addUser(t, d, "ann", nil)
+			if err := d.Down(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wantNoTables(t, d)
+		}
+	})
+}
+
+// wantNoTables fails if tables other than the migrator's own are left.
+func wantNoTables(t *testing.T, d *db.DB) {
+	t.Helper()
+	query := "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE '%goose%' AND name NOT LIKE 'sqlite_%'"
+	if d.Dialect() == "postgres" {
+		query = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '%goose%'"
+	}
+	var n int
+	if err := db.Get(d, t.Context(), &n, "tables", query); err != nil || n != 0 {
+		t.Errorf("%d tables and indexes are left: %v", n, err)
+	}
+}
+
+// Replicas start together.
+func TestFourProcessesMigrateAtOnce(t *testing.T) {
+	eachEmpty(t, func(t *testing.T, url string) {
+		var all [4]*db.DB
+		for i := range all {
+			all[i] = dbtest.Open(t, url)
+		}
+		err := parallel(len(all), func(i int) error {
+			if _, err := all[i].Migrate(t.Context()); err != nil {
+				return err
+			}
+			return all[i].CheckMigrated(t.Context())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		addUser(t, all[0], "ann", nil)
+	})
+}
+
+// A rolling update migrates first: until it is done, the old program runs on the new schema. A file has no such
+// neighbours, and an old program must leave it alone.
+func TestANewerDatabaseIsAcceptedAndANewerFileIsNot(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		must[int64](t)(db.Exec(d, t.Context(), "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, $1)", true))
+		if d.Dialect() == "sqlite" {
+			if _, err := d.Migrate(t.Context()); !errors.Is(err, db.ErrNewer) {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+		if err := d.CheckMigrated(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := must[int](t)(d.Migrate(t.Context())); n != 0 {
+			t.Errorf("%d migrations ran", n)
+		}
+	})
+}

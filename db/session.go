@@ -1,0 +1,107 @@
+package db
+
+import "context"
+
+// A Session is one login on one device. It owns one chain of refresh tokens, of which only the number of
+// the newest (the generation) is stored.
+type Session struct {
+	ID             string  `db:"id"`
+	UserID         string  `db:"user_id"`
+	Device         string  `db:"device"` // User-Agent at login
+	IP             string  `db:"ip"`
+	LoginNetwork   string  `db:"login_network"` // see LoggedInFrom
+	Generation     int     `db:"generation"`
+	SeenGeneration int     `db:"seen_generation"` // the newest generation that the client is known to have received
+	CreatedAt      Time    `db:"created_at"`
+	RotatedAt      Time    `db:"rotated_at"` // login or last refresh
+	IdleAt         Time    `db:"idle_at"`    // ends then unless refreshed before
+	ExpiresAt      Time    `db:"expires_at"` // ends then at the latest
+	EndedAt        *Time   `db:"ended_at"`
+	EndedBecause   *string `db:"ended_because"`
+}
+
+// Live reports whether the session neither ended nor ran out.
+func (s *Session) Live(now Time) bool {
+	return s.EndedAt == nil && now.Before(s.IdleAt.Time) && now.Before(s.ExpiresAt.Time)
+}
+
+// RefreshExpiry is when the session ends unless it is refreshed before.
+func (s *Session) RefreshExpiry() Time {
+	if s.ExpiresAt.Before(s.IdleAt.Time) {
+		return s.ExpiresAt
+	}
+	return s.IdleAt
+}
+
+// CreateSession stores a new session.
+func (db *DB) CreateSession(ctx context.Context, s *Session) error {
+	_, err := db.exec(ctx, "create session", `
+		INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, rotated_at, idle_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		s.ID, s.UserID, s.Device, s.IP, s.LoginNetwork, s.Generation, s.SeenGeneration, s.CreatedAt, s.RotatedAt, s.IdleAt, s.ExpiresAt)
+	return err
+}
+
+// Session finds a session, ended or not.
+func (db *DB) Session(ctx context.Context, id string) (*Session, error) {
+	s := new(Session)
+	return s, db.get(ctx, s, "session", `SELECT * FROM sessions WHERE id = $1`, id)
+}
+
+// RotateSession moves a live session from its generation to the next, in one compare-and-set, and answers
+// whether it was this call that did.
+func (db *DB) RotateSession(ctx context.Context, s *Session, ip string, now, idleAt Time) (bool, error) {
+	n, err := db.exec(ctx, "rotate session", `
+		UPDATE sessions SET generation = generation + 1, seen_generation = generation, rotated_at = $3, idle_at = $4, ip = $5
+		WHERE id = $1 AND generation = $2 AND ended_at IS NULL`, s.ID, s.Generation, now, idleAt, ip)
+	return n == 1, err
+}
+
+// SawGeneration notes that the client has received the generation's tokens.
+func (db *DB) SawGeneration(ctx context.Context, id string, generation int) error {
+	_, err := db.exec(ctx, "saw generation", `
+		UPDATE sessions SET seen_generation = $2 WHERE id = $1 AND seen_generation < $2 AND generation >= $2`, id, generation)
+	return err
+}
+
+// EndSession ends one session of the user if it lives; otherwise ErrNotFound.
+func (db *DB) EndSession(ctx context.Context, userID, id, because string, now Time) error {
+	return db.execOne(ctx, "end session", `
+		UPDATE sessions SET ended_at = $3, ended_because = $4 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL`, id, userID, now, because)
+}
+
+// EndSessions ends all live sessions of the user but the one named (or "") and answers how many.
+func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string, now Time) (int, error) {
+	n, err := db.exec(ctx, "end sessions", `
+		UPDATE sessions SET ended_at = $3, ended_because = $4
+		WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3`, userID, exceptID, now, because)
+	return int(n), err
+}
+
+// DeleteSessionsBefore deletes sessions that would have run out before the time, and answers how many.
+func (db *DB) DeleteSessionsBefore(ctx context.Context, at Time) (int, error) {
+	return db.deleteSome(ctx, "delete sessions", `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)`, at)
+}
+
+// Sessions lists the user's live sessions, oldest first.
+func (db *DB) Sessions(ctx context.Context, userID string, now Time, p Page) (PageOf[Session], error) {
+	return sessions(userID, now).page(ctx, db, p)
+}
+
+// CountSessions counts the user's live sessions.
+func (db *DB) CountSessions(ctx context.Context, userID string, now Time) (int, error) {
+	return sessions(userID, now).count(ctx, db)
+}
+
+func sessions(userID string, now Time) list[Session] {
+	return list[Session]{
+		op: "sessions", fetch: fetchAll[Session],
+		from: `sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $2 AND expires_at > $2`, args: []any{userID, now},
+	}
+}
+
+// SessionsEnded lists sessions that ended after the time; of one user, or with userID "" of all.
+func (db *DB) SessionsEnded(ctx context.Context, userID string, after Time) ([]*Session, error) {
+	return fetchAll[Session](ctx, db, "sessions ended", `
+		SELECT * FROM sessions WHERE ended_at > $1 AND ($2 = '' OR user_id = $2) ORDER BY ended_at`, after, userID)
+}

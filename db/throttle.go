@@ -1,0 +1,67 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A ThrottleRule says how failures slow attempts down: the first are free, then the delay begins with a
+// second and doubles up to a maximum. All is forgotten when nothing failed for the window.
+type ThrottleRule struct {
+	Free   int
+	Max    time.Duration
+	Window time.Duration
+}
+
+// Attempt counts one more attempt under the key as failed, until Succeeded says otherwise, and answers zero; or
+// it counts nothing and answers how long to wait. Among attempts at the same time as many pass as are free.
+func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Time) (wait time.Duration, err error) {
+	const delay = `CASE WHEN throttles.expires_ms <= $2 OR throttles.failures < $3 THEN 0
+		WHEN throttles.delay_ms = 0 THEN 1000
+		WHEN throttles.delay_ms * 2 > $5 THEN $5
+		ELSE throttles.delay_ms * 2 END`
+	n, err := db.exec(ctx, "count an attempt", `
+		INSERT INTO throttles (key, failures, delay_ms, next_ms, expires_ms) VALUES ($1, 1, 0, $2, $4)
+		ON CONFLICT (key) DO UPDATE SET
+			failures = CASE WHEN throttles.expires_ms <= $2 THEN 1 ELSE throttles.failures + 1 END,
+			delay_ms = `+delay+`, next_ms = $2 + `+delay+`, expires_ms = $4
+		WHERE throttles.delay_ms = 0 OR throttles.next_ms <= $2 OR throttles.expires_ms <= $2`,
+		key, now.UnixMilli(), rule.Free, now.Add(rule.Window).UnixMilli(), rule.Max.Milliseconds())
+	if err != nil || n > 0 {
+		return 0, err
+	}
+	var next int64
+	if err := db.get(ctx, &next, "throttle", `SELECT next_ms FROM throttles WHERE key = $1`, key); err != nil {
+		if errors.Is(err, ErrNotFound) { // forgotten meanwhile
+			return 0, nil
+		}
+		return 0, err
+	}
+	return max(time.Duration(next-now.UnixMilli())*time.Millisecond, time.Millisecond), nil
+}
+
+// Succeeded takes one attempt under the key back, and the delay.
+func (db *DB) Succeeded(ctx context.Context, key string, now Time) error {
+	_, err := db.exec(ctx, "take an attempt back", `
+		UPDATE throttles SET failures = failures - 1, delay_ms = 0, next_ms = $2 WHERE key = $1 AND failures > 0`, key, now.UnixMilli())
+	return err
+}
+
+// ForgiveAttempts forgets all attempts under the key.
+func (db *DB) ForgiveAttempts(ctx context.Context, key string) error {
+	_, err := db.exec(ctx, "forgive attempts", `DELETE FROM throttles WHERE key = $1`, key)
+	return err
+}
+
+// DeleteExpiredThrottles deletes what is forgotten anyway.
+func (db *DB) DeleteExpiredThrottles(ctx context.Context, now Time) error {
+	_, err := db.exec(ctx, "delete throttles", `DELETE FROM throttles WHERE expires_ms <= $1`, now.UnixMilli())
+	return err
+}
+
+// LoggedInFrom reports whether the user has had a session that began in the network: wherever it went since.
+func (db *DB) LoggedInFrom(ctx context.Context, userID, network string) (found bool, err error) {
+	err = db.get(ctx, &found, "logged in from", `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND login_network = $2)`, userID, network)
+	return found, err
+}

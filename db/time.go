@@ -1,0 +1,65 @@
+package db
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A Time is a moment in UTC with microseconds, the finest that PostgreSQL keeps. Both databases sort and
+// compare it rightly: SQLite as text, PostgreSQL as timestamptz. In GraphQL it is RFC 3339 text.
+type Time struct{ time.Time }
+
+// timeLayout always has six digits, so that texts sort as times do.
+const timeLayout = "2006-01-02T15:04:05.000000Z"
+
+// TimeOf is t as the databases keep it.
+func TimeOf(t time.Time) Time { return Time{t.UTC().Truncate(time.Microsecond)} }
+
+// Add is the moment after d.
+func (t Time) Add(d time.Duration) Time { return TimeOf(t.Time.Add(d)) }
+
+// Value implements driver.Valuer.
+func (t Time) Value() (driver.Value, error) { return t.UTC().Format(timeLayout), nil }
+
+// Scan implements sql.Scanner.
+func (t *Time) Scan(src any) error {
+	switch v := src.(type) {
+	case time.Time:
+		*t = TimeOf(v)
+		return nil
+	case string:
+		return t.parse(v)
+	case []byte:
+		return t.parse(string(v))
+	}
+	return fmt.Errorf("time: cannot read %T", src)
+}
+
+func (t *Time) parse(s string) error {
+	parsed, err := time.Parse(time.RFC3339Nano, s)
+	*t = TimeOf(parsed)
+	return err
+}
+
+// MarshalGQL writes the time in RFC 3339.
+func (t Time) MarshalGQL(w io.Writer) {
+	b := make([]byte, 0, 40)
+	b = append(b, '"')
+	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
+	w.Write(append(b, '"'))
+}
+
+// ErrBadTime says that a text is no time.
+var ErrBadTime = errors.New("must be a time in RFC 3339 form, such as 2026-01-31T12:00:00Z")
+
+// UnmarshalGQL reads RFC 3339 text.
+func (t *Time) UnmarshalGQL(v any) error {
+	s, ok := v.(string)
+	if !ok || t.parse(s) != nil || t.Year() > 9999 || t.Year() < 1 {
+		return ErrBadTime
+	}
+	return nil
+}

@@ -1,0 +1,4 @@
+package main
+
+// Resolver holds what resolvers need.
+type Resolver struct{ notes *notesDB }

@@ -1,0 +1,516 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+
+	"github.com/latchkey/latchkey/graph/relay"
+)
+
+// QueryTooComplex refuses an operation before any of its fields runs; with measure, figure and limit.
+const QueryTooComplex Code = "QUERY_TOO_COMPLEX"
+
+// CostLimits are how much one operation may ask for. All are counted as if fragments were written out where
+// they are spread, and whatever @skip and @include say: a screen must not begin to fail on the day when a
+// flag flips. Zero values are DefaultCostLimits'.
+type CostLimits struct {
+	Selections              int // fields
+	Depth                   int // fields within fields; { me { id } } has 2
+	Aliases                 int // fields with an alias that is not their name
+	RootFields              int // fields of the operation itself
+	Directives              int // @skip, @include and the like
+	Cost                    int // fields answered; see below
+	IntrospectionSelections int // fields below __schema and __type, which count here only
+	IntrospectionDepth      int // fields within fields from __schema or __type on
+
+	// Of the document as a whole:
+	Operations int // definitions
+	Fragments  int // definitions
+	Repeats    int // pairs of fields with one name in an operation, and of spreads: what validation compares
+}
+
+// DefaultCostLimits leave room for a large screen, and for the introspection of GraphiQL and Apollo.
+var DefaultCostLimits = CostLimits{
+	Selections: 500, Depth: 12, Aliases: 30, RootFields: 20, Directives: 25, Cost: 1000,
+	IntrospectionSelections: 300, IntrospectionDepth: 20,
+	Operations: 10, Fragments: 30, Repeats: 20000,
+}
+
+// An operation's cost is the number of fields that it may have to answer: a field costs 1, and what stands
+// below a list as often as the list has items. The number of items is the argument first or last, or
+// assumedItems. In a connection it multiplies what stands below edges and nodes, and not pageInfo or totalCount.
+//
+// A schema may say otherwise with the directives of IBM's cost specification, in the form that Apollo
+// Federation 2.9 gave them:
+//
+//	directive @cost(weight: Int!) on FIELD_DEFINITION
+//	directive @listSize(assumedSize: Int, slicingArguments: [String!]) on FIELD_DEFINITION
+//
+// Weights of arguments and types, sizedFields (here always edges and nodes) and requireOneSlicingArgument
+// are not read.
+
+const (
+	assumedItems = 20 // of a list that says nothing about its size; also a page's default
+
+	// In one operation:
+	maxCredentials          = 1 // of takesCredentials' fields
+	maxIntrospections       = 2 // of __schema and __type; tools ask once
+	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools have none
+)
+
+// takesCredentials names the mutations that check, change or hand out credentials. One request gets one try,
+// however many aliases it has: otherwise limits of requests would not limit guessing.
+func takesCredentials(mutation string) bool {
+	switch mutation {
+	case "login", "refresh", "changePassword", "setUserPassword", "createApiToken":
+		return true
+	}
+	return false
+}
+
+// costGuard refuses what asks for too much, on every transport. A document that is not in the cache is
+// counted before it is validated, since validation compares all fields of one name with each other: 2,800
+// bytes took it 1.5 seconds. An operation is counted again when its variables are known.
+type costGuard struct {
+	limits    CostLimits
+	tokens    int                               // of a document, as the executor's parser has it
+	documents graphql.Cache[*ast.QueryDocument] // the executor's: what is there has passed
+}
+
+func newCostGuard(limits CostLimits, tokens int, documents graphql.Cache[*ast.QueryDocument]) costGuard {
+	return costGuard{limits.orDefault(), tokens, documents}
+}
+
+// The methods of a gqlgen extension.
+
+func (costGuard) ExtensionName() string { return "Cost" }
+
+func (costGuard) Validate(es graphql.ExecutableSchema) error { return auditCosts(es.Schema()) }
+
+func (g costGuard) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
+	if _, known := g.documents.Get(ctx, request.Query); known {
+		return nil
+	}
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, g.tokens)
+	if err != nil {
+		return nil //nolint:nilerr // the executor will say so
+	}
+	return g.limits.checkDocument(document)
+}
+
+func (g costGuard) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	return g.limits.checkOperation(op.Doc, op.Operation, op.Variables)
+}
+
+// orDefault fills in the zero values.
+func (l CostLimits) orDefault() CostLimits {
+	d := DefaultCostLimits
+	return CostLimits{
+		Selections: cmp.Or(l.Selections, d.Selections), Depth: cmp.Or(l.Depth, d.Depth), Aliases: cmp.Or(l.Aliases, d.Aliases),
+		RootFields: cmp.Or(l.RootFields, d.RootFields), Directives: cmp.Or(l.Directives, d.Directives), Cost: cmp.Or(l.Cost, d.Cost),
+		IntrospectionSelections: cmp.Or(l.IntrospectionSelections, d.IntrospectionSelections),
+		IntrospectionDepth:      cmp.Or(l.IntrospectionDepth, d.IntrospectionDepth),
+		Operations:              cmp.Or(l.Operations, d.Operations), Fragments: cmp.Or(l.Fragments, d.Fragments), Repeats: cmp.Or(l.Repeats, d.Repeats),
+	}
+}
+
+// A measurement is one figure beside its limit.
+type measurement struct {
+	measure       string
+	figure, limit int
+}
+
+// over refuses the first figure over its limit.
+func over(measurements ...measurement) *gqlerror.Error {
+	for _, m := range measurements {
+		if m.figure > m.limit {
+			return &gqlerror.Error{
+				Message:    fmt.Sprintf("the query is too complex: %s %d, limit %d", m.measure, m.figure, m.limit),
+				Extensions: map[string]any{"code": QueryTooComplex, "measure": m.measure, "figure": m.figure, "limit": m.limit},
+			}
+		}
+	}
+	return nil
+}
+
+// checkDocument counts what can be counted without the schema, in each operation: validation looks at all.
+func (l CostLimits) checkDocument(document *ast.QueryDocument) *gqlerror.Error {
+	if err := over(
+		measurement{"operations", len(document.Operations), l.Operations},
+		measurement{"fragments", len(document.Fragments), l.Fragments},
+	); err != nil {
+		return err
+	}
+	if err := over(measurement{"repeats", countRepeats(document, l.Repeats), l.Repeats}); err != nil {
+		return err
+	}
+	c := counter{fragments: document.Fragments}
+	for _, operation := range document.Operations {
+		if err := l.check(c.operation(operation)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOperation counts one operation with its variables.
+func (l CostLimits) checkOperation(document *ast.QueryDocument, operation *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
+	if err := over(measurement{"fragments", len(document.Fragments), l.Fragments}); err != nil {
+		return err
+	}
+	c := counter{fragments: document.Fragments, variables: variables}
+	return l.check(c.operation(operation))
+}
+
+func (l CostLimits) check(t tally) *gqlerror.Error {
+	return over(
+		measurement{"credentials", t.credentials, maxCredentials},
+		measurement{"depth", t.depth, l.Depth},
+		measurement{"aliases", t.aliases, l.Aliases},
+		measurement{"rootFields", t.direct, l.RootFields},
+		measurement{"directives", t.directives, l.Directives},
+		measurement{"selections", t.fields, l.Selections},
+		measurement{"introspections", t.introspections, maxIntrospections},
+		measurement{"introspectionAliases", t.introspectionAliases, maxIntrospectionAliases},
+		measurement{"introspectionDepth", t.introspectionDepth, l.IntrospectionDepth},
+		measurement{"introspectionSelections", t.introspectionFields, l.IntrospectionSelections},
+		measurement{"cost", t.cost, l.Cost},
+	)
+}
+
+// A tally is what a selection set asks for. It depends on nothing outside of the set, so that a fragment is
+// counted once, wherever and however often it is spread: exponential documents take linear time.
+type tally struct {
+	fields, depth, aliases, directives int
+
+	direct         int // fields of the set itself; root fields, in the operation's set
+	credentials    int // of them, those that take credentials, if they are mutations
+	introspections int // of them, __schema and __type
+
+	introspectionFields, introspectionDepth, introspectionAliases int // those and below
+
+	cost    int // of all but the next
+	perItem int // what stands below edges and nodes: once for each item of the page around the set
+}
+
+// add takes in a fragment.
+func (t *tally) add(u tally) {
+	t.within(u)
+	t.fields = plus(t.fields, u.fields)
+	t.depth = max(t.depth, u.depth)
+	t.direct = plus(t.direct, u.direct)
+	t.credentials = plus(t.credentials, u.credentials)
+	t.cost = plus(t.cost, u.cost)
+	t.perItem = plus(t.perItem, u.perItem)
+}
+
+// within takes in what counts alike wherever it stands.
+func (t *tally) within(u tally) {
+	t.aliases = plus(t.aliases, u.aliases)
+	t.directives = plus(t.directives, u.directives)
+	t.introspections = plus(t.introspections, u.introspections)
+	t.introspectionFields = plus(t.introspectionFields, u.introspectionFields)
+	t.introspectionDepth = max(t.introspectionDepth, u.introspectionDepth)
+	t.introspectionAliases = plus(t.introspectionAliases, u.introspectionAliases)
+}
+
+// A counter counts the operations of one document. It needs no valid document: what is not known yet counts
+// as one plain field.
+type counter struct {
+	fragments ast.FragmentDefinitionList
+	variables map[string]any
+	counted   []*tally // by fragment; one that is being counted is empty, so that a cycle ends
+}
+
+func (c *counter) operation(operation *ast.OperationDefinition) tally {
+	t := tally{directives: len(operation.Directives)}
+	for _, v := range operation.VariableDefinitions {
+		t.directives += len(v.Directives)
+	}
+	c.set(operation.SelectionSet, &t)
+	t.cost = plus(t.cost, times(assumedItems, t.perItem)) // lists named edges or nodes that have no page around them
+	if operation.Operation != ast.Mutation {
+		t.credentials = 0
+	}
+	return t
+}
+
+func (c *counter) set(set ast.SelectionSet, t *tally) {
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			c.field(s, t)
+		case *ast.InlineFragment:
+			t.directives = plus(t.directives, len(s.Directives))
+			c.set(s.SelectionSet, t)
+		case *ast.FragmentSpread:
+			t.directives = plus(t.directives, len(s.Directives))
+			c.fragment(s.Name, t)
+		}
+	}
+}
+
+func (c *counter) fragment(name string, t *tally) {
+	i := indexOf(c.fragments, name)
+	if i < 0 {
+		return // validation will say so
+	}
+	if c.counted == nil {
+		c.counted = make([]*tally, len(c.fragments))
+	}
+	if c.counted[i] == nil {
+		c.counted[i] = &tally{}
+		whole := tally{directives: len(c.fragments[i].Directives)}
+		c.set(c.fragments[i].SelectionSet, &whole)
+		*c.counted[i] = whole
+	}
+	t.add(*c.counted[i])
+}
+
+func (c *counter) field(field *ast.Field, t *tally) {
+	t.direct = plus(t.direct, 1)
+	t.directives = plus(t.directives, len(field.Directives))
+	if field.Alias != field.Name {
+		t.aliases = plus(t.aliases, 1)
+	}
+	if takesCredentials(field.Name) {
+		t.credentials = plus(t.credentials, 1)
+	}
+	var below tally
+	c.set(field.SelectionSet, &below)
+	t.within(below)
+	if field.Name == "__schema" || field.Name == "__type" {
+		t.introspections = plus(t.introspections, 1)
+		t.introspectionFields = plus(t.introspectionFields, plus(1, below.fields))
+		t.introspectionDepth = max(t.introspectionDepth, 1+below.depth)
+		t.introspectionAliases = plus(t.introspectionAliases, below.aliases)
+		return
+	}
+	t.fields = plus(t.fields, plus(1, below.fields))
+	t.depth = max(t.depth, 1+below.depth)
+	t.addCost(field, below, c.variables)
+}
+
+// addCost adds what the field costs, with what is below it.
+func (t *tally) addCost(field *ast.Field, below tally, variables map[string]any) {
+	if field.Name == "__typename" {
+		return // needs no data, and Apollo's client writes it into every set
+	}
+	t.cost = plus(t.cost, weightOf(field.Definition))
+	if len(field.SelectionSet) == 0 {
+		return
+	}
+	items, sized := itemsOf(field, variables)
+	if !isList(field.Definition) {
+		t.cost = plus(t.cost, plus(below.cost, times(items, below.perItem)))
+		return
+	}
+	item := plus(below.cost, times(assumedItems, below.perItem))
+	if !sized && (field.Name == "edges" || field.Name == "nodes") {
+		t.perItem = plus(t.perItem, item)
+		return
+	}
+	t.cost = plus(t.cost, times(items, item))
+}
+
+func isList(def *ast.FieldDefinition) bool { return def != nil && def.Type.Elem != nil }
+
+func weightOf(def *ast.FieldDefinition) int {
+	if def == nil {
+		return 1
+	}
+	if d := def.Directives.ForName("cost"); d != nil {
+		weight, _ := number(argument(d.Arguments, "weight"), nil)
+		return weight
+	}
+	return 1
+}
+
+// itemsOf is how many items the field's list or page has at most, and whether the field itself says so.
+func itemsOf(field *ast.Field, variables map[string]any) (items int, sized bool) {
+	def := field.Definition
+	if def == nil {
+		return assumedItems, false
+	}
+	if d := def.Directives.ForName("listSize"); d != nil {
+		assumed, ok := number(argument(d.Arguments, "assumedSize"), nil)
+		if !ok {
+			assumed = assumedItems
+		}
+		var slicing []string
+		if names := argument(d.Arguments, "slicingArguments"); names != nil {
+			for _, name := range names.Children {
+				slicing = append(slicing, name.Value.Raw)
+			}
+		}
+		return largest(field, variables, assumed, slicing...), true
+	}
+	if def.Arguments.ForName("first") == nil && def.Arguments.ForName("last") == nil {
+		return assumedItems, false
+	}
+	items = largest(field, variables, assumedItems, "first", "last")
+	if !isList(def) {
+		items = min(items, relay.MaxPage) // the connection refuses more, and says which argument is wrong
+	}
+	return items, true
+}
+
+// largest is the largest of the arguments, at least 1, or assumed if none is given.
+func largest(field *ast.Field, variables map[string]any, assumed int, names ...string) int {
+	n, given := 1, false
+	for _, name := range names {
+		value, ok := number(argument(field.Arguments, name), variables)
+		if def := field.Definition.Arguments.ForName(name); !ok && def != nil {
+			value, ok = number(def.DefaultValue, nil)
+		}
+		n, given = max(n, value), given || ok
+	}
+	if !given {
+		return assumed
+	}
+	return n
+}
+
+func argument(arguments ast.ArgumentList, name string) *ast.Value {
+	if a := arguments.ForName(name); a != nil {
+		return a.Value
+	}
+	return nil
+}
+
+// number reads an integer, at most many; null and what is no number count as absent.
+func number(value *ast.Value, variables map[string]any) (n int, ok bool) {
+	switch {
+	case value == nil || value.Kind != ast.Variable && value.Kind != ast.IntValue:
+		return 0, false
+	case value.Kind == ast.IntValue:
+		return parsed(value.Raw)
+	}
+	switch v := variables[value.Raw].(type) {
+	case int64:
+		return int(max(-many, min(v, many))), true
+	case int:
+		return max(-many, min(v, many)), true
+	case json.Number:
+		return parsed(v.String())
+	}
+	return 0, false
+}
+
+func parsed(digits string) (n int, ok bool) {
+	n, err := strconv.Atoi(digits)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, false
+	}
+	return max(-many, min(n, many)), true // Atoi gives the nearest number that there is
+}
+
+// many is where counting stops: figures grow exponentially with the document. Twice as much is an int still.
+const many = math.MaxInt32 / 2
+
+// plus and times take numbers from 0 to many.
+func plus(a, b int) int { return min(a+b, many) }
+
+func times(a, b int) int { return int(min(int64(a)*int64(b), many)) }
+
+// countRepeats counts the pairs of fields with one name, and of spreads, in each operation with the fragments
+// that it reaches, each taken once: validation compares about as many. It stops above the limit.
+func countRepeats(document *ast.QueryDocument, limit int) int {
+	r := repeats{fragments: document.Fragments, seen: make([]bool, len(document.Fragments)), names: map[string]int{}, limit: limit}
+	for _, operation := range document.Operations {
+		clear(r.seen)
+		clear(r.names)
+		r.spreads = 0
+		r.set(operation.SelectionSet)
+	}
+	return r.pairs
+}
+
+type repeats struct {
+	fragments ast.FragmentDefinitionList
+	seen      []bool         // by fragment
+	names     map[string]int // fields so far, by the name in the answer
+	spreads   int            // so far
+	pairs     int
+	limit     int
+}
+
+func (r *repeats) set(set ast.SelectionSet) {
+	for _, selection := range set {
+		if r.pairs > r.limit {
+			return
+		}
+		switch s := selection.(type) {
+		case *ast.Field:
+			r.pairs += r.names[s.Alias]
+			r.names[s.Alias]++
+			r.set(s.SelectionSet)
+		case *ast.InlineFragment:
+			r.set(s.SelectionSet)
+		case *ast.FragmentSpread:
+			r.pairs += r.spreads
+			r.spreads++
+			r.fragment(s.Name)
+		}
+	}
+}
+
+func (r *repeats) fragment(name string) {
+	i := indexOf(r.fragments, name)
+	if i < 0 || r.seen[i] {
+		return
+	}
+	r.seen[i] = true
+	r.set(r.fragments[i].SelectionSet)
+}
+
+func indexOf(fragments ast.FragmentDefinitionList, name string) int {
+	return slices.IndexFunc(fragments, func(f *ast.FragmentDefinition) bool { return f.Name == name })
+}
+
+// auditCosts finds the directives of the schema that would be misread.
+func auditCosts(schema *ast.Schema) error {
+	var faults []error
+	for _, def := range ownTypes(schema) {
+		for _, field := range def.Fields {
+			faults = append(faults, auditCost(def.Name+"."+field.Name, field))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func auditCost(name string, field *ast.FieldDefinition) error {
+	if d := field.Directives.ForName("cost"); d != nil {
+		if weight, ok := number(argument(d.Arguments, "weight"), nil); !ok || weight < 0 {
+			return fault(d.Position, "%s: the weight of @cost must be 0 or more, without quotes", name)
+		}
+	}
+	d := field.Directives.ForName("listSize")
+	if d == nil {
+		return nil
+	}
+	if v := argument(d.Arguments, "assumedSize"); v != nil {
+		if size, ok := number(v, nil); !ok || size < 0 {
+			return fault(d.Position, "%s: the assumedSize of @listSize must be 0 or more", name)
+		}
+	}
+	if v := argument(d.Arguments, "slicingArguments"); v != nil {
+		for _, argument := range v.Children {
+			if field.Arguments.ForName(argument.Value.Raw) == nil {
+				return fault(d.Position, "%s: @listSize names the argument %s, which is not there", name, argument.Value.Raw)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/graph/scalar"
+)
+
+// A Code is errors[].extensions.code. Codes are API: see docs/errors.md.
+type Code string
+
+// The codes of errors of fields.
+const (
+	Unauthenticated    Code = "UNAUTHENTICATED"     // with reason
+	InvalidCredentials Code = "INVALID_CREDENTIALS" // a login or a current password was refused
+	Forbidden          Code = "FORBIDDEN"           // with requiredScopes where scopes are missing
+	BadUserInput       Code = "BAD_USER_INPUT"      // with field
+	NotFound           Code = "NOT_FOUND"
+	Conflict           Code = "CONFLICT"
+	RateLimited        Code = "RATE_LIMITED" // with retryAfter, in seconds
+	Unavailable        Code = "UNAVAILABLE"
+	Internal           Code = "INTERNAL_SERVER_ERROR"
+)
+
+// The codes of requests that are refused before any field is read.
+const (
+	ParseFailed          Code = "GRAPHQL_PARSE_FAILED"
+	ValidationFailed     Code = "GRAPHQL_VALIDATION_FAILED"
+	BadRequest           Code = "BAD_REQUEST"
+	MethodNotAllowed     Code = "METHOD_NOT_ALLOWED"
+	NotAcceptable        Code = "NOT_ACCEPTABLE"
+	UnsupportedMediaType Code = "UNSUPPORTED_MEDIA_TYPE"
+	PayloadTooLarge      Code = "PAYLOAD_TOO_LARGE"
+)
+
+// Codes are all codes, for the test that keeps docs/errors.md complete.
+var Codes = []Code{
+	Unauthenticated, InvalidCredentials, Forbidden, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
+	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
+	QueryTooComplex,
+}
+
+// presenter writes an error as clients see it: the one place where errors become codes. What is no error
+// of ours is logged and hidden.
+func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		e := graphql.DefaultErrorPresenter(ctx, err)
+		if argument := argumentOf(ctx, e); argument != "" {
+			return presentArgument(ctx, argument, e)
+		}
+		message, extensions := present(e)
+		if extensions["code"] == Internal {
+			log.ErrorContext(ctx, "internal error", "error", err, "path", e.Path.String(), "request", requestIDOf(ctx))
+		}
+		return &gqlerror.Error{Message: message, Path: responsePath(e), Locations: e.Locations, Extensions: extensions}
+	}
+}
+
+func present(err *gqlerror.Error) (message string, extensions map[string]any) {
+	code := func(c Code, more ...any) map[string]any {
+		m := map[string]any{"code": c}
+		for i := 0; i < len(more); i += 2 {
+			m[more[i].(string)] = more[i+1]
+		}
+		return m
+	}
+	var (
+		unauthenticated *auth.UnauthenticatedError
+		forbidden       *auth.ForbiddenError
+		input           *auth.InputError
+		conflict        *auth.ConflictError
+		limited         *auth.RateLimitedError
+	)
+	switch {
+	case errors.As(err, &unauthenticated):
+		return unauthenticated.Error(), code(Unauthenticated, "reason", unauthenticated.Reason)
+	case errors.Is(err, auth.ErrInvalidCredentials):
+		return auth.ErrInvalidCredentials.Error(), code(InvalidCredentials)
+	case errors.As(err, &forbidden) && forbidden.Required != nil:
+		return forbidden.Error(), code(Forbidden, "requiredScopes", forbidden.Required)
+	case errors.As(err, &forbidden):
+		return forbidden.Error(), code(Forbidden)
+	case errors.As(err, &input):
+		return input.Error(), code(BadUserInput, "field", input.Field)
+	case errors.Is(err, db.ErrNotFound):
+		return "there is no such object, or you may not see it", code(NotFound)
+	case errors.As(err, &conflict) && conflict.Field != "":
+		return conflict.Error(), code(Conflict, "field", conflict.Field)
+	case errors.As(err, &conflict):
+		return conflict.Error(), code(Conflict)
+	case errors.As(err, &limited):
+		return limited.Error(), code(RateLimited, "retryAfter", limited.Seconds())
+	case errors.Is(err, db.ErrUnavailable):
+		return "the service is not available now: try again", code(Unavailable)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return "the request took too long or was given up", code(Unavailable)
+	}
+	return presentRequestError(err, code)
+}
+
+// presentRequestError writes what gqlparser and the transport found wrong with a request.
+func presentRequestError(err *gqlerror.Error, code func(Code, ...any) map[string]any) (string, map[string]any) {
+	if len(err.Path) > 1 && err.Path[0] == ast.PathName("variable") {
+		return err.Message, code(BadUserInput, "field", err.Path[len(err.Path)-1])
+	}
+	if field, ok := err.Extensions["field"]; ok && err.Rule == valuesRule {
+		return err.Message, code(BadUserInput, "field", field)
+	}
+	if slices.Contains(Codes, Code(fmt.Sprint(err.Extensions["code"]))) {
+		return err.Message, err.Extensions
+	}
+	return "internal error", code(Internal)
+}
+
+// argumentOf names the argument or input field that could not be read, if that is what the error is about:
+// then its path goes on below the path of the field.
+func argumentOf(ctx context.Context, err *gqlerror.Error) string {
+	field := graphql.GetFieldContext(ctx)
+	if field == nil || len(err.Path) <= len(field.Path()) {
+		return ""
+	}
+	for _, step := range slices.Backward(err.Path) {
+		if name, ok := step.(ast.PathName); ok {
+			return string(name)
+		}
+	}
+	return ""
+}
+
+func presentArgument(ctx context.Context, argument string, err *gqlerror.Error) *gqlerror.Error {
+	message := "is not valid"
+	var bad scalar.Error
+	if errors.As(err, &bad) || errors.Is(err, db.ErrBadTime) {
+		message = errors.Unwrap(err).Error()
+	}
+	return &gqlerror.Error{
+		Message: argument + " " + message, Path: graphql.GetFieldContext(ctx).Path(),
+		Extensions: map[string]any{"code": BadUserInput, "field": argument},
+	}
+}
+
+// responsePath is where in the answer the error belongs; gqlparser's paths into variables are not.
+func responsePath(e *gqlerror.Error) ast.Path {
+	if len(e.Path) > 0 && e.Path[0] == ast.PathName("variable") {
+		return nil
+	}
+	return e.Path
+}
+
+// recovered logs a panic with its stack; the client sees an internal error.
+func recovered(log *slog.Logger) graphql.RecoverFunc {
+	return func(ctx context.Context, panicked any) error {
+		log.ErrorContext(ctx, "panic", "panic", fmt.Sprint(panicked), "stack", string(debug.Stack()), "request", requestIDOf(ctx))
+		return gqlerrorOf(Internal, "internal error")
+	}
+}
+
+// requestIDOf is the request's ID, which the log and the answer's X-Request-Id header carry.
+func requestIDOf(ctx context.Context) string {
+	if !graphql.HasOperationContext(ctx) {
+		return ""
+	}
+	return graphql.GetOperationContext(ctx).Headers.Get(RequestIDHeader)
+}
+
+func gqlerrorOf(code Code, message string) *gqlerror.Error {
+	return &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
+}

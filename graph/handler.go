@@ -1,0 +1,104 @@
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+)
+
+// Who may read the schema by introspection.
+const (
+	IntrospectionPublic        = "public"
+	IntrospectionAuthenticated = "authenticated"
+	IntrospectionOff           = "off"
+)
+
+// Options are what NewHandler needs.
+type Options struct {
+	Auth          *auth.Service
+	DB            *db.DB
+	Log           *slog.Logger
+	Introspection string                                             // one of the constants
+	Limits        Limits                                             // DefaultLimits if zero
+	Tracing       bool                                               // by OpenTelemetry's global provider
+	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
+	Origins       []string                                           // hosts of pages that may open WebSockets, beside the server's own
+	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and event streams end
+}
+
+// A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets and event streams.
+type Handler struct {
+	*handler.Server
+	sockets *sockets
+}
+
+// Sockets is how many WebSockets are open.
+func (h *Handler) Sockets() int { return h.sockets.Open() }
+
+// NewHandler joins the schema and the transports. Only the parts of gqlgen that are named here take part.
+func NewHandler(o Options) (*Handler, error) {
+	if o.Limits == (Limits{}) {
+		o.Limits = DefaultLimits
+	}
+	es, err := NewExecutableSchema(&Resolver{Auth: o.Auth, DB: o.DB})
+	if err != nil {
+		return nil, err
+	}
+	srv := handler.New(es)
+	srv.SetErrorPresenter(presenter(o.Log))
+	srv.SetRecoverFunc(recovered(o.Log))
+	srv.SetParserTokenLimit(o.Limits.Tokens)
+	srv.SetValidationRulesFn(validationRules)
+	srv.SetDisableSuggestion(true)
+	documents := lru.New[*ast.QueryDocument](cachedQueries)
+	srv.SetQueryCache(documents)
+	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these two
+	srv.Use(newCostGuard(o.Limits.Cost, o.Limits.Tokens, documents))
+	srv.Use(introspection(o.Introspection))
+	if o.Tracing {
+		srv.Use(tracing{})
+	}
+	shared := common{auth: o.Auth, log: o.Log, observe: o.Observe, stopping: o.Stopping}
+	open := &sockets{common: shared, origins: o.Origins, ofUser: map[string]int{}}
+	srv.AddTransport(open)
+	srv.AddTransport(transport{common: shared, maxBody: o.Limits.Body})
+	return &Handler{srv, open}, nil
+}
+
+// querySize refuses documents of more bytes, on every transport.
+type querySize int
+
+// The methods of a gqlgen extension.
+
+func (querySize) ExtensionName() string                   { return "QuerySize" }
+func (querySize) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (limit querySize) MutateOperationParameters(_ context.Context, request *graphql.RawParams) *gqlerror.Error {
+	if len(request.Query) > int(limit) {
+		return gqlerrorOf(PayloadTooLarge, "the query is too long")
+	}
+	return nil
+}
+
+// introspection says who may read the schema.
+type introspection string
+
+// The methods of a gqlgen extension.
+
+func (introspection) ExtensionName() string                   { return "Introspection" }
+func (introspection) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (who introspection) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	known := auth.ViewerFrom(ctx).Authenticated() == nil
+	op.DisableIntrospection = !(who == IntrospectionPublic || who == IntrospectionAuthenticated && known)
+	return nil
+}

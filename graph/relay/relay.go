@@ -1,0 +1,146 @@
+// Package relay shapes lists as Relay's Cursor Connections specification wants them. It makes and reads
+// cursors; it does not read rows.
+package relay
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+)
+
+// Page sizes.
+const (
+	defaultPage = 20
+	MaxPage     = 100
+)
+
+// The connections and edges of the schema.
+type (
+	// UserConnection is a page of users.
+	UserConnection = Connection[db.User]
+	// UserEdge is a user in a list.
+	UserEdge = Edge[db.User]
+	// SessionConnection is a page of sessions.
+	SessionConnection = Connection[db.Session]
+	// SessionEdge is a session in a list.
+	SessionEdge = Edge[db.Session]
+	// APITokenConnection is a page of API tokens.
+	APITokenConnection = Connection[db.APIToken]
+	// APITokenEdge is an API token in a list.
+	APITokenEdge = Edge[db.APIToken]
+	// EventConnection is a page of events.
+	EventConnection = Connection[db.Event]
+	// EventEdge is an event in a list.
+	EventEdge = Edge[db.Event]
+)
+
+// A Connection is a page of a list.
+type Connection[T any] struct {
+	Edges    []*Edge[T]
+	PageInfo *PageInfo
+	total    func(context.Context) (int, error)
+}
+
+// An Edge is an item with its cursor.
+type Edge[T any] struct {
+	Cursor string
+	Node   *T
+}
+
+// PageInfo says where a page stands in its list.
+type PageInfo struct {
+	HasNextPage     bool
+	HasPreviousPage bool
+	StartCursor     *string
+	EndCursor       *string
+}
+
+// New makes a connection. total counts the whole list; it is called only if the client asks.
+func New[T any](page db.PageOf[T], id func(*T) string, total func(context.Context) (int, error)) *Connection[T] {
+	c := &Connection[T]{
+		Edges:    make([]*Edge[T], len(page.Rows)),
+		PageInfo: &PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrevious},
+		total:    total,
+	}
+	for i, row := range page.Rows {
+		c.Edges[i] = &Edge[T]{Cursor: cursorOf(id(row)), Node: row}
+	}
+	if n := len(c.Edges); n > 0 {
+		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &c.Edges[0].Cursor, &c.Edges[n-1].Cursor
+	}
+	return c
+}
+
+// Nodes are the items without their cursors.
+func (c *Connection[T]) Nodes() []*T {
+	nodes := make([]*T, len(c.Edges))
+	for i, e := range c.Edges {
+		nodes[i] = e.Node
+	}
+	return nodes
+}
+
+// TotalCount counts the whole list.
+func (c *Connection[T]) TotalCount(ctx context.Context) (int, error) { return c.total(ctx) }
+
+// Args are the arguments of a connection field.
+type Args struct {
+	First  *int
+	After  *string
+	Last   *int
+	Before *string
+}
+
+// Page reads the arguments; kind is the kind of IDs in the list.
+func (a Args) Page(kind string) (p db.Page, err error) {
+	if a.First != nil && a.Last != nil {
+		return p, &auth.InputError{Field: "last", Message: "cannot be combined with first"}
+	}
+	p.Limit = defaultPage
+	for _, size := range []struct {
+		name string
+		n    *int
+	}{{"first", a.First}, {"last", a.Last}} {
+		if size.n == nil {
+			continue
+		}
+		if *size.n < 1 || *size.n > MaxPage {
+			return p, &auth.InputError{Field: size.name, Message: "must be 1 to 100"}
+		}
+		p.Limit, p.Backward = *size.n, size.name == "last"
+	}
+	if p.After, err = readCursor(kind, "after", a.After); err != nil {
+		return p, err
+	}
+	p.Before, err = readCursor(kind, "before", a.Before)
+	return p, err
+}
+
+// A cursor is an item's ID, in base 64 so that nobody builds on it.
+func cursorOf(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
+
+var errCursor = errors.New("not a cursor")
+
+func parseCursor(kind, cursor string) (id string, err error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || db.CheckID(kind, string(b)) != nil || cursorOf(string(b)) != cursor { // the decoder passes over ends of lines
+		return "", errCursor
+	}
+	return string(b), nil
+}
+
+func readCursor(kind, field string, cursor *string) (id string, err error) {
+	if cursor == nil {
+		return "", nil
+	}
+	if id, err = parseCursor(kind, *cursor); err != nil {
+		return "", &auth.InputError{Field: field, Message: "must be a cursor that this list gave out"}
+	}
+	return id, nil
+}
+
+// A Node is any object of the schema's interface Node: *db.User, *db.Session or *db.APIToken.
+type Node any

@@ -1,0 +1,130 @@
+// Package graph is GraphQL and nothing else: resolvers, access directives, errors, limits and the HTTP
+// transport. Resolvers take the input, call one function of auth or db, and return its result; who may call
+// them stands in the schema, and what a field needs beyond that (ownership) in auth.
+package graph
+
+import (
+	"context"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/graph/model"
+	"github.com/latchkey/latchkey/graph/relay"
+)
+
+// A Resolver holds what resolvers call: auth for actions and for what belongs to users, db for plain reads.
+type Resolver struct {
+	Auth *auth.Service
+	DB   *db.DB
+}
+
+// viewer is who is asking.
+func viewer(ctx context.Context) *auth.Viewer { return auth.ViewerFrom(ctx) }
+
+// node finds any object by its ID.
+func (r *Resolver) node(ctx context.Context, id string) (relay.Node, error) {
+	switch db.KindOf(id) {
+	case db.UserID:
+		return found(r.Auth.User(ctx, id))
+	case db.SessionID:
+		return found(r.Auth.Session(ctx, id))
+	case db.TokenID:
+		return found(r.Auth.APIToken(ctx, id))
+	}
+	return nil, &auth.InputError{Field: "id", Message: "must be the ID of an object"}
+}
+
+// found keeps a nil pointer from becoming a Node that is not nil.
+func found[T any](object *T, err error) (relay.Node, error) {
+	if err != nil {
+		return nil, err
+	}
+	return object, nil
+}
+
+func userID(u *db.User) string         { return u.ID }
+func sessionID(s *db.Session) string   { return s.ID }
+func apiTokenID(t *db.APIToken) string { return t.ID }
+
+// maxSearch bounds the text that users are searched for, in bytes.
+const maxSearch = 200
+
+func (r *Resolver) users(ctx context.Context, search *string, args relay.Args) (*relay.UserConnection, error) {
+	text := ""
+	if search != nil {
+		text = *search
+	}
+	if len(text) > maxSearch {
+		return nil, &auth.InputError{Field: "search", Message: "must have at most 200 bytes"}
+	}
+	page, err := args.Page(db.UserID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.Auth.Users(ctx, text, page)
+	if err != nil {
+		return nil, err
+	}
+	return relay.New(rows, userID, func(ctx context.Context) (int, error) { return r.Auth.CountUsers(ctx, text) }), nil
+}
+
+func (r *Resolver) sessions(ctx context.Context, owner string, args relay.Args) (*relay.SessionConnection, error) {
+	page, err := args.Page(db.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.Auth.Sessions(ctx, owner, page)
+	if err != nil {
+		return nil, err
+	}
+	return relay.New(rows, sessionID, func(ctx context.Context) (int, error) { return r.Auth.CountSessions(ctx, owner) }), nil
+}
+
+func (r *Resolver) apiTokens(ctx context.Context, owner string, args relay.Args) (*relay.APITokenConnection, error) {
+	page, err := args.Page(db.TokenID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.Auth.APITokens(ctx, owner, page)
+	if err != nil {
+		return nil, err
+	}
+	return relay.New(rows, apiTokenID, func(ctx context.Context) (int, error) { return r.Auth.CountAPITokens(ctx, owner) }), nil
+}
+
+func eventID(e *db.Event) string { return e.ID }
+
+func (r *Resolver) auditLog(ctx context.Context, filter *db.EventFilter, args relay.Args) (*relay.EventConnection, error) {
+	if filter == nil {
+		filter = &db.EventFilter{}
+	}
+	for field, id := range map[string]*string{"userId": filter.UserID, "actorId": filter.ActorID} {
+		if id != nil && db.CheckID(db.UserID, *id) != nil {
+			return nil, &auth.InputError{Field: field, Message: "must be the ID of a user"}
+		}
+	}
+	page, err := args.Page(db.EventID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.Auth.Events(ctx, *filter, page)
+	if err != nil {
+		return nil, err
+	}
+	return relay.New(rows, eventID, func(ctx context.Context) (int, error) { return r.Auth.CountEvents(ctx, *filter) }), nil
+}
+
+// changesOf tells what is absent, which stays, from what is null, which goes.
+func changesOf(in model.UpdateUserInput) auth.UserChanges {
+	changes := auth.UserChanges{Username: in.Username}
+	if email, ok := in.Email.ValueOK(); ok {
+		changes.Email = &email
+	}
+	if name, ok := in.Name.ValueOK(); ok {
+		changes.Name = &name
+	}
+	if in.Roles != nil {
+		changes.Roles = &in.Roles
+	}
+	return changes
+}

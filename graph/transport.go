@@ -1,0 +1,359 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/latchkey/latchkey/auth"
+)
+
+// RequestIDHeader carries a request's ID, in the request that the handler sees and in its answer.
+const RequestIDHeader = "X-Request-Id"
+
+// A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. It takes the place of
+// gqlgen's, which repeat a damaged body, password and all, in the answer. No batches, no forms: nothing
+// that a browser sends to a foreign site without asking first.
+type transport struct {
+	common
+	maxBody int64
+}
+
+// common is what all transports need.
+type common struct {
+	auth     *auth.Service
+	log      *slog.Logger
+	observe  func(kind, field, code string, took time.Duration)
+	stopping <-chan struct{}
+}
+
+var _ graphql.Transport = transport{}
+
+// Supports takes every request, so that refusals are ours too.
+func (transport) Supports(*http.Request) bool { return true }
+
+// A refusal is an error of the request as a whole, with its HTTP status.
+type refusal struct {
+	status int
+	*gqlerror.Error
+}
+
+func refuse(status int, code Code, message string) *refusal {
+	return &refusal{status, gqlerrorOf(code, message)}
+}
+
+// Do answers one request.
+func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	start := time.Now()
+	mediaType := negotiate(r.Header.Values("Accept"))
+	params, refused := t.read(w, r)
+	if refused == nil && wantsStream(r.Header.Values("Accept")) {
+		operation, last := t.stream(w, r, exec, params)
+		t.finished(r, operation, last, http.StatusOK, time.Since(start))
+		return
+	}
+	if mediaType == "" && refused == nil {
+		refused = refuse(http.StatusNotAcceptable, NotAcceptable, "answers are application/graphql-response+json or application/json")
+	}
+	var response *graphql.Response
+	var operation *graphql.OperationContext
+	var status int
+	if refused != nil {
+		status, response = refused.status, &graphql.Response{Errors: gqlerror.List{refused.Error}}
+	} else {
+		response, operation, status = execute(r, exec, params, mediaType)
+	}
+	t.write(w, status, mediaType, response)
+	t.finished(r, operation, response, status, time.Since(start))
+}
+
+// maxDuration bounds an operation; then its queries are cancelled and it answers UNAVAILABLE.
+const maxDuration = 10 * time.Second
+
+// execute runs the operation. Errors of the request as a whole have no data, and as
+// graphql-response+json the status 400 (GraphQL over HTTP, section 6.4.2).
+func execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
+	operation, errs := exec.CreateOperationContext(r.Context(), params)
+	if errs = namedOperation(operation, errs); len(errs) == 0 {
+		errs = refuseByMethod(r.Method, operation)
+	}
+	if len(errs) > 0 {
+		status := http.StatusOK
+		if mediaType == graphqlResponse {
+			status = http.StatusBadRequest
+		}
+		if errs[0].Extensions["code"] == MethodNotAllowed {
+			status = http.StatusMethodNotAllowed
+		}
+		return exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), errs), operation, status
+	}
+	limited, cancel := context.WithTimeout(r.Context(), maxDuration)
+	defer cancel()
+	next, ctx := exec.DispatchOperation(limited, operation)
+	return next(ctx), operation, http.StatusOK
+}
+
+// namedOperation says it better than gqlgen where the document has no operation of that name.
+func namedOperation(operation *graphql.OperationContext, errs gqlerror.List) gqlerror.List {
+	if operation.Doc != nil && operation.Operation == nil {
+		return gqlerror.List{gqlerrorOf(ValidationFailed, "operationName must name one of the document's operations")}
+	}
+	return errs
+}
+
+func refuseByMethod(method string, operation *graphql.OperationContext) gqlerror.List {
+	switch kind := operation.Operation.Operation; {
+	case kind == ast.Subscription:
+		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket or an event stream")}
+	case kind == ast.Mutation && method == http.MethodGet:
+		return gqlerror.List{gqlerrorOf(MethodNotAllowed, "mutations need POST")}
+	}
+	return nil
+}
+
+// read takes the parameters from the request, strictly, and never repeats what it read.
+func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+	params := &graphql.RawParams{Headers: r.Header}
+	params.ReadTime.Start = graphql.Now()
+	var refused *refusal
+	switch r.Method {
+	case http.MethodGet:
+		refused = readURL(r.URL, params)
+	case http.MethodPost:
+		if refused = checkContentType(r.Header); refused == nil {
+			refused = readBody(http.MaxBytesReader(w, r.Body, t.maxBody), params)
+		}
+	default:
+		refused = refuse(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
+	}
+	params.ReadTime.End = graphql.Now()
+	if refused == nil && strings.TrimSpace(params.Query) == "" {
+		refused = refuse(http.StatusBadRequest, BadRequest, "the parameter query is missing")
+	}
+	return params, refused
+}
+
+func checkContentType(h http.Header) *refusal {
+	unsupported := refuse(http.StatusUnsupportedMediaType, UnsupportedMediaType, "send the request as application/json in UTF-8, not compressed")
+	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || mediaType != plainJSON || len(h.Values("Content-Type")) > 1 {
+		return unsupported
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return unsupported
+	}
+	if encoding := h.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return unsupported
+	}
+	return nil
+}
+
+// readBody reads one JSON object of at most the allowed size.
+func readBody(body io.Reader, params *graphql.RawParams) *refusal {
+	data, err := io.ReadAll(body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return refuse(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request is too large")
+	case err != nil:
+		return refuse(http.StatusBadRequest, BadRequest, "the request could not be read to its end")
+	}
+	return parseBody(data, params)
+}
+
+// parseBody reads the parameters of a request from its body.
+func parseBody(data []byte, params *graphql.RawParams) *refusal {
+	data = bytes.TrimLeft(data, " \t\r\n")
+	switch {
+	case !utf8.Valid(data):
+		return refuse(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
+	case len(data) > 0 && data[0] == '[':
+		return refuse(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
+	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
+		return refuse(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
+	}
+	if decodeParams(data, params) != nil {
+		return refuse(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects")
+	}
+	return nil
+}
+
+// decodeParams reads {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4).
+func decodeParams(data []byte, params *graphql.RawParams) error {
+	var body struct {
+		Query         *string        `json:"query"`
+		OperationName *string        `json:"operationName"`
+		Variables     map[string]any `json:"variables"`
+		Extensions    map[string]any `json:"extensions"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if err := decoder.Decode(&body); err != nil {
+		return err
+	}
+	if body.Query != nil {
+		params.Query = *body.Query
+	}
+	if body.OperationName != nil {
+		params.OperationName = *body.OperationName
+	}
+	params.Variables, params.Extensions = body.Variables, body.Extensions
+	return nil
+}
+
+func readURL(u *url.URL, params *graphql.RawParams) *refusal {
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil || !utf8.ValidString(q.Get("query")) {
+		return refuse(http.StatusBadRequest, BadRequest, "the URL's query is malformed")
+	}
+	for name, values := range q {
+		if len(values) > 1 {
+			return refuse(http.StatusBadRequest, BadRequest, "a parameter is given more than once")
+		}
+		if name == "access_token" {
+			return refuse(http.StatusBadRequest, BadRequest, "tokens do not belong into URLs: send the Authorization header")
+		}
+	}
+	params.Query, params.OperationName = q.Get("query"), q.Get("operationName")
+	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
+		if text := q.Get(name); text != "" && !decodeObject(text, into) {
+			return refuse(http.StatusBadRequest, BadRequest, name+" must be a JSON object")
+		}
+	}
+	return nil
+}
+
+func decodeObject(text string, into *map[string]any) bool {
+	if !json.Valid([]byte(text)) || !utf8.ValidString(text) {
+		return false
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode(into) == nil
+}
+
+// encode writes {errors, data, extensions}; without data where no operation ran. data is JSON already.
+func encode(response *graphql.Response) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(len(response.Data) + 64)
+	b.WriteByte('{')
+	member := func(name string, v any) error {
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`"` + name + `":`)
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false) // the answer is no HTML, and says so
+		err := encoder.Encode(v)
+		b.Truncate(b.Len() - 1) // Encode ends the line
+		return err
+	}
+	if errs := response.Errors; len(errs) > 0 {
+		if err := member("errors", errs[:min(len(errs), maxErrors)]); err != nil {
+			return nil, err
+		}
+	}
+	if response.Data != nil {
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`"data":`)
+		b.Write(response.Data)
+	}
+	if len(response.Extensions) > 0 {
+		if err := member("extensions", response.Extensions); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func (t transport) write(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
+	body, err := encode(response)
+	if err != nil {
+		t.log.Error("the answer could not be written", "error", err)
+		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}`)
+	}
+	if mediaType == "" {
+		mediaType = plainJSON
+	}
+	h := w.Header()
+	h.Set("Content-Type", mediaType+"; charset=utf-8")
+	h.Set("Cache-Control", "no-store") // answers depend on who asks, and may hold tokens
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Add("Vary", "Accept")
+	if status == http.StatusMethodNotAllowed {
+		h.Set("Allow", "GET, POST")
+	}
+	if retry := retryAfter(response.Errors); retry != "" {
+		h.Set("Retry-After", retry)
+	}
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+func retryAfter(errs gqlerror.List) string {
+	for _, e := range errs {
+		if seconds, ok := e.Extensions["retryAfter"].(int); ok {
+			return strconv.Itoa(seconds)
+		}
+	}
+	return ""
+}
+
+// finished counts and logs one operation: never variables, tokens or messages, which may hold secrets.
+func (c common) finished(r *http.Request, operation *graphql.OperationContext, response *graphql.Response, status int, took time.Duration) {
+	kind, name, field := "none", "", ""
+	if operation != nil && operation.Operation != nil {
+		kind, name = string(operation.Operation.Operation), operation.Operation.Name
+		field = firstField(operation.Operation)
+	}
+	code, errs := "OK", 0
+	if response != nil && len(response.Errors) > 0 {
+		code, errs = fmt.Sprint(response.Errors[0].Extensions["code"]), len(response.Errors)
+	}
+	if c.observe != nil {
+		c.observe(kind, field, code, took)
+	}
+	if !c.log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
+	v := auth.ViewerFrom(r.Context())
+	attrs := []slog.Attr{
+		slog.String("request", r.Header.Get(RequestIDHeader)), slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("ip", v.Client.IP), slog.String("kind", kind), slog.String("operation", name), slog.String("field", field), slog.String("code", code),
+	}
+	if v.ID() != "" {
+		attrs = append(attrs, slog.String("viewer", v.ID()))
+	}
+	if errs > 1 {
+		attrs = append(attrs, slog.Int("errors", errs))
+	}
+	c.log.LogAttrs(r.Context(), slog.LevelInfo, "graphql", attrs...)
+}
+
+// firstField is the first root field, which the schema bounds, unlike an operation's name.
+func firstField(operation *ast.OperationDefinition) string {
+	for _, selection := range operation.SelectionSet {
+		if field, ok := selection.(*ast.Field); ok {
+			return field.Name
+		}
+	}
+	return ""
+}

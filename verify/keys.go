@@ -1,0 +1,199 @@
+package verify
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	minKeysAge = 30 * time.Second // keys are read again at the latest and at the earliest after so long,
+	maxKeysAge = time.Hour        // whatever the server's Cache-Control says
+	keysAge    = 5 * time.Minute  // if it says nothing
+	keysRetry  = 5 * time.Second  // after a failure
+)
+
+// A keySet holds the server's public keys. On a failure the keys that are known stay.
+type keySet struct {
+	server *server
+	log    *slog.Logger
+	pause  time.Duration // between reloads for the sake of unknown key IDs
+
+	loading sync.Mutex // held during a load
+	tried   time.Time  // end of the last load
+	failure error      // of the last load
+	etag    string
+
+	mu   sync.RWMutex
+	keys map[string]*ecdsa.PublicKey // by kid; never changed, only replaced
+}
+
+func newKeySet(s *server, log *slog.Logger) *keySet {
+	return &keySet{server: s, log: log, pause: time.Second}
+}
+
+// known answers the key with that ID, or nil.
+func (k *keySet) known(kid string) *ecdsa.PublicKey {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.keys[kid]
+}
+
+// find answers the key with that ID. An unknown one may be new: then the keys are read again, at most once a
+// second, whoever sends whatever. The error is errUnknownKey, or ErrUnavailable if the keys cannot be read.
+func (k *keySet) find(ctx context.Context, kid string) (*ecdsa.PublicKey, error) {
+	if key := k.known(kid); key != nil {
+		return key, nil
+	}
+	if _, err := k.load(ctx, k.pause); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if key := k.known(kid); key != nil {
+		return key, nil
+	}
+	return nil, errUnknownKey
+}
+
+// keep reads the keys again when they are old, until the context ends.
+func (k *keySet) keep(ctx context.Context) {
+	for failing := false; ctx.Err() == nil; {
+		age, err := k.load(ctx, 0)
+		switch {
+		case err != nil:
+			age = keysRetry
+			if !failing && ctx.Err() == nil {
+				k.log.Warn("Latchkey's keys cannot be read; the known ones stay", "error", err)
+			}
+		case failing:
+			k.log.Info("Latchkey's keys can be read again")
+		}
+		failing = err != nil
+		sleep(ctx, age)
+	}
+}
+
+// load reads the keys, unless somebody did within the pause; then it answers as that one was answered. age
+// is for how long the keys are good.
+func (k *keySet) load(ctx context.Context, pause time.Duration) (age time.Duration, err error) {
+	k.loading.Lock()
+	defer k.loading.Unlock()
+	if !k.tried.IsZero() && time.Since(k.tried) < pause {
+		return 0, k.failure
+	}
+	// Others wait for the outcome, so the caller's end must not be theirs.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	age, k.failure = k.fetch(ctx)
+	k.tried = time.Now()
+	return age, k.failure
+}
+
+func (k *keySet) fetch(ctx context.Context) (age time.Duration, err error) {
+	header := http.Header{"Cache-Control": {"no-cache"}} // no proxy's copy: a key may be new
+	if k.etag != "" {
+		header.Set("If-None-Match", k.etag)
+	}
+	r, err := k.server.send(ctx, http.MethodGet, "/.well-known/jwks.json", nil, header, false)
+	if err != nil {
+		return 0, fmt.Errorf("read the keys: %w", err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode == http.StatusNotModified && k.etag != "" {
+		return maxAge(r.Header), nil
+	}
+	if r.StatusCode != http.StatusOK {
+		return 0, statusError(r)
+	}
+	data, err := readAll(r.Body)
+	if err != nil {
+		return 0, fmt.Errorf("read the keys: %w", err)
+	}
+	keys, err := parseKeys(data)
+	if err != nil {
+		return 0, fmt.Errorf("read the keys: %w", err)
+	}
+	k.etag = r.Header.Get("ETag")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys = keys
+	return maxAge(r.Header), nil
+}
+
+// maxAge reads Cache-Control: max-age (RFC 9111, section 5.2.2.1), within our bounds.
+func maxAge(h http.Header) time.Duration {
+	for directive := range strings.SplitSeq(h.Get("Cache-Control"), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		age, err := strconv.Atoi(value)
+		if strings.EqualFold(name, "max-age") && err == nil {
+			return time.Duration(min(max(age, int(minKeysAge.Seconds())), int(maxKeysAge.Seconds()))) * time.Second
+		}
+	}
+	return keysAge
+}
+
+// parseKeys reads a JWK set (RFC 7517, section 5). Keys that are not for ES256 signatures are passed over.
+func parseKeys(data []byte) (map[string]*ecdsa.PublicKey, error) {
+	var set struct {
+		Keys []jwk `json:"keys"`
+	}
+	if err := json.Unmarshal(data, &set); err != nil {
+		return nil, fmt.Errorf("not a JWK set: %w", err)
+	}
+	keys := map[string]*ecdsa.PublicKey{}
+	for _, j := range set.Keys {
+		if key := j.publicKey(); key != nil {
+			keys[j.ID] = key
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("there is no key for ES256")
+	}
+	return keys, nil
+}
+
+// A jwk is a public key in JSON (RFC 7517; members of EC keys: RFC 7518, section 6.2.1).
+type jwk struct {
+	KeyType   string `json:"kty"`
+	Curve     string `json:"crv"`
+	X         string `json:"x"`
+	Y         string `json:"y"`
+	ID        string `json:"kid"`
+	Algorithm string `json:"alg"`
+	Use       string `json:"use"`
+}
+
+// publicKey is nil for a key that is not for us, or no point of the curve.
+func (j jwk) publicKey() *ecdsa.PublicKey {
+	if j.KeyType != "EC" || j.Curve != "P-256" || j.Algorithm != algorithm || j.Use != "sig" || j.ID == "" {
+		return nil
+	}
+	x, err1 := base64.RawURLEncoding.DecodeString(j.X)
+	y, err2 := base64.RawURLEncoding.DecodeString(j.Y)
+	if err1 != nil || err2 != nil || len(x) != 32 || len(y) != 32 {
+		return nil
+	}
+	point := append(append([]byte{4}, x...), y...) // SEC 1, section 2.3.3
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+// sleep waits, but not beyond the context's end.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,188 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/cors"
+	"golang.org/x/time/rate"
+)
+
+// What every request passes before anything looks at it: who the client is behind proxies, how much of it
+// there may be, and the headers that browsers heed.
+
+// A GuardConfig says what passes. Zero values allow no other origin, trust no proxy and limit nothing.
+type GuardConfig struct {
+	Origins        []string       // of pages that may call from a browser: scheme, host and port
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed
+	ClientRate     int            // requests a second of one client, with bursts of five seconds' worth; 0: any
+	InFlight       int            // requests at the same time, without streams; 0: any
+}
+
+// Guard puts all of it before a handler.
+func Guard(c GuardConfig, next http.Handler) http.Handler {
+	h := withOrigins(c.Origins, next)
+	if c.InFlight > 0 {
+		h = withInFlight(c.InFlight, h)
+	}
+	if c.ClientRate > 0 {
+		h = withClientRate(c.ClientRate, h)
+	}
+	return withClient(c.TrustedProxies, withHeaders(h))
+}
+
+// withHeaders sets what is right for every answer; pages set their own policy.
+func withHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h["X-Content-Type-Options"] = nosniff
+		h["Referrer-Policy"] = noReferrer
+		h["Content-Security-Policy"] = nothing
+		if r.TLS != nil || r.Header.Get(forwardedProto) == "https" { // which withClient let pass
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var (
+	nosniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"}
+	nothing    = []string{"default-src 'none'; frame-ancestors 'none'"}
+)
+
+const (
+	forwardedFor   = "X-Forwarded-For"
+	forwardedProto = "X-Forwarded-Proto"
+)
+
+// withClient makes RemoteAddr the client's address: the last one in X-Forwarded-For that is no trusted
+// proxy's, if the connection comes from one. From anybody else forwarded headers are dropped.
+func withClient(trusted []netip.Prefix, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !contains(trusted, peer.Addr()) {
+			delete(r.Header, forwardedFor)
+			delete(r.Header, forwardedProto)
+			next.ServeHTTP(w, r)
+			return
+		}
+		hops := strings.Split(strings.Join(r.Header.Values(forwardedFor), ","), ",")
+		for _, hop := range slices.Backward(hops) {
+			addr, err := netip.ParseAddr(strings.TrimSpace(hop))
+			if err != nil {
+				break
+			}
+			r.RemoteAddr = netip.AddrPortFrom(addr.Unmap(), 0).String()
+			if !contains(trusted, addr) {
+				break
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+}
+
+// withOrigins answers browsers' questions about other origins (CORS). Credentials travel in headers that the
+// page sets, never in cookies, so none are allowed to travel by themselves.
+func withOrigins(origins []string, next http.Handler) http.Handler {
+	if len(origins) == 0 {
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: origins, AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Traceparent"}, ExposedHeaders: []string{"X-Request-Id", "Retry-After"},
+		MaxAge: 7200,
+	}).Handler(next)
+}
+
+// isStream reports requests that stay open by design.
+func isStream(r *http.Request) bool {
+	return r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") || r.URL.Path == "/oauth/revocations"
+}
+
+// withInFlight bounds how many requests are answered at the same time.
+func withInFlight(limit int, next http.Handler) http.Handler {
+	slots := make(chan struct{}, limit)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isStream(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		default:
+			tooMuch(w, http.StatusServiceUnavailable, "UNAVAILABLE", 1)
+		}
+	})
+}
+
+// withClientRate bounds the requests of one client, in this process.
+func withClientRate(perSecond int, next http.Handler) http.Handler {
+	clients := &clientRates{perSecond: perSecond, limiters: map[string]*rate.Limiter{}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !clients.allow(r.RemoteAddr) {
+			tooMuch(w, http.StatusTooManyRequests, "RATE_LIMITED", 1)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// clientRates holds one limiter a client. When there are many, all begin anew: memory is bounded, and a
+// crowd of clients is not what this is against.
+type clientRates struct {
+	perSecond int
+	mu        sync.Mutex
+	limiters  map[string]*rate.Limiter
+}
+
+const maxClients = 50_000
+
+func (c *clientRates) allow(remoteAddr string) bool {
+	key := clientKey(remoteAddr)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.limiters[key]
+	if l == nil {
+		if len(c.limiters) >= maxClients {
+			clear(c.limiters)
+		}
+		l = rate.NewLimiter(rate.Limit(c.perSecond), 5*c.perSecond)
+		c.limiters[key] = l
+	}
+	return l.AllowN(time.Now(), 1)
+}
+
+// clientKey is the address, or of IPv6 the network: a client has 2^64 addresses there.
+func clientKey(remoteAddr string) string {
+	host, _, err := net.SplitHostPort(remoteAddr)
+	if err != nil {
+		return remoteAddr
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() && !addr.Is4In6() {
+		if network, err := addr.WithZone("").Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return host
+}
+
+// tooMuch refuses in GraphQL's form, which the other endpoints' clients can read too.
+func tooMuch(w http.ResponseWriter, status int, code string, seconds int) {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	writeJSON(w, status, map[string]any{"errors": []any{map[string]any{
+		"message": "too many requests: try again later", "extensions": map[string]any{"code": code, "retryAfter": seconds},
+	}}})
+}

@@ -1,0 +1,183 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+)
+
+// The endpoints that other services ask: introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414)
+// and the feed of revocations. A service authenticates by an API token with the scope tokens:introspect, as
+// "Authorization: Bearer", or as the password of HTTP Basic with any user name (client_secret_basic).
+
+const maxForm = 16 << 10 // bytes
+
+// formEndpoint reads the parameter token and answers what f makes of it.
+func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (any, error)) http.Handler {
+	return authenticated(s, func(w http.ResponseWriter, r *http.Request) {
+		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if err != nil || mediaType != "application/x-www-form-urlencoded" {
+			oauthError(w, http.StatusBadRequest, "invalid_request", "send a form (application/x-www-form-urlencoded)")
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil || len(r.PostForm["token"]) != 1 || r.PostForm.Get("token") == "" {
+			oauthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
+			return
+		}
+		answer, err := f(r.Context(), r.PostForm.Get("token"))
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
+	})
+}
+
+// authenticated finds the calling service and requires the scope.
+func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
+	inner := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := auth.ViewerFrom(r.Context()).Require([]string{"tokens:introspect"}); err != nil {
+			refuse(w, err)
+			return
+		}
+		next(w, r)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, ok := r.BasicAuth(); ok && len(r.Header.Values("Authorization")) == 1 {
+			r.Header.Set("Authorization", "Bearer "+password)
+		}
+		inner.ServeHTTP(w, r)
+	})
+}
+
+// refuse answers an error of package auth as OAuth 2 words it (RFC 6749, section 5.2; RFC 6750, section 3.1).
+func refuse(w http.ResponseWriter, err error) {
+	var unauthenticated *auth.UnauthenticatedError
+	var forbidden *auth.ForbiddenError
+	switch {
+	case errors.As(err, &unauthenticated):
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		oauthError(w, http.StatusUnauthorized, "invalid_client", unauthenticated.Error())
+	case errors.As(err, &forbidden):
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="tokens:introspect"`)
+		oauthError(w, http.StatusForbidden, "insufficient_scope", forbidden.Error())
+	case errors.Is(err, db.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		w.Header().Set("Retry-After", "1")
+		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "the database does not answer")
+	default:
+		oauthError(w, http.StatusInternalServerError, "server_error", "internal error")
+	}
+}
+
+func oauthError(w http.ResponseWriter, status int, code, description string) {
+	writeJSON(w, status, map[string]string{"error": code, "error_description": description})
+}
+
+func introspection(s *auth.Service) http.Handler {
+	return formEndpoint(s, func(ctx context.Context, token string) (any, error) { return s.Introspect(ctx, token) })
+}
+
+func revocation(s *auth.Service) http.Handler {
+	return formEndpoint(s, func(ctx context.Context, token string) (any, error) { return struct{}{}, s.RevokeToken(ctx, token) })
+}
+
+// metadata describes the server (RFC 8414, section 2). There is no token endpoint: tokens come by GraphQL.
+func metadata(issuer string) http.HandlerFunc {
+	methods := []string{"client_secret_basic"}
+	document := map[string]any{
+		"issuer": issuer, "jwks_uri": issuer + "/.well-known/jwks.json", "response_types_supported": []string{},
+		"grant_types_supported":  []string{},
+		"introspection_endpoint": issuer + "/oauth/introspect", "introspection_endpoint_auth_methods_supported": methods,
+		"revocation_endpoint": issuer + "/oauth/revoke", "revocation_endpoint_auth_methods_supported": methods,
+		"scopes_supported": scopeNames(),
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		writeJSON(w, http.StatusOK, document)
+	}
+}
+
+func scopeNames() (names []string) {
+	for _, s := range auth.Scopes {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// aliveEvery is how often a feed says that it is complete up to now.
+const aliveEvery = 500 * time.Millisecond
+
+// aliveWithin is how old "up to now" may be: twice what db.Listen promises while all is well.
+const aliveWithin = 800 * time.Millisecond
+
+// revocations streams what verifiers must refuse, as server-sent events: `reset` with the complete set, then
+// `revoked` with additions, and `alive` for as long as this process hears all changes. A verifier that has
+// heard neither for two seconds asks by introspection instead.
+func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
+	return authenticated(s, func(w http.ResponseWriter, r *http.Request) {
+		token, _ := auth.TokenOf(r.Header.Values("Authorization"))
+		ctx, _ := s.Watch(r.Context(), token, *auth.ViewerFrom(r.Context()))
+		feed, err := s.Revocations(ctx)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Accel-Buffering", "no")
+		stream := eventStream{w, http.NewResponseController(w)}
+		if stream.send("reset", feed.Complete) != nil {
+			return
+		}
+		ticker := time.NewTicker(aliveEvery)
+		defer ticker.Stop()
+		for err == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-stopping:
+				return
+			case change, open := <-feed.Changes:
+				if !open {
+					return
+				}
+				err = stream.send("revoked", change)
+			case <-ticker.C:
+				if s.HeardWithin(aliveWithin) && len(feed.Changes) == 0 {
+					err = stream.send("alive", struct{}{})
+				}
+			}
+		}
+	})
+}
+
+// An eventStream writes server-sent events. A reader who does not read is cut off after ten seconds.
+type eventStream struct {
+	w          http.ResponseWriter
+	controller *http.ResponseController
+}
+
+func (e eventStream) send(event string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	e.controller.SetReadDeadline(time.Time{})
+	e.controller.SetWriteDeadline(time.Now().Add(10 * time.Second))
+	if _, err := fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", event, text); err != nil {
+		return err
+	}
+	return e.controller.Flush()
+}
+
+// maxAge writes a duration as the Cache-Control directive.
+func maxAge(d time.Duration) string { return "public, max-age=" + strconv.Itoa(int(d/time.Second)) }
