@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/graph"
 )
 
 // Settings are shared by all commands, so that they act on the same database as the server. Each is a flag
@@ -49,6 +51,7 @@ type ServeSettings struct {
 	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Where to serve /metrics for Prometheus. Default: nowhere."`
 	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"When asked to stop, answer 503 at /readyz for so long before the listener closes; at most 10s."`
 	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is followed by a new one; 0s: never."`
+	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
 	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"A refresh token may be used again for so long, at most 1m."`
 }
 
@@ -85,6 +88,9 @@ func (s *ServeSettings) Validate() error {
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		return errors.New("--tls-cert (LATCHKEY_TLS_CERT) and --tls-key (LATCHKEY_TLS_KEY) go together: set both or none")
 	}
+	if name, ok := firstBelowOne(reflect.ValueOf(s.Limits), "LATCHKEY_LIMIT_"); ok {
+		return fmt.Errorf("%s must be at least 1: there is no \"unlimited\"; choose a number that your server can bear", name)
+	}
 	switch {
 	case s.ClientRate < 0 || s.InFlight < 0:
 		return errors.New("--client-rate (LATCHKEY_CLIENT_RATE) and --in-flight (LATCHKEY_IN_FLIGHT) must not be negative")
@@ -104,6 +110,21 @@ func (s *ServeSettings) Validate() error {
 		return errors.New("--session-max (LATCHKEY_SESSION_MAX) must not be shorter than --refresh-idle")
 	}
 	return nil
+}
+
+// firstBelowOne names the first limit that is not positive.
+func firstBelowOne(limits reflect.Value, prefix string) (name string, found bool) {
+	for field, v := range limits.Fields() {
+		switch {
+		case v.Kind() == reflect.Struct:
+			if name, found = firstBelowOne(v, prefix+field.Tag.Get("envprefix")); found {
+				return name, true
+			}
+		case v.Int() < 1:
+			return prefix + field.Tag.Get("env"), true
+		}
+	}
+	return "", false
 }
 
 func isAddress(addr string) bool {

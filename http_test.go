@@ -183,3 +183,23 @@ func TestIntrospectionShowsWhatEachFieldRequires(t *testing.T) {
 		t.Errorf("%s", r.Body)
 	}
 }
+
+// A limit that is set and not heeded is a promise to operators that nobody keeps.
+func TestALimitThatIsSetIsInForce(t *testing.T) {
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *ServeSettings) {
+		s.Limits.Cost.Depth, s.Limits.Body, s.Limits.Query, s.Limits.Tokens = 3, 400, 200, 20
+	})
+	for document, code := range map[string]string{
+		`{ __typename }`:                               "",
+		`{ users { nodes { id } } }`:                   "UNAUTHENTICATED MISSING",
+		`{ me { sessions { nodes { id } } } }`:         "QUERY_TOO_COMPLEX",
+		`{ ` + strings.Repeat("__typename ", 12) + `}`: "",
+		`{ ` + strings.Repeat("id ", 20) + `}`:         "GRAPHQL_PARSE_FAILED",
+		`{ __typename } #` + strings.Repeat(" ", 200):  "PAYLOAD_TOO_LARGE",
+		`{ __typename } #` + strings.Repeat(" ", 400):  "PAYLOAD_TOO_LARGE",
+	} {
+		if r := f.query(document); r.code() != code {
+			t.Errorf("%.60s: got %q, want %q", document, r.code(), code)
+		}
+	}
+}

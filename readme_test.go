@@ -11,10 +11,12 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/latchkey/latchkey/graph"
 )
 
-func TestReadmeListsEverySetting(t *testing.T) {
-	readme := read(t, "README.md")
+func TestTheDocumentsListEverySetting(t *testing.T) {
+	documents := read(t, "README.md") + read(t, "docs/limits.md")
 	parser, err := kong.New(&cli{})
 	if err != nil {
 		t.Fatal(err)
@@ -24,15 +26,30 @@ func TestReadmeListsEverySetting(t *testing.T) {
 		for _, f := range leaf.Flags {
 			for _, env := range f.Envs {
 				settings++
-				row := regexp.MustCompile("(?m)^\\| `" + env + "` \\|(.*)$").FindString(readme)
+				row := regexp.MustCompile("(?m)^\\| `" + env + "` \\|(.*)$").FindString(documents)
 				if row == "" || f.Default != "" && !strings.Contains(row, "`"+f.Default+"`") {
-					t.Errorf("the README's table lacks %s with the default %q: %q", env, f.Default, row)
+					t.Errorf("the tables lack %s with the default %q: %q", env, f.Default, row)
 				}
 			}
 		}
 	}
-	if rows := strings.Count(readme, "\n| `"); rows != settings+1 { // LATCHKEY_SECRET is no flag
-		t.Errorf("the README lists %d settings; there are %d", rows, settings+1)
+	if rows := len(regexp.MustCompile("(?m)^\\| `[A-Z_]+` \\|").FindAllString(documents, -1)); rows != settings+1 { // LATCHKEY_SECRET is no flag
+		t.Errorf("the tables list %d settings; there are %d", rows, settings+1)
+	}
+}
+
+// A limit whose documented default is not the one in force says nothing.
+func TestTheLimitsOfTheSettingsAreTheDefaults(t *testing.T) {
+	var c cli
+	parser, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse([]string{"serve"}); err != nil {
+		t.Fatal(err)
+	}
+	if c.Serve.Limits != graph.DefaultLimits {
+		t.Errorf("got  %+v\nwant %+v", c.Serve.Limits, graph.DefaultLimits)
 	}
 }
 

@@ -135,7 +135,7 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 	var graphql *graph.Handler
 	w.metrics = web.NewMetrics(w.service, d.Pools(), func() int { return graphql.Sockets() })
 	graphql, err = graph.NewHandler(graph.Options{
-		Auth: w.service, DB: d, Log: log, Introspection: o.Introspection, Stopping: stopping,
+		Auth: w.service, DB: d, Log: log, Introspection: o.Introspection, Limits: o.Limits, Stopping: stopping,
 		Observe: w.metrics.Operation, Tracing: tracingWanted(), Origins: hosts(o.Origins),
 	})
 	if err != nil {

@@ -25,19 +25,19 @@ const QueryTooComplex Code = "QUERY_TOO_COMPLEX"
 // they are spread, and whatever @skip and @include say: a screen must not begin to fail on the day when a
 // flag flips. Zero values are DefaultCostLimits'.
 type CostLimits struct {
-	Selections              int // fields
-	Depth                   int // fields within fields; { me { id } } has 2
-	Aliases                 int // fields with an alias that is not their name
-	RootFields              int // fields of the operation itself
-	Directives              int // @skip, @include and the like
-	Cost                    int // fields answered; see below
-	IntrospectionSelections int // fields below __schema and __type, which count here only
-	IntrospectionDepth      int // fields within fields from __schema or __type on
+	Cost                    int `env:"COST" default:"1000" help:"Fields that an answer may have, lists multiplied. It bounds the work of one request."`
+	Depth                   int `env:"DEPTH" default:"12" help:"Fields within fields; { me { id } } has 2."`
+	Selections              int `env:"SELECTIONS" default:"500" help:"Fields of an operation, fragments written out."`
+	Aliases                 int `env:"ALIASES" default:"30" help:"Fields with an alias that is not their name. Each may repeat what is dear."`
+	RootFields              int `env:"ROOT_FIELDS" default:"20" help:"Fields of the operation itself."`
+	Directives              int `env:"DIRECTIVES" default:"25" help:"@skip, @include and the like."`
+	IntrospectionSelections int `env:"INTROSPECTION_SELECTIONS" default:"300" help:"Fields below __schema and __type, which count here only."`
+	IntrospectionDepth      int `env:"INTROSPECTION_DEPTH" default:"20" help:"Fields within fields from __schema or __type on. Answers grow exponentially with it."`
 
 	// Of the document as a whole:
-	Operations int // definitions
-	Fragments  int // definitions
-	Repeats    int // pairs of fields with one name in an operation, and of spreads: what validation compares
+	Operations int `env:"OPERATIONS" default:"10" help:"Operations in a document. Validation looks at all, though one runs."`
+	Fragments  int `env:"FRAGMENTS" default:"30" help:"Fragments in a document. Validation compares each with each."`
+	Repeats    int `env:"REPEATS" default:"20000" help:"Pairs of fields with one name, which validation compares."`
 }
 
 // DefaultCostLimits leave room for a large screen, and for the introspection of GraphiQL and Apollo.

@@ -7,8 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
@@ -28,7 +26,7 @@ type Options struct {
 	DB            *db.DB
 	Log           *slog.Logger
 	Introspection string                                             // one of the constants
-	Limits        Limits                                             // DefaultLimits if zero
+	Limits        Limits                                             // DefaultLimits where zero
 	Tracing       bool                                               // by OpenTelemetry's global provider
 	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
 	Origins       []string                                           // hosts of pages that may open WebSockets, beside the server's own
@@ -46,9 +44,7 @@ func (h *Handler) Sockets() int { return h.sockets.Open() }
 
 // NewHandler joins the schema and the transports. Only the parts of gqlgen that are named here take part.
 func NewHandler(o Options) (*Handler, error) {
-	if o.Limits == (Limits{}) {
-		o.Limits = DefaultLimits
-	}
+	o.Limits = o.Limits.orDefault()
 	es, err := NewExecutableSchema(&Resolver{Auth: o.Auth, DB: o.DB})
 	if err != nil {
 		return nil, err
@@ -59,7 +55,7 @@ func NewHandler(o Options) (*Handler, error) {
 	srv.SetParserTokenLimit(o.Limits.Tokens)
 	srv.SetValidationRulesFn(validationRules)
 	srv.SetDisableSuggestion(true)
-	documents := lru.New[*ast.QueryDocument](cachedQueries)
+	documents := newDocumentCache()
 	srv.SetQueryCache(documents)
 	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these two
 	srv.Use(newCostGuard(o.Limits.Cost, o.Limits.Tokens, documents))
@@ -67,10 +63,10 @@ func NewHandler(o Options) (*Handler, error) {
 	if o.Tracing {
 		srv.Use(tracing{})
 	}
-	shared := common{auth: o.Auth, log: o.Log, observe: o.Observe, stopping: o.Stopping}
+	shared := common{auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping}
 	open := &sockets{common: shared, origins: o.Origins, ofUser: map[string]int{}}
 	srv.AddTransport(open)
-	srv.AddTransport(transport{common: shared, maxBody: o.Limits.Body})
+	srv.AddTransport(transport{shared})
 	return &Handler{srv, open}, nil
 }
 

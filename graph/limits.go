@@ -1,30 +1,99 @@
 package graph
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"regexp"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// Limits are what one request may bring. Zero values are DefaultLimits'.
+// Limits are what one client may ask for. Zero values are DefaultLimits'. The tags make each a setting of the
+// server; they say what a higher one costs.
 type Limits struct {
-	Body   int64 // bytes
-	Query  int   // bytes of the GraphQL document
-	Tokens int   // lexical tokens of the document
-	Cost   CostLimits
+	Body     int64         `env:"BODY" default:"1048576" help:"Bytes of a request's body. Each request in flight may hold as much memory."`
+	Query    int           `env:"QUERY" default:"65536" help:"Bytes of a GraphQL document. Parsing takes time and memory for each."`
+	Tokens   int           `env:"TOKENS" default:"1000" help:"Lexical tokens of a document. Validation may take the square of them in time."`
+	Duration time.Duration `env:"DURATION" default:"10s" help:"How long an operation may take. Slow ones hold connections of the database."`
+	Cost     CostLimits    `embed:""`
+	Socket   SocketLimits  `embed:"" prefix:"socket-" envprefix:"SOCKET_"`
 }
 
 // DefaultLimits leave room for screens of an application and for GraphiQL's introspection.
-var DefaultLimits = Limits{Body: 1 << 20, Query: 64 << 10, Tokens: 1000, Cost: DefaultCostLimits}
+var DefaultLimits = Limits{
+	Body: 1 << 20, Query: 64 << 10, Tokens: 1000, Duration: 10 * time.Second, Cost: DefaultCostLimits, Socket: DefaultSocketLimits,
+}
+
+// orDefault fills in the zero values.
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits
+	return Limits{
+		Body: cmp.Or(l.Body, d.Body), Query: cmp.Or(l.Query, d.Query), Tokens: cmp.Or(l.Tokens, d.Tokens), Duration: cmp.Or(l.Duration, d.Duration),
+		Cost: l.Cost.orDefault(), Socket: l.Socket.orDefault(),
+	}
+}
 
 const (
-	maxErrors     = 10   // of one answer
-	cachedQueries = 1000 // parsed documents; each has at most Limits.Query bytes
+	maxErrors     = 10       // of one answer
+	cachedQueries = 1000     // parsed documents
+	cachedBytes   = 32 << 20 // of them together, with their texts
 )
+
+// A documentCache remembers parsed documents that have passed validation. It is bounded in bytes too: strangers
+// may fill it.
+type documentCache struct {
+	mu        sync.Mutex
+	documents *simplelru.LRU[string, *ast.QueryDocument]
+	bytes     int
+}
+
+var _ graphql.Cache[*ast.QueryDocument] = (*documentCache)(nil)
+
+func newDocumentCache() *documentCache {
+	c := &documentCache{}
+	c.documents, _ = simplelru.NewLRU(cachedQueries, func(text string, _ *ast.QueryDocument) { c.bytes -= weight(text) }) // fails only for sizes below one
+	return c
+}
+
+// Get implements graphql.Cache.
+func (c *documentCache) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.documents.Get(text)
+}
+
+// Add implements graphql.Cache.
+func (c *documentCache) Add(_ context.Context, text string, document *ast.QueryDocument) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.documents.Contains(text) {
+		c.bytes += weight(text)
+	}
+	c.documents.Add(text, document)
+	for c.bytes > cachedBytes {
+		c.documents.RemoveOldest()
+	}
+}
+
+// weight is about how much memory a document takes: its text, and some structs for each name in it.
+func weight(text string) int {
+	const structs = 400 // bytes: an ast.Field, its Position, its place in a list
+	names := strings.FieldsFunc(text, func(r rune) bool { return !isName(r) })
+	return len(text) + structs*len(names)
+}
+
+func isName(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_'
+}
 
 const valuesRule = "ValuesOfCorrectType"
 

@@ -29,15 +29,13 @@ const RequestIDHeader = "X-Request-Id"
 // A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. It takes the place of
 // gqlgen's, which repeat a damaged body, password and all, in the answer. No batches, no forms: nothing
 // that a browser sends to a foreign site without asking first.
-type transport struct {
-	common
-	maxBody int64
-}
+type transport struct{ common }
 
 // common is what all transports need.
 type common struct {
 	auth     *auth.Service
 	log      *slog.Logger
+	limits   Limits
 	observe  func(kind, field, code string, took time.Duration)
 	stopping <-chan struct{}
 }
@@ -76,18 +74,15 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	if refused != nil {
 		status, response = refused.status, &graphql.Response{Errors: gqlerror.List{refused.Error}}
 	} else {
-		response, operation, status = execute(r, exec, params, mediaType)
+		response, operation, status = t.execute(r, exec, params, mediaType)
 	}
 	t.write(w, status, mediaType, response)
 	t.finished(r, operation, response, status, time.Since(start))
 }
 
-// maxDuration bounds an operation; then its queries are cancelled and it answers UNAVAILABLE.
-const maxDuration = 10 * time.Second
-
-// execute runs the operation. Errors of the request as a whole have no data, and as
+// execute runs the operation; when it takes too long its queries are cancelled and it answers UNAVAILABLE. Errors of the request as a whole have no data, and as
 // graphql-response+json the status 400 (GraphQL over HTTP, section 6.4.2).
-func execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
+func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
 	operation, errs := exec.CreateOperationContext(r.Context(), params)
 	if errs = namedOperation(operation, errs); len(errs) == 0 {
 		errs = refuseByMethod(r.Method, operation)
@@ -102,7 +97,7 @@ func execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawPar
 		}
 		return exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), errs), operation, status
 	}
-	limited, cancel := context.WithTimeout(r.Context(), maxDuration)
+	limited, cancel := context.WithTimeout(r.Context(), t.limits.Duration)
 	defer cancel()
 	next, ctx := exec.DispatchOperation(limited, operation)
 	return next(ctx), operation, http.StatusOK
@@ -136,7 +131,7 @@ func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 		refused = readURL(r.URL, params)
 	case http.MethodPost:
 		if refused = checkContentType(r.Header); refused == nil {
-			refused = readBody(http.MaxBytesReader(w, r.Body, t.maxBody), params)
+			refused = readBody(http.MaxBytesReader(w, r.Body, t.limits.Body), params)
 		}
 	default:
 		refused = refuse(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,17 +40,31 @@ const (
 	closeRestart         websocket.StatusCode = 1012 // the server stops: connect again
 )
 
-// What one socket may take.
 const (
-	initWait        = 5 * time.Second
-	answerWait      = 700 * time.Millisecond // for answers when the token is taken back
-	writeWait       = 10 * time.Second       // for a client that does not read
-	pingEvery       = 20 * time.Second
-	maxMessage      = 64 << 10 // bytes
-	maxOperations   = 50       // at the same time
-	maxSocketsUser  = 20       // of one user, in this process
-	messagesASecond = 20
+	initWait   = 5 * time.Second
+	answerWait = 700 * time.Millisecond // for answers when the token is taken back
+	writeWait  = 10 * time.Second       // for a client that does not read
+	pingEvery  = 20 * time.Second
 )
+
+// SocketLimits are what one socket, and one user's sockets, may take. Zero values are DefaultSocketLimits'.
+type SocketLimits struct {
+	Message    int64 `env:"MESSAGE" default:"65536" help:"Bytes of a message to a WebSocket. Each socket may hold as much memory."`
+	Operations int   `env:"OPERATIONS" default:"50" help:"Operations on a WebSocket at the same time."`
+	Rate       int   `env:"RATE" default:"20" help:"Messages a second to a WebSocket, with bursts of two seconds' worth."`
+	PerUser    int   `env:"PER_USER" default:"20" help:"WebSockets of one user, in one process."`
+}
+
+// DefaultSocketLimits leave room for a browser with many tabs.
+var DefaultSocketLimits = SocketLimits{Message: 64 << 10, Operations: 50, Rate: 20, PerUser: 20}
+
+func (l SocketLimits) orDefault() SocketLimits {
+	d := DefaultSocketLimits
+	return SocketLimits{
+		Message: cmp.Or(l.Message, d.Message), Operations: cmp.Or(l.Operations, d.Operations),
+		Rate: cmp.Or(l.Rate, d.Rate), PerUser: cmp.Or(l.PerUser, d.PerUser),
+	}
+}
 
 // sockets is the transport for WebSockets, and counts those that are open.
 type sockets struct {
@@ -74,7 +89,7 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	if err != nil {
 		return // Accept has answered
 	}
-	conn.SetReadLimit(maxMessage)
+	conn.SetReadLimit(t.limits.Socket.Message)
 	if conn.Subprotocol() != subprotocol {
 		conn.Close(closeNotAcceptable, "Subprotocol not acceptable")
 		return
@@ -82,7 +97,7 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	ctx, cancel := context.WithCancelCause(r.Context())
 	s := &socket{
 		transport: t, conn: conn, exec: exec, request: r, cancel: cancel,
-		operations: map[string]context.CancelFunc{}, messages: rate.NewLimiter(messagesASecond, 2*messagesASecond),
+		operations: map[string]context.CancelFunc{}, messages: rate.NewLimiter(rate.Limit(t.limits.Socket.Rate), 2*t.limits.Socket.Rate),
 	}
 	t.count(1)
 	defer t.count(-1)
@@ -106,7 +121,7 @@ func (t *sockets) Open() int {
 func (t *sockets) take(userID string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ofUser[userID] >= maxSocketsUser {
+	if t.ofUser[userID] >= t.limits.Socket.PerUser {
 		return false
 	}
 	t.ofUser[userID]++
@@ -336,7 +351,7 @@ func (s *socket) subscribe(ctx context.Context, m message) error {
 		cancel()
 		return &closing{closeSubscriberTwice, "Subscriber for " + m.ID + " already exists"}
 	}
-	if len(s.operations) >= maxOperations {
+	if len(s.operations) >= s.transport.limits.Socket.Operations {
 		cancel()
 		return s.sendErrors(ctx, m.ID, gqlerror.List{gqlerrorOf(RateLimited, "too many operations on this connection")})
 	}
@@ -377,7 +392,7 @@ func (s *socket) run(ctx context.Context, id string, params *graphql.RawParams) 
 		s.answering.Add(1)
 		defer s.answering.Add(-1)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), maxDuration)
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.transport.limits.Duration)
 		defer cancel()
 	}
 	next, ctx := s.exec.DispatchOperation(ctx, operation)

@@ -1,0 +1,48 @@
+package graph
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+)
+
+// Strangers choose what is remembered: a thousand documents of the largest size must not take the memory of
+// everything else. T111.
+func TestRememberedDocumentsAreBoundedInBytes(t *testing.T) {
+	c := newDocumentCache()
+	text := func(i int) string {
+		return fmt.Sprintf("{ f%d %s }", i, strings.Repeat("a ", 990)) // as many names as there may be
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range 3 * cachedQueries {
+		document, err := parser.ParseQuery(&ast.Source{Input: text(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Add(t.Context(), text(i), document)
+		c.Add(t.Context(), text(i), document) // again: counted once
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if held := int(after.HeapAlloc) - int(before.HeapAlloc); held > 2*cachedBytes {
+		t.Errorf("%d MiB are held", held>>20)
+	}
+	if _, ok := c.Get(t.Context(), text(3*cachedQueries-1)); !ok {
+		t.Error("the newest is forgotten")
+	}
+	if _, ok := c.Get(t.Context(), text(0)); ok {
+		t.Error("the oldest is held")
+	}
+	for i := range 3 * cachedQueries { // small ones are bounded by their number, and the sum goes down again
+		c.Add(t.Context(), fmt.Sprintf("{ f%d }", i), &ast.QueryDocument{})
+	}
+	if n := c.documents.Len(); n != cachedQueries || c.bytes > 1<<20 || c.bytes < 0 {
+		t.Errorf("%d documents, %d bytes", n, c.bytes)
+	}
+}
