@@ -33,6 +33,7 @@ type server struct {
 	handler http.Handler
 	metrics http.Handler
 	log     *bytes.Buffer
+	logged  *lockedWriter
 
 	stopping chan struct{}
 }
@@ -52,7 +53,8 @@ func startServer(t testing.TB, databaseURL string) *server {
 		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public",
 		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second,
 	}
-	log := slog.New(slog.NewJSONHandler(&lockedWriter{w: s.log}, nil))
+	s.logged = &lockedWriter{w: s.log}
+	log := slog.New(slog.NewJSONHandler(s.logged, nil))
 	w, err := wire(context.Background(), s.db, secrets, settings, log, s.stopping)
 	if err != nil {
 		t.Fatal(err)

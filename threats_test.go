@@ -23,10 +23,7 @@ import (
 
 // A front is a server with the timeouts and limits of `latchkey serve`, behind a trusted proxy: the test, which
 // may therefore come from any address.
-type front struct {
-	*server
-	logged *lockedWriter
-}
+type front struct{ *server }
 
 // startFront starts one, without users.
 func startFront(t testing.TB, databaseURL string, change ...func(*ServeSettings)) *front {
@@ -44,7 +41,8 @@ func startFront(t testing.TB, databaseURL string, change ...func(*ServeSettings)
 	for _, c := range change {
 		c(settings)
 	}
-	f := &front{server: s, logged: &lockedWriter{w: s.log}}
+	s.logged = &lockedWriter{w: s.log}
+	f := &front{s}
 	log := slog.New(slog.NewJSONHandler(f.logged, nil))
 	w, err := wire(context.Background(), s.db, secrets, settings, log, s.stopping)
 	if err != nil {

@@ -3,10 +3,12 @@ package verify
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -613,4 +615,32 @@ func TestAServerThatHangsDoesNotHangUs(t *testing.T) {
 	if d := time.Since(start); got != "UNAVAILABLE" || d < askTimeout || d > 2*askTimeout {
 		t.Errorf("%s after %v", got, d)
 	}
+}
+
+// BenchmarkMemoryOfRevocations tells what revoked sessions hold in a service that verifies. It is no benchmark of
+// time: go test -run '^$' -bench MemoryOfRevocations -benchtime 1x ./verify
+func BenchmarkMemoryOfRevocations(b *testing.B) {
+	const sessions = 10_000
+	for b.Loop() {
+		f := newFeed(nil, nil, time.Now, func(func(string) bool) {})
+		before := heap()
+		for i := range sessions {
+			var r revocation
+			if err := json.Unmarshal(fmt.Appendf(nil, `{"sessions":[{"sid":"session_01k8x3v5n8e9vbb9f1g2h%05d","until":1790000000}]}`, i), &r); err != nil {
+				b.Fatal(err)
+			}
+			if err := f.add(&r, false); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(heap()-before)/1024, "KiB/10000-sessions")
+		runtime.KeepAlive(f)
+	}
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
