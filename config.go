@@ -47,6 +47,7 @@ type ServeSettings struct {
 	TLSKey         string         `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
 	ClientRate     int            `name:"client-rate" env:"LATCHKEY_CLIENT_RATE" default:"200" help:"Requests a second of one client, with bursts of five seconds' worth; 0: any number, which lets one client take the whole server."`
 	InFlight       int            `name:"in-flight" env:"LATCHKEY_IN_FLIGHT" default:"512" help:"Requests answered at the same time, without streams; 0: any number, which lets a crowd take all memory."`
+	Streams        int            `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"WebSockets and event streams open at the same time, each of about 60 KiB; 0: any number."`
 	AuditRetention time.Duration  `name:"audit-retention" env:"LATCHKEY_AUDIT_RETENTION" default:"8760h" help:"How long security events are kept; 0s: for ever."`
 	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Where to serve /metrics for Prometheus. Default: nowhere."`
 	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"When asked to stop, answer 503 at /readyz for so long before the listener closes; at most 10s."`
@@ -92,8 +93,8 @@ func (s *ServeSettings) Validate() error {
 		return fmt.Errorf("%s must be at least 1: there is no \"unlimited\"; choose a number that your server can bear", name)
 	}
 	switch {
-	case s.ClientRate < 0 || s.InFlight < 0:
-		return errors.New("--client-rate (LATCHKEY_CLIENT_RATE) and --in-flight (LATCHKEY_IN_FLIGHT) must not be negative")
+	case s.ClientRate < 0 || s.InFlight < 0 || s.Streams < 0:
+		return errors.New("--client-rate (LATCHKEY_CLIENT_RATE), --in-flight (LATCHKEY_IN_FLIGHT) and --streams (LATCHKEY_STREAMS) must not be negative")
 	case s.AuditRetention != 0 && s.AuditRetention < 24*time.Hour:
 		return errors.New("--audit-retention (LATCHKEY_AUDIT_RETENTION) must be 0s or at least 24h")
 	case s.DrainDelay < 0 || s.DrainDelay > 10*time.Second:

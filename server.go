@@ -151,7 +151,7 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 		GraphQL: w.service.Middleware(graphql), Auth: w.service, Issuer: o.Issuer, Stopping: stopping, Ready: ready, GraphiQL: o.GraphiQL,
 	})
 	w.handler = web.Guard(web.GuardConfig{
-		Origins: o.Origins, TrustedProxies: o.Proxies, ClientRate: o.ClientRate, InFlight: o.InFlight,
+		Origins: o.Origins, TrustedProxies: o.Proxies, ClientRate: o.ClientRate, InFlight: o.InFlight, Streams: o.Streams,
 	}, w.handler)
 	if tracingWanted() {
 		w.handler = traced(w.handler)

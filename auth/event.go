@@ -63,9 +63,13 @@ func (s *Service) record(ctx context.Context, e *db.Event) error {
 	})
 }
 
-// RecordDenied records that the viewer asked for a change that is not theirs to make.
+// RecordDenied records that the viewer asked for a change that is not theirs to make; of the same change once a
+// minute, so that nobody can fill the log.
 func (s *Service) RecordDenied(ctx context.Context, field string) {
 	v := ViewerFrom(ctx)
+	if !s.uses.first("denied "+v.ID()+" "+field, s.timestamp()) {
+		return
+	}
 	if err := s.record(ctx, s.event(ctx, EventAccessDenied, v.ID(), "", field)); err != nil {
 		s.log.Warn("a refusal was not recorded", "error", err)
 	}

@@ -17,7 +17,7 @@ type uses struct {
 	log *slog.Logger
 
 	mu          sync.Mutex
-	tokens      map[string]db.Time // API token: when noted last
+	noted       map[string]db.Time // API token, or what else happened: when noted last
 	unwritten   map[string]db.Time
 	generations map[string]int // session: newest generation seen
 	refusals    []*db.Event    // of API tokens that are no longer good
@@ -25,31 +25,44 @@ type uses struct {
 
 const (
 	usesInterval = 500 * time.Millisecond
-	tokenNotedAt = time.Minute // an API token's use is written once in this time
+	notedEvery   = time.Minute // an API token's use, a refusal, is written once in this time
 )
 
 func newUses(d *db.DB, log *slog.Logger) *uses {
-	return &uses{db: d, log: log, tokens: map[string]db.Time{}, unwritten: map[string]db.Time{}, generations: map[string]int{}}
+	return &uses{db: d, log: log, noted: map[string]db.Time{}, unwritten: map[string]db.Time{}, generations: map[string]int{}}
+}
+
+// first reports whether this is the first time within a minute that something happens.
+func (u *uses) first(what string, now db.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.isFirst(what, now)
+}
+
+// isFirst is first for who holds the lock.
+func (u *uses) isFirst(what string, now db.Time) bool {
+	if last, ok := u.noted[what]; ok && now.Sub(last.Time) < notedEvery {
+		return false
+	}
+	u.noted[what] = now
+	return true
 }
 
 func (u *uses) ofToken(id string, now db.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if last, ok := u.tokens[id]; ok && now.Sub(last.Time) < tokenNotedAt {
-		return
+	if u.isFirst(id, now) {
+		u.unwritten[id] = now
 	}
-	u.tokens[id], u.unwritten[id] = now, now
 }
 
 // refused notes that an API token that is no longer good was used, once in a minute.
 func (u *uses) refused(t db.APIToken, now db.Time, reason Reason) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	noted := "refused " + t.ID
-	if last, ok := u.tokens[noted]; ok && now.Sub(last.Time) < tokenNotedAt {
+	if !u.isFirst("refused "+t.ID, now) {
 		return
 	}
-	u.tokens[noted] = now
 	u.refusals = append(u.refusals, &db.Event{
 		ID: db.NewID(db.EventID), Kind: EventTokenRefused, UserID: &t.UserID, ObjectID: &t.ID, At: now, Detail: string(reason),
 	})
@@ -82,8 +95,8 @@ func (u *uses) flush(ctx context.Context) {
 	u.mu.Lock()
 	tokens, generations, refusals := u.unwritten, u.generations, u.refusals
 	u.unwritten, u.generations, u.refusals = map[string]db.Time{}, map[string]int{}, nil
-	if len(u.tokens) > cacheSize {
-		clear(u.tokens)
+	if len(u.noted) > cacheSize {
+		clear(u.noted)
 	}
 	u.mu.Unlock()
 	for id, at := range tokens {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
@@ -66,15 +67,16 @@ func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.G
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("X-Content-Type-Options", "nosniff")
-	_ = e.comment() // a client that is gone is found out by the first result
-	stopComments := e.keepAlive(ctx)
-	defer stopComments()
-
 	operation, errs := exec.CreateOperationContext(ctx, params)
-	if errs = namedOperation(operation, errs); len(errs) == 0 && operation.Operation.Operation == "mutation" && r.Method == http.MethodGet {
+	if errs = namedOperation(operation, errs); len(errs) == 0 && operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet {
 		errs = gqlerror.List{gqlerrorOf(MethodNotAllowed, "mutations need POST")}
 	}
 	var last *graphql.Response
+	if len(errs) == 0 && operation.Operation.Operation == ast.Subscription {
+		_ = e.comment() // the client knows that it listens; if it is gone the first result finds out
+	}
+	stopComments := e.keepAlive(ctx)
+	defer stopComments()
 	if len(errs) > 0 {
 		last = exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs)
 		_ = e.next(last)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"net"
 	"net/http"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/rs/cors"
 	"golang.org/x/time/rate"
 )
@@ -23,14 +25,12 @@ type GuardConfig struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed
 	ClientRate     int            // requests a second of one client, with bursts of five seconds' worth; 0: any
 	InFlight       int            // requests at the same time, without streams; 0: any
+	Streams        int            // WebSockets and event streams at the same time; 0: any
 }
 
 // Guard puts all of it before a handler.
 func Guard(c GuardConfig, next http.Handler) http.Handler {
-	h := withOrigins(c.Origins, next)
-	if c.InFlight > 0 {
-		h = withInFlight(c.InFlight, h)
-	}
+	h := withCrowd(c.InFlight, c.Streams, withOrigins(c.Origins, compressed(next)))
 	if c.ClientRate > 0 {
 		h = withClientRate(c.ClientRate, h)
 	}
@@ -105,26 +105,101 @@ func withOrigins(origins []string, next http.Handler) http.Handler {
 	}).Handler(next)
 }
 
-// isStream reports requests that stay open by design.
-func isStream(r *http.Request) bool {
+// mayStream reports requests that may stay open by design: WebSockets, event streams.
+func mayStream(r *http.Request) bool {
 	return r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") || r.URL.Path == "/oauth/revocations"
 }
 
-// withInFlight bounds how many requests are answered at the same time.
-func withInFlight(limit int, next http.Handler) http.Handler {
-	slots := make(chan struct{}, limit)
+// withCrowd bounds how many requests are answered, and how many streams are open, at the same time. A request
+// that may become a stream needs a place among both, and gives the first back when it is one: otherwise a header
+// would let everybody past the bound.
+func withCrowd(requests, streams int, next http.Handler) http.Handler {
+	inFlight, open := newSlots(requests), newSlots(streams)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isStream(r) {
+		if mayStream(r) {
+			if !open.take() {
+				tooMuch(w, http.StatusServiceUnavailable, "UNAVAILABLE", 5)
+				return
+			}
+			defer open.give()
+		}
+		if !inFlight.take() {
+			tooMuch(w, http.StatusServiceUnavailable, "UNAVAILABLE", 1)
+			return
+		}
+		answered := sync.OnceFunc(inFlight.give)
+		defer answered()
+		if mayStream(r) {
+			w = &streamWriter{ResponseWriter: w, began: answered}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// slots are places of a limited number; nil: of any number.
+type slots chan struct{}
+
+func newSlots(n int) slots {
+	if n == 0 {
+		return nil
+	}
+	return make(slots, n)
+}
+
+func (s slots) take() bool {
+	if s == nil {
+		return true
+	}
+	select {
+	case s <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s slots) give() {
+	if s != nil {
+		<-s
+	}
+}
+
+// A streamWriter tells when the answer becomes a stream: with its first flush, or as a WebSocket.
+type streamWriter struct {
+	http.ResponseWriter
+	began func()
+}
+
+// Unwrap is for http.ResponseController.
+func (w *streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// FlushError sends what was written.
+func (w *streamWriter) FlushError() error {
+	w.began()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack implements http.Hijacker.
+func (w *streamWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.began()
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// compressed compresses answers in JSON that are long enough for that to pay. Credentials never travel by
+// themselves (there are no cookies), so that nobody can have guesses compressed beside another's secrets (BREACH).
+func compressed(next http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1400), gzhttp.EnableZstd(false),
+		gzhttp.ContentTypes([]string{"application/json", "application/graphql-response+json", "application/jwk-set+json"}))
+	if err != nil {
+		panic(err) // only for options that are out of range
+	}
+	zipping := wrap(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if mayStream(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next.ServeHTTP(w, r)
-		default:
-			tooMuch(w, http.StatusServiceUnavailable, "UNAVAILABLE", 1)
-		}
+		zipping.ServeHTTP(w, r)
 	})
 }
 

@@ -1343,7 +1343,7 @@ enum SecurityEventKind {
   LOGIN_FAILED
   "The session was refreshed."
   REFRESH
-  "A user asked for a change that needs more scopes; detail names the field."
+  "A user asked for a change that needs more scopes; detail names the field. Recorded once a minute."
   ACCESS_DENIED
   "An API token was used that is no longer good; detail says why. Recorded once a minute."
   API_TOKEN_REFUSED

@@ -1,0 +1,124 @@
+package web
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// held is a handler whose requests are answered when the test says so; streams flush first.
+func held(t *testing.T, c GuardConfig) (url string, entered chan string, release chan struct{}) {
+	t.Helper()
+	entered, release = make(chan string, 100), make(chan struct{})
+	server := httptest.NewServer(Guard(c, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+		}
+		entered <- r.URL.Path
+		<-release
+	})))
+	t.Cleanup(server.Close)
+	return server.URL, entered, release
+}
+
+// ask sends a request and answers the status when there is one; with stream it says that it may be one.
+func ask(t *testing.T, url string, stream bool) <-chan int {
+	t.Helper()
+	status := make(chan int, 1)
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stream {
+		r.Header.Set("Accept", "application/json, text/event-stream")
+	}
+	go func() {
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			status <- 0
+			return
+		}
+		status <- resp.StatusCode
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}()
+	return status
+}
+
+// Without this a crowd takes all memory, or anybody gets past the bound by a header. T112.
+func TestACrowdIsBoundedWhateverItSaysOfItself(t *testing.T) {
+	url, entered, release := held(t, GuardConfig{InFlight: 2, Streams: 3})
+	defer close(release)
+	plain, claims := ask(t, url+"/", false), ask(t, url+"/", true) // the second is no stream, though it says so
+	<-entered
+	<-entered
+	for _, stream := range []bool{false, true} {
+		if got := <-ask(t, url+"/", stream); got != http.StatusServiceUnavailable {
+			t.Errorf("a third request got %d", got)
+		}
+	}
+	release <- struct{}{}
+	release <- struct{}{}
+	if a, b := <-plain, <-claims; a != http.StatusOK || b != http.StatusOK {
+		t.Errorf("the first two got %d and %d", a, b)
+	}
+	for range 3 { // streams give their places among the requests back
+		if got := <-ask(t, url+"/stream", true); got != http.StatusOK {
+			t.Fatalf("a stream got %d", got)
+		}
+		<-entered
+	}
+	if got := <-ask(t, url+"/stream", true); got != http.StatusServiceUnavailable {
+		t.Errorf("a fourth stream got %d", got)
+	}
+	ask(t, url+"/", false)
+	if path := <-entered; path != "/" {
+		t.Errorf("beside the streams came %s", path)
+	}
+}
+
+// A long list should not cost a phone four times the bytes, and nobody gets bytes that they cannot read.
+func TestLongAnswersAreCompressedForThoseWhoTakeThat(t *testing.T) {
+	long := `{"data":"` + strings.Repeat("notes and more notes, ", 200) + `"}`
+	server := httptest.NewServer(Guard(GuardConfig{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text := long
+		if r.URL.Path == "/short" {
+			text = `{}`
+		}
+		w.Header().Set("Content-Type", "application/graphql-response+json; charset=utf-8")
+		fmt.Fprint(w, text)
+	})))
+	defer server.Close()
+	transport := &http.Transport{DisableCompression: true}
+	for _, c := range []struct{ path, accepts, encoding string }{
+		{"/", "gzip", "gzip"}, {"/", "br, gzip;q=0.5", "gzip"}, {"/", "", ""}, {"/", "gzip;q=0", ""}, {"/", "identity", ""}, {"/", "br", ""}, {"/short", "gzip", ""},
+	} {
+		r, err := http.NewRequest(http.MethodGet, server.URL+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.accepts != "" {
+			r.Header.Set("Accept-Encoding", c.accepts)
+		}
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if got := resp.Header.Get("Content-Encoding"); got != c.encoding || c.encoding == "" && c.path == "/" && string(body) != long {
+			t.Errorf("%s, accepting %q: got %q and %d bytes", c.path, c.accepts, got, len(body))
+		}
+		if c.encoding != "" && len(body) > len(long)/4 {
+			t.Errorf("%d bytes became %d", len(long), len(body))
+		}
+		if c.path == "/" && !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Accept-Encoding") {
+			t.Errorf("Vary: %q", resp.Header.Values("Vary"))
+		}
+	}
+}
