@@ -82,6 +82,7 @@ func TestTheStepsOfTheDocumentsAddATypeAndAField(t *testing.T) {
 			write(t, filepath.Join(dir, file), text)
 		}
 	}
+	write(t, filepath.Join(dir, "dear.graphqls"), `extend type Query { "Dear." dear: Int @public @cost(weight: 5000) }`) // docs/limits.md
 	runIn(t, dir, "go", "tool", "gqlgen")
 	fillIn(t, filepath.Join(dir, "graph/notes.resolvers.go"), resolver)
 	runIn(t, dir, "go", "build", "-o", "latchkey", ".")
@@ -94,6 +95,9 @@ func TestTheStepsOfTheDocumentsAddATypeAndAField(t *testing.T) {
 	answer := serveAndAsk(t, dir, token, `{ notes { text } me { phoneNumber } }`)
 	if answer != `{"data":{"notes":[{"text":"remember the milk"}],"me":{"phoneNumber":"unknown"}}}` {
 		t.Errorf("got %s", answer)
+	}
+	if refused := serveAndAsk(t, dir, token, `{ dear }`); !strings.Contains(refused, "QUERY_TOO_COMPLEX") {
+		t.Errorf("the new field costs nothing: %s", refused)
 	}
 	if refused := serveAndAsk(t, dir, "", `{ notes { text } }`); !strings.Contains(refused, "UNAUTHENTICATED") {
 		t.Errorf("the new field is open to anyone: %s", refused)

@@ -35,10 +35,7 @@ type pools struct {
 }
 
 // A querier is what a pool and a transaction have in common.
-type querier interface {
-	sqlx.ExtContext
-	PreparexContext(ctx context.Context, query string) (*sqlx.Stmt, error)
-}
+type querier = sqlx.ExtContext
 
 // Open opens the database that url names: "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/NAME".
 // A missing SQLite file is created, readable by its owner alone. Open does not migrate: see Migrate.

@@ -52,6 +52,9 @@ func parseURL(raw string) (dialect, string, error) {
 		if !q.Has("sslmode") {
 			q.Set("sslmode", "prefer") // libpq's default; lib/pq's own, "require", refuses a local server
 		}
+		if !q.Has("binary_parameters") { // a query is one round trip, not two, and passes transaction poolers
+			q.Set("binary_parameters", "yes")
+		}
 		if !q.Has("connect_timeout") {
 			q.Set("connect_timeout", "5")
 		}

@@ -51,11 +51,8 @@ var DefaultCostLimits = CostLimits{
 // below a list as often as the list has items. The number of items is the argument first or last, or
 // assumedItems. In a connection it multiplies what stands below edges and nodes, and not pageInfo or totalCount.
 //
-// A schema may say otherwise with the directives of IBM's cost specification, in the form that Apollo
-// Federation 2.9 gave them:
-//
-//	directive @cost(weight: Int!) on FIELD_DEFINITION
-//	directive @listSize(assumedSize: Int, slicingArguments: [String!]) on FIELD_DEFINITION
+// A schema may say otherwise with @cost and @listSize: the directives of IBM's cost specification, in the form that
+// Apollo Federation 2.9 gave them.
 //
 // Weights of arguments and types, sizedFields (here always edges and nodes) and requireOneSlicingArgument
 // are not read.

@@ -1084,6 +1084,20 @@ directive @sensitive on OBJECT
 "The fields below are read as the user whom this payload logged in."
 directive @asNewViewer on FIELD_DEFINITION
 
+"What the field adds to the cost of a query, where that is not 1."
+directive @cost(
+  "0 or more."
+  weight: Int!
+) on FIELD_DEFINITION
+
+"How many items a list has, for the cost of a query."
+directive @listSize(
+  "Where no argument says it."
+  assumedSize: Int
+  "The arguments that say it; the largest counts."
+  slicingArguments: [String!]
+) on FIELD_DEFINITION
+
 "Maps a field to Go; never shown to clients."
 directive @goField(
   "Whether the field has a resolver of its own."

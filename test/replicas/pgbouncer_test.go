@@ -174,7 +174,7 @@ ignore_startup_parameters = extra_float_digits
 		}
 		return err == nil || bouncer.hasEnded()
 	})
-	return "postgres://latchkey@" + address + "/latchkey?sslmode=disable&binary_parameters=yes"
+	return "postgres://latchkey@" + address + "/latchkey?sslmode=disable"
 }
 
 // asNobody has root run the program as another user, to whom the files are given: as root it refuses to run.

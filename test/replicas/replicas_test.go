@@ -175,8 +175,7 @@ func (s *stack) replicaPaused(t *testing.T) {
 func TestALateAnswerOfTheDatabaseIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	const oneFlight = "&binary_parameters=yes" // a query is one question and one answer
-	pool, url := newProxy(t, s.url+oneFlight)
+	pool, url := newProxy(t, s.url)
 	listener, direct := newProxy(t, s.url)
 	a := s.start(t, "A")
 	c := s.start(t, "C", "DATABASE_URL="+url, "DATABASE_DIRECT_URL="+direct, "LATCHKEY_LOG_LEVEL=info")
