@@ -2,6 +2,7 @@
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
+STRANGERSTIME ?= 10m
 VERSION  ?= $(shell git describe --tags --always 2>/dev/null)
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -9,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test lint generate bench fuzz audits browser clients build vuln sbom
+.PHONY: help test lint generate bench fuzz strangers audits browser clients build vuln sbom
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +41,9 @@ fuzz: ## Every fuzz target for FUZZTIME (10s).
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "$$package" </dev/null; \
 	done
+
+strangers: ## Damaged requests to a running server, for STRANGERSTIME (10m) on each database.
+	LATCHKEY_TEST_FUZZ=$(STRANGERSTIME) go test -count=1 -timeout 0 -v -run '^TestStrangersGetNothingButAnswers$$' ./test/strangers
 
 audits: password ## Holds the server at URL against GraphQL over HTTP and Apollo Client; PASSWORD is admin's.
 	cd test/audits && npm ci --no-audit --no-fund

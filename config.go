@@ -82,8 +82,8 @@ func (s *ServeSettings) Validate() error {
 		return fmt.Errorf("--metrics-addr (LATCHKEY_METRICS_ADDR) must be HOST:PORT, such as 127.0.0.1:9090, not %q", s.MetricsAddr)
 	}
 	for _, origin := range s.Origins {
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, u.Host) != u.Scheme+"://" {
-			return fmt.Errorf("--origins (LATCHKEY_ORIGINS) must be such as https://app.example.com, without a path, not %q", origin)
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, u.Host) != u.Scheme+"://" || strings.ContainsAny(origin, `*?[\\`) {
+			return fmt.Errorf("--origins (LATCHKEY_ORIGINS) must be such as https://app.example.com, without a path or wildcard, not %q", origin)
 		}
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {

@@ -2,6 +2,8 @@ module github.com/latchkey/latchkey
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/99designs/gqlgen v0.17.98
 	github.com/XSAM/otelsql v0.44.0

@@ -18,6 +18,7 @@ import (
 
 const graphqlResponse = "application/graphql-response+json"
 
+// T83, T94, T97, T103, T107, T108, T109.
 func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 	s := startServer(t, dbtest.SQLite(t))
 	const secret = "hunter2-in-the-body"
@@ -84,6 +85,7 @@ func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 	}
 }
 
+// T82.
 func TestQueriesByGetWorkAndMutationsDoNot(t *testing.T) {
 	s := startServer(t, dbtest.SQLite(t))
 	get := func(q url.Values) reply { return s.send("GET", "/graphql?"+q.Encode(), http.Header{}, "") }
@@ -141,6 +143,7 @@ func TestVerifiersFindThePublicKeysAndNothingPrivate(t *testing.T) {
 	}
 }
 
+// T91.
 func TestHealthTellsALoadBalancerTheTruth(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := startServer(t, databaseURL)
@@ -157,6 +160,7 @@ func TestHealthTellsALoadBalancerTheTruth(t *testing.T) {
 	})
 }
 
+// T122.
 func TestTheLogSaysWhoDidWhatAndKeepsSecrets(t *testing.T) {
 	s := startServer(t, dbtest.SQLite(t))
 	access, refresh, id := s.login("alice", userPassword)
@@ -181,6 +185,26 @@ func TestIntrospectionShowsWhatEachFieldRequires(t *testing.T) {
 	r := s.want("", s.ask("", `{ __type(name: "Query") { fields { name description } } __schema { directives { name } } }`))
 	if !strings.Contains(r.Body, "**Access:** the scope users:read.") || strings.Contains(r.Body, "goField") {
 		t.Errorf("%s", r.Body)
+	}
+}
+
+// Whoever looks at requests before us, such as a firewall, must see the one that runs.
+func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
+	s := startServer(t, dbtest.SQLite(t))
+	for body, code := range map[string]string{
+		`{"query":"{ __typename }"}`:                                        "",
+		`{"query":"{ __typename }","QUERY":"{ me { id } }"}`:                "",
+		`{"query":"{ me { id } }","query":"{ __typename }"}`:                "BAD_REQUEST",
+		`{"query":"{ __typename }","variables":{},"variables":{}}`:          "BAD_REQUEST",
+		`{"Query":"{ __typename }"}`:                                        "BAD_REQUEST",
+		`{"query":"{ __typename }","operationName":null,"variables":null}`:  "",
+		`{"query":"{ __typename }","operationName":7}`:                      "BAD_REQUEST",
+		`{"query":"{ __typename }","variables":[]}`:                         "BAD_REQUEST",
+		`{"query":"{ __typename }","else":{"a":[1,{"b":"{ me { id } }"}]}}`: "",
+	} {
+		if r := s.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}}, body); r.code() != code {
+			t.Errorf("%s: got %q, want %q: %s", body, r.code(), code, r.Body)
+		}
 	}
 }
 

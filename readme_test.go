@@ -59,6 +59,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
+// T131.
 func TestEveryLinkedModulesLicenceIsListed(t *testing.T) {
 	listed := read(t, "docs/licences.md")
 	for module := range strings.FieldsSeq(runIn(t, ".", "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")) {

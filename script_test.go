@@ -61,6 +61,7 @@ type tests struct{ m *testing.M }
 func (t tests) Run() int { return dbtest.Run(t.m) }
 
 // Without this, nothing that users type is tried as they type it: messages, exit codes, files and signals.
+// T16, T17, T28, T124.
 func TestScripts(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		runScripts(t, "sqlite", func(*testscript.Env) {})

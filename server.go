@@ -5,10 +5,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -136,7 +138,7 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 	w.metrics = web.NewMetrics(w.service, d.Pools(), func() int { return graphql.Sockets() })
 	graphql, err = graph.NewHandler(graph.Options{
 		Auth: w.service, DB: d, Log: log, Introspection: o.Introspection, Limits: o.Limits, Stopping: stopping,
-		Observe: w.metrics.Operation, Tracing: tracingWanted(), Origins: hosts(o.Origins),
+		Observe: w.metrics.Operation, Tracing: tracingWanted(), Origins: o.Origins,
 	})
 	if err != nil {
 		return w, err
@@ -159,16 +161,19 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 	return w, nil
 }
 
-// hosts are the origins as WebSockets' handshake compares them.
-func hosts(origins []string) (hosts []string) {
-	for _, origin := range origins {
-		_, host, _ := strings.Cut(origin, "://")
-		hosts = append(hosts, host)
-	}
-	return hosts
-}
-
 var errStopping = errors.New("the server is stopping")
+
+// httpLog takes what net/http has to say: mostly of strangers' broken connections, and of panics.
+type httpLog struct{ log *slog.Logger }
+
+func (l httpLog) Write(p []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(p, []byte("panic serving")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, strings.TrimSpace(string(p)))
+	return len(p), nil
+}
 
 // settle is how long after the last connection the requests on their way are waited for: net/http drops those whose
 // header it has not read when Shutdown begins.
@@ -184,7 +189,7 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken connections
+		ErrorLog:          stdlog.New(httpLog{log}, "", 0),
 	}
 	server.RegisterOnShutdown(func() { close(stopping) })
 	failed := make(chan error, 1)

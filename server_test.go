@@ -33,7 +33,8 @@ type server struct {
 	handler http.Handler
 	metrics http.Handler
 	log     *bytes.Buffer
-	logged  *lockedWriter
+	logged  *lockedWriter // writes into log
+	secrets *confidences
 
 	stopping chan struct{}
 }
@@ -45,6 +46,7 @@ func startServer(t testing.TB, databaseURL string) *server {
 		options = append(options, db.Traced)
 	}
 	s := &server{t: t, db: dbtest.Open(t, databaseURL, options...), log: new(bytes.Buffer), stopping: make(chan struct{})}
+	s.watchSecrets(databaseURL)
 	secrets, err := auth.ParseSecrets(strings.Repeat("test secret ", 4))
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +55,6 @@ func startServer(t testing.TB, databaseURL string) *server {
 		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public",
 		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second,
 	}
-	s.logged = &lockedWriter{w: s.log}
 	log := slog.New(slog.NewJSONHandler(s.logged, nil))
 	w, err := wire(context.Background(), s.db, secrets, settings, log, s.stopping)
 	if err != nil {
@@ -79,6 +80,7 @@ func (s *server) addUsers() {
 		if name == "admin" {
 			role = auth.RoleAdmin
 		}
+		s.secrets.add(password)
 		if _, err := s.service.CreateUser(ctx, auth.CreateUserInput{Username: name, Email: &email, Password: &password, Roles: []db.Role{role}}); err != nil {
 			s.t.Fatal(err)
 		}
@@ -169,6 +171,7 @@ func (s *server) send(method, path string, header http.Header, body string) repl
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.secrets.overhear(req.URL, header, body, string(raw))
 	r := reply{Status: resp.StatusCode, Header: resp.Header, Body: string(raw)}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &r); err != nil {
@@ -218,6 +221,7 @@ func TestLoginGivesATokenThatReadsMe(t *testing.T) {
 	})
 }
 
+// T44, T70, T71.
 func TestLockedFieldsRefuseEachCallerWithTheDocumentedCode(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
@@ -254,6 +258,7 @@ func TestLockedFieldsRefuseEachCallerWithTheDocumentedCode(t *testing.T) {
 	})
 }
 
+// T79.
 func TestARefusedFieldDoesNotBlankItsNeighbours(t *testing.T) {
 	s := startServer(t, dbtest.SQLite(t))
 	alice, _, _ := s.login("alice", userPassword)
@@ -263,6 +268,7 @@ func TestARefusedFieldDoesNotBlankItsNeighbours(t *testing.T) {
 	}
 }
 
+// T36, T37, T38, T39.
 func TestTakenBackTokensAreRefusedAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		act    string // by admin or alice
@@ -301,6 +307,7 @@ func TestTakenBackTokensAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// T43.
 func TestAStaleTokenDoesNotStandInTheWayOfPublicFields(t *testing.T) {
 	s := startServer(t, dbtest.SQLite(t))
 	alice, refresh, _ := s.login("alice", userPassword)
@@ -311,6 +318,7 @@ func TestAStaleTokenDoesNotStandInTheWayOfPublicFields(t *testing.T) {
 	s.want("UNAUTHENTICATED REVOKED", s.refresh(refresh))
 }
 
+// T49, T50.
 func TestAPITokensCannotManageCredentials(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
@@ -338,6 +346,7 @@ func TestAPITokensCannotManageCredentials(t *testing.T) {
 	})
 }
 
+// T81, T106, T113.
 func TestMalformedArgumentsAreNamedAndChangeNothing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
@@ -467,6 +476,7 @@ func TestUpdateUserTellsAbsentFromNull(t *testing.T) {
 	})
 }
 
+// T37.
 func TestChangePasswordEndsTheOtherSessionsOnly(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
@@ -483,6 +493,7 @@ func TestChangePasswordEndsTheOtherSessionsOnly(t *testing.T) {
 	})
 }
 
+// T10, T12.
 func TestUnknownUserWrongPasswordAndDisabledAccountLookAlike(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)

@@ -84,6 +84,7 @@ func (c *socketClient) initialise(token string) {
 	c.want(`{"type":"connection_ack"}`)
 }
 
+// T32, T87, T114, T115, T116.
 func TestSocketsCloseWithTheProtocolsCodes(t *testing.T) {
 	s := startServer(t, dbtest.SQLite(t))
 	alice, refresh, _ := s.login("alice", userPassword)
@@ -106,6 +107,7 @@ func TestSocketsCloseWithTheProtocolsCodes(t *testing.T) {
 		"token that is no text":      {[]string{`{"type":"connection_init","payload":{"authToken":7}}`}, []string{"closed 4400"}},
 		"two inits":                  {[]string{init, init}, []string{`{"type":"connection_ack"}`, "closed 4429"}},
 		"one ID twice":               {[]string{init, subscribe, subscribe}, []string{`{"type":"connection_ack"}`, "closed 4409"}},
+		"one long ID twice":          {[]string{init, strings.Replace(subscribe, `"1"`, `"`+strings.Repeat("i", 200)+`"`, 1), strings.Replace(subscribe, `"1"`, `"`+strings.Repeat("i", 200)+`"`, 1)}, []string{`{"type":"connection_ack"}`, "closed 4409"}},
 		"subscribe without ID":       {[]string{init, `{"type":"subscribe","payload":{"query":"{ me { id } }"}}`}, []string{`{"type":"connection_ack"}`, "closed 4400"}},
 		"ping before init":           {[]string{`{"type":"ping","payload":{"a":1}}`}, []string{`{"type":"pong","payload":{"a":1}}`}},
 		"a message too large":        {[]string{`{"type":"ping","payload":"` + strings.Repeat("x", 70000) + `"}`}, []string{"closed 1009"}},
@@ -167,6 +169,7 @@ func TestSecurityEventsReachTheirOwnerAndAdministratorsOnly(t *testing.T) {
 	})
 }
 
+// T40.
 func TestASocketClosesWhenItsTokenIsTakenBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
@@ -218,6 +221,7 @@ func TestSocketsCloseWhenTheServerStops(t *testing.T) {
 	client.want("closed 1012")
 }
 
+// T40.
 func TestEventStreamsCarryResultsAndEndWithTheToken(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)

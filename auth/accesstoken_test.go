@@ -103,6 +103,7 @@ func (g *forge) want(what, token string, reasons ...auth.Reason) {
 }
 
 // Other services read these tokens: each member is API.
+// T67.
 func TestAnAccessTokenIsAsDocumented(t *testing.T) {
 	f := onSQLite(t)
 	for _, c := range []struct {
@@ -144,6 +145,7 @@ func cutLast(token string) (signed, signature string) {
 	return token[:i], token[i+1:]
 }
 
+// T53, T54, T56.
 func TestAForgedSignatureLogsNobodyIn(t *testing.T) {
 	f := onSQLite(t)
 	good := f.login("ann").AccessToken
@@ -210,6 +212,7 @@ func publicForms(t *testing.T, f *fixture, key *ecdsa.PrivateKey) map[string][]b
 }
 
 // All these are signed with the real key: the header alone must refuse them.
+// T57, T58, T62, T63.
 func TestAnOddHeaderLogsNobodyIn(t *testing.T) {
 	f := onSQLite(t)
 	g := newForge(f, f.login("ann").AccessToken)
@@ -239,6 +242,7 @@ func TestAnOddHeaderLogsNobodyIn(t *testing.T) {
 }
 
 // These too are signed with the real key.
+// T59, T60, T61, T64.
 func TestOddClaimsLogNobodyIn(t *testing.T) {
 	f := onSQLite(t)
 	p := f.login("ann")
@@ -276,6 +280,7 @@ func TestOddClaimsLogNobodyIn(t *testing.T) {
 	g.want("at its end", p.AccessToken, auth.Expired)
 }
 
+// T65, T66.
 func TestAnotherSpellingOfATokenLogsNobodyIn(t *testing.T) {
 	f := onSQLite(t)
 	good := f.login("ann").AccessToken
@@ -299,6 +304,7 @@ func TestAnotherSpellingOfATokenLogsNobodyIn(t *testing.T) {
 	g.want("the good one", good)
 }
 
+// T61.
 func TestATokenOfAnotherServerIsRefused(t *testing.T) {
 	f, other := onSQLite(t), onSQLite(t)
 	p := other.login("ann")

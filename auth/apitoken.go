@@ -97,7 +97,7 @@ func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITo
 		CreatedAt: now, ExpiresAt: in.ExpiresAt,
 	}
 	err := s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
-		if err := tx.LockAPITokens(ctx, u.ID); err != nil {
+		if err := s.stillGood(ctx, tx); err != nil { // the token would outlive what it was made by
 			return nil, err
 		}
 		n, err := tx.CountAPITokens(ctx, u.ID)
@@ -211,8 +211,7 @@ func (s *Service) apiTokenViewer(ctx context.Context, token string) (v Viewer, u
 		return v, until, err
 	}
 	if reason := refuseAPIToken(o, s.timestamp()); reason != "" {
-		s.uses.refused(o.Token, s.timestamp(), reason)
-		return v, until, &UnauthenticatedError{reason}
+		return v, until, &refusedTokenError{o.Token.UserID, o.Token.ID, reason}
 	}
 	if o.Token.ExpiresAt != nil {
 		until = *o.Token.ExpiresAt
@@ -220,6 +219,16 @@ func (s *Service) apiTokenViewer(ctx context.Context, token string) (v Viewer, u
 	v = Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: Granted(o.Token.Scopes).among(scopesOf(o.Roles))}
 	return v, until, nil
 }
+
+// A refusedTokenError says that an API token of ours is no longer good: an UnauthenticatedError to all but who
+// records it.
+type refusedTokenError struct {
+	userID, tokenID string
+	reason          Reason
+}
+
+func (e *refusedTokenError) Error() string { return reasonText[e.reason] }
+func (e *refusedTokenError) Unwrap() error { return &UnauthenticatedError{e.reason} }
 
 // refuseAPIToken is why a token is no longer good, or "".
 func refuseAPIToken(o *db.TokenOwner, now db.Time) Reason {

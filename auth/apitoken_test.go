@@ -18,6 +18,7 @@ import (
 )
 
 // Secret scanners know the form; it is API.
+// T34, T46.
 func TestAnAPITokenHasTheDocumentedForm(t *testing.T) {
 	form := regexp.MustCompile(`^lk_[0-9A-Za-z]{36}$`)
 	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -35,6 +36,7 @@ func TestAnAPITokenHasTheDocumentedForm(t *testing.T) {
 	}
 }
 
+// T46.
 func TestAnAPITokenStandsForItsOwner(t *testing.T) {
 	f := onSQLite(t)
 	token, row := f.apiToken(f.root, "users:read")
@@ -49,13 +51,14 @@ func TestAnAPITokenStandsForItsOwner(t *testing.T) {
 }
 
 // A typing error costs no look into the database, and guesses cost the guesser.
+// T47.
 func TestADamagedAPITokenIsRefusedWithoutTheDatabase(t *testing.T) {
 	f := onSQLite(t)
 	token, _ := f.apiToken(f.ann)
 	f.wantRefused("token", token, "")
 	f.wantRefused("well-formed stranger", auth.NewAPIToken(), auth.Malformed)
 	f.db.Close()
-	v := f.Identify(t.Context(), []string{"Bearer " + token})
+	v := f.Identify(t.Context(), auth.Client{}, []string{"Bearer " + token})
 	if err := v.Authenticated(); !errors.Is(err, db.ErrUnavailable) {
 		t.Errorf("the good token: %v, want ErrUnavailable", err)
 	}
@@ -72,6 +75,7 @@ func TestADamagedAPITokenIsRefusedWithoutTheDatabase(t *testing.T) {
 	}
 }
 
+// T48.
 func TestAnAPITokenEnds(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ann := f.asUser("ann")
@@ -109,6 +113,7 @@ func TestAnAPITokenEnds(t *testing.T) {
 	})
 }
 
+// T39, T50.
 func TestAnAPITokenNeverHasMoreThanItsOwner(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.addUser("second", auth.RoleAdmin)
@@ -134,6 +139,7 @@ func TestAnAPITokenNeverHasMoreThanItsOwner(t *testing.T) {
 	})
 }
 
+// T51.
 func TestNobodyHasMoreThanAHundredAPITokens(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		err := f.db.Transact(t.Context(), func(tx *db.DB) error {
@@ -170,6 +176,7 @@ func TestNobodyHasMoreThanAHundredAPITokens(t *testing.T) {
 }
 
 // Whoever finds a token in a log must not be able to make more of it.
+// T50.
 func TestAnAPITokenManagesNoCredentials(t *testing.T) {
 	f := onSQLite(t)
 	token, row := f.apiToken(f.root, auth.ScopesOf(f.root)...)

@@ -114,7 +114,7 @@ func (f *fixture) login(name string) *auth.LoginPayload {
 
 // as is the context of a request with the token.
 func (f *fixture) as(token string) context.Context {
-	return auth.WithViewer(context.Background(), f.Identify(context.Background(), []string{"Bearer " + token}))
+	return auth.WithViewer(context.Background(), f.Identify(context.Background(), auth.Client{}, []string{"Bearer " + token}))
 }
 
 // asUser is the context of a request of the user's who just logged in.
@@ -138,7 +138,7 @@ func (f *fixture) apiToken(u *db.User, scopes ...string) (string, *db.APIToken) 
 // refused is the reason why the token is refused, or "".
 func (f *fixture) refused(token string) auth.Reason {
 	f.t.Helper()
-	v := f.Identify(context.Background(), []string{"Bearer " + token})
+	v := f.Identify(context.Background(), auth.Client{}, []string{"Bearer " + token})
 	return f.reason(v.Authenticated())
 }
 

@@ -20,6 +20,7 @@ func loginError(f *fixture, name, password string) error {
 	return err
 }
 
+// T12.
 func TestRefusedLoginsLookAlike(t *testing.T) {
 	f := onSQLite(t)
 	if _, err := f.DisableUser(operator(), f.ben.ID); err != nil {
@@ -39,6 +40,7 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 }
 
 // Whoever measures must not learn which accounts exist.
+// T11.
 func TestRefusedLoginsCostTheSame(t *testing.T) {
 	f := onSQLite(t)
 	if _, err := f.DisableUser(operator(), f.ben.ID); err != nil {
@@ -75,6 +77,7 @@ func (f *fixture) addUserWithHash(name, phc string) *db.User {
 }
 
 // Keyboards differ: é is one character or two.
+// T22.
 func TestAPasswordIsTheSameHoweverItsCharactersAreComposed(t *testing.T) {
 	f := onSQLite(t)
 	for _, c := range []struct{ set, typed string }{
@@ -91,6 +94,7 @@ func TestAPasswordIsTheSameHoweverItsCharactersAreComposed(t *testing.T) {
 }
 
 // bcrypt's limit is 72 bytes, and some frameworks cut there.
+// T20.
 func TestLongPasswordsDifferAtTheirEnd(t *testing.T) {
 	f := onSQLite(t)
 	long := strings.Repeat("0123456789abcdef", 64)
@@ -110,6 +114,7 @@ func TestLongPasswordsDifferAtTheirEnd(t *testing.T) {
 	}
 }
 
+// T27.
 func TestALoginHashesThePasswordAnewUnderNewParameters(t *testing.T) {
 	f := onSQLite(t)
 	u := f.addUserWithHash("old", auth.PHC(password, 64, 1, 2))
@@ -142,6 +147,7 @@ func TestAHashThatCannotBeCheckedLogsNobodyIn(t *testing.T) {
 	}
 }
 
+// T24.
 func TestTheNameIsMatchedInAnyASCIICaseAndNoOther(t *testing.T) {
 	f := onSQLite(t)
 	f.addUser("kim", auth.RoleUser)
@@ -165,6 +171,7 @@ func TestTheNameIsMatchedInAnyASCIICaseAndNoOther(t *testing.T) {
 	}
 }
 
+// T25.
 func TestNewNamesAreThoseThatAreEasyToTellApart(t *testing.T) {
 	f := onSQLite(t)
 	for name, want := range map[string]bool{
@@ -206,6 +213,7 @@ func TestANameInUseIsRefusedHoweverItIsWritten(t *testing.T) {
 	})
 }
 
+// T21.
 func TestPasswordPolicy(t *testing.T) {
 	email, name := "alice.liddell@example.com", "Alice Liddell"
 	u := &db.User{Username: "alice", Email: &email, Name: &name}
@@ -229,6 +237,7 @@ func TestPasswordPolicy(t *testing.T) {
 }
 
 // Each hash takes 19 MiB: a crowd must be turned away, and leave the server as it was.
+// T19.
 func TestACrowdOfLoginsIsTurnedAwayAndPasses(t *testing.T) {
 	f := onSQLite(t)
 	crowd := 3 * auth.MaxWaiting
@@ -248,6 +257,7 @@ func TestACrowdOfLoginsIsTurnedAwayAndPasses(t *testing.T) {
 }
 
 // A stolen database or backup must not let anybody in.
+// T46, T124.
 func TestTheDatabaseHoldsNoSecret(t *testing.T) {
 	f := onSQLite(t)
 	p := f.login("ann")

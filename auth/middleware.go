@@ -16,27 +16,36 @@ import (
 // stand in the way of login, refresh and public fields.
 func (s *Service) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := s.Identify(r.Context(), r.Header.Values("Authorization"))
-		v.Client = clientOf(r)
+		v := s.Identify(r.Context(), clientOf(r), r.Header.Values("Authorization"))
 		next.ServeHTTP(w, r.WithContext(WithViewer(r.Context(), v)))
 	})
 }
 
-// Identify finds the viewer for the values of the Authorization header: one "Bearer TOKEN" (RFC 6750,
+// Identify finds the viewer for the values of the client's Authorization header: one "Bearer TOKEN" (RFC 6750,
 // section 2.1) or "Token TOKEN" (Django REST framework), the scheme in any case.
-func (s *Service) Identify(ctx context.Context, authorization []string) Viewer {
+func (s *Service) Identify(ctx context.Context, client Client, authorization []string) Viewer {
+	v, err := s.identify(ctx, client, authorization)
+	if err != nil {
+		v = Anonymous(err)
+	}
+	v.Client = client
+	return v
+}
+
+func (s *Service) identify(ctx context.Context, client Client, authorization []string) (Viewer, error) {
 	if len(authorization) == 0 {
-		return Anonymous(&UnauthenticatedError{Missing})
+		return Viewer{}, &UnauthenticatedError{Missing}
 	}
 	token, ok := TokenOf(authorization)
 	if !ok {
-		return Anonymous(&UnauthenticatedError{Malformed})
+		return Viewer{}, &UnauthenticatedError{Malformed}
 	}
 	v, err := s.viewerOf(ctx, token)
-	if err != nil {
-		return Anonymous(err)
+	if used, ok := errors.AsType[*refusedTokenError](err); ok {
+		s.uses.refused(used, client, s.timestamp())
+		err = &UnauthenticatedError{used.reason}
 	}
-	return v
+	return v, err
 }
 
 // maxTokenBytes bounds what is looked at; our own tokens have at most some hundred bytes.

@@ -3,6 +3,7 @@ package auth
 import (
 	"net/mail"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -63,4 +64,7 @@ func checkText(field, text string, minimum, maximum int) error {
 	return nil
 }
 
-func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 }
+// isControl reports characters that change how the text around them is shown: in a log, or in a list of names.
+func isControl(r rune) bool {
+	return r < ' ' || 0x7f <= r && r < 0xa0 || r >= 0x600 && unicode.Is(unicode.Bidi_Control, r)
+}

@@ -61,11 +61,15 @@ func (s *Service) lost(err error) {
 // Forget drops what the service remembers of a user, so that the next request reads it again.
 func (s *Service) Forget(userID string) { s.cache.forget(userID) }
 
-// change runs f in a transaction that changes what a viewer of the user is or may, and records the event.
+// change runs f in a transaction that changes what a viewer of the user is or may, and records the event. Changes of
+// one user run one after the other, so that none is made of what another has just changed.
 // When it returns, this process goes by the change, and the others have been told.
 func (s *Service) change(ctx context.Context, userID string, f func(tx *db.DB) (*db.Event, error)) error {
 	defer s.cache.forget(userID)
 	err := s.db.Transact(ctx, func(tx *db.DB) error {
+		if err := tx.LockUser(ctx, userID); err != nil {
+			return err
+		}
 		e, err := f(tx)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 )
 
+// T122.
 func TestAStructWithASecretIsNeverPrinted(t *testing.T) {
 	const secret = "do-not-print-this"
 	password := secret

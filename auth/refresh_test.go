@@ -48,6 +48,7 @@ func TestARefreshGivesNewTokensOfTheSameSession(t *testing.T) {
 }
 
 // Browsers restore all their tabs at once.
+// T31.
 func TestRefreshOfEightTabsGivesOneSuccessor(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		replicas := []*fixture{f, f.replica()}
@@ -71,6 +72,7 @@ func TestRefreshOfEightTabsGivesOneSuccessor(t *testing.T) {
 	})
 }
 
+// T30.
 func TestASpentRefreshTokenIsGoodWhileThatDoesNoHarm(t *testing.T) {
 	cases := map[string]struct {
 		between func(f *fixture, next *auth.LoginPayload)
@@ -142,6 +144,7 @@ func (f *fixture) wantEnded(payloads ...*auth.LoginPayload) {
 }
 
 // A thief who is two steps behind ends the session of the owner, who then logs in again.
+// T29.
 func TestATokenTwoGenerationsOldEndsTheSession(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		other := f.login("ann")
@@ -154,6 +157,7 @@ func TestATokenTwoGenerationsOldEndsTheSession(t *testing.T) {
 	})
 }
 
+// T29.
 func TestReuseByManyEndsTheSessionOnce(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		first := f.login("ann")
@@ -174,6 +178,7 @@ func TestReuseByManyEndsTheSessionOnce(t *testing.T) {
 	})
 }
 
+// T35.
 func TestASessionEndsWhenIdleAndAtItsEnd(t *testing.T) {
 	const idle, end = 14 * 24 * time.Hour, 30 * 24 * time.Hour
 	each(t, func(t *testing.T, f *fixture) {
@@ -203,6 +208,7 @@ func TestASessionEndsWhenIdleAndAtItsEnd(t *testing.T) {
 	})
 }
 
+// T32, T33.
 func TestADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 	f := onSQLite(t)
 	p := f.login("ann")
@@ -234,6 +240,7 @@ func parts(token string) (id, generation, mac string) {
 	return p[0], p[1], p[2]
 }
 
+// T68.
 func TestAChangeOfTheSecretLogsNobodyOut(t *testing.T) {
 	f := onSQLite(t)
 	p := f.login("ann")

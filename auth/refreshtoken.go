@@ -29,8 +29,11 @@ func (s Secret) mintRefreshToken(sessionID string, generation int) string {
 // token as we would mint it, so that no other spelling passes.
 func (all Secrets) readRefreshToken(token string) (sessionID string, generation int, ok bool) {
 	body, isRefresh := strings.CutPrefix(token, refreshPrefix)
+	if !isRefresh || len(token) > 128 {
+		return "", 0, false
+	}
 	parts := strings.Split(body, ".")
-	if !isRefresh || len(parts) != 3 || len(token) > 128 {
+	if len(parts) != 3 {
 		return "", 0, false
 	}
 	sessionID = db.SessionID + "_" + parts[0]

@@ -47,7 +47,7 @@ func (s *Service) Revocations(ctx context.Context) (RevocationFeed, error) {
 
 // revoked reads what is revoked of a user ("": of all).
 func (s *Service) revoked(ctx context.Context, userID string) (r Revocations, err error) {
-	const window = MaxAccess + clockSkew // whatever the setting is now, older tokens may have been made under another
+	const window = MaxAccess + 3*clockSkew // whatever the setting is now, and by whatever clocks
 	now := s.timestamp()
 	after := now.Add(-window)
 	sessions, err := s.db.SessionsEnded(ctx, userID, after)

@@ -16,7 +16,7 @@ type Scope struct{ Name, Description string }
 // Scopes are all scopes there are.
 var Scopes = []Scope{
 	{"users:read", "See all users, their sessions and their API tokens."},
-	{"users:write", "Create, change, disable and enable users, and end their sessions."},
+	{"users:write", "Create, change, disable and enable users, and end their sessions; the answers show the user that was changed."},
 	{"audit:read", "See the security events of all users."},
 	{"tokens:introspect", "Ask whether tokens are good, revoke them, and hear of revocations: for services that accept our tokens."},
 }

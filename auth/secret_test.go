@@ -40,6 +40,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	}
 }
 
+// T55.
 func TestASecretMustBeLong(t *testing.T) {
 	good := strings.Repeat("ab", 16)
 	for text, want := range map[string]int{
@@ -97,6 +98,7 @@ func TestTheOldSecretMayGoWhenItsSessionsHave(t *testing.T) {
 	f.wantRefused("a token", f.login("ann").AccessToken, "")
 }
 
+// T68.
 func TestARetiredKeyTakesItsTokensAlong(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		other := f.replica()

@@ -64,7 +64,19 @@ func loginOutcome(err error) string {
 	return "failed"
 }
 
-func (s *Service) login(ctx context.Context, in LoginInput) (*LoginPayload, error) {
+func (s *Service) login(ctx context.Context, in LoginInput) (p *LoginPayload, err error) {
+	for range 2 { // again where the password got another hash meanwhile: perhaps by a login beside this one
+		if p, err = s.tryLogin(ctx, in); !errors.Is(err, errChanged) {
+			return p, err
+		}
+	}
+	return nil, ErrInvalidCredentials
+}
+
+// errChanged says that the password was changed, or the user disabled, while the password was verified.
+var errChanged = errors.New("the account has changed")
+
+func (s *Service) tryLogin(ctx context.Context, in LoginInput) (*LoginPayload, error) {
 	if len(in.Username) > maxEmail {
 		return nil, inputError("username", "must have at most %d bytes", maxEmail)
 	}
@@ -115,7 +127,11 @@ func (s *Service) openSession(ctx context.Context, u *db.User, newHash string, g
 		CreatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
 	}
 	err := s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
-		if err := errors.Join(guess.succeeded(ctx, tx), tx.RecordLogin(ctx, u.ID, newHash, now)); err != nil {
+		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, newHash, now)
+		if errors.Is(err, db.ErrNotFound) {
+			return nil, errChanged
+		}
+		if err := errors.Join(err, guess.succeeded(ctx, tx)); err != nil {
 			return nil, err
 		}
 		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, "")), tx.CreateSession(ctx, session)
@@ -229,6 +245,20 @@ func (s *Service) endReused(ctx context.Context, session *db.Session, now db.Tim
 	}
 	s.log.Warn("refresh token reused: session ended", "session", session.ID, "user", session.UserID, "ip", ViewerFrom(ctx).Client.IP)
 	return &UnauthenticatedError{RefreshReused}
+}
+
+// stillGood answers nil if the viewer's session, if it is one, is still good, in the transaction of what must not
+// outlive it. Requests take time: a body that arrives slowly, a password that is hashed.
+func (s *Service) stillGood(ctx context.Context, tx *db.DB) error {
+	v := ViewerFrom(ctx)
+	if v.SessionID == "" {
+		return nil
+	}
+	o, err := tx.SessionOwner(ctx, v.SessionID)
+	if err != nil {
+		return err
+	}
+	return refusal(o, s.timestamp(), Expired)
 }
 
 // refusal answers why a session is no longer good, or nil; expired is the reason for one that ran out.

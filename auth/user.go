@@ -18,7 +18,8 @@ type CreateUserInput struct {
 	Roles    []db.Role // RoleUser if nil
 }
 
-// CreateUser makes a user. The viewer needs users:write and every scope that the new user gets.
+// CreateUser makes a user. The viewer needs users:write and every scope that the new user gets. An API token gives
+// neither a password nor scopes: it would make itself a session.
 func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User, error) {
 	v := ViewerFrom(ctx)
 	if err := v.Require([]string{"users:write"}); err != nil {
@@ -27,11 +28,16 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User,
 	if in.Roles == nil {
 		in.Roles = []db.Role{RoleUser}
 	}
+	if in.Password != nil {
+		if err := v.noAPIToken(); err != nil {
+			return nil, err
+		}
+	}
 	u := &db.User{ID: db.NewID(db.UserID), CreatedAt: s.timestamp()}
 	u.UpdatedAt = u.CreatedAt
 	err := UserChanges{Username: &in.Username, Email: &in.Email, Name: &in.Name, Roles: &in.Roles}.apply(u)
 	if err == nil {
-		err = v.mayManage(u)
+		err = v.mayGive(u)
 	}
 	if err != nil {
 		return nil, err
@@ -124,11 +130,11 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 		if err := changes.apply(u); err != nil {
 			return nil, err
 		}
-		if err := v.mayManage(u); err != nil { // nor give more than one has
-			return nil, err
-		}
 		if !slices.Equal(before, u.Roles) {
 			kind = EventRolesChanged
+			if err := v.mayGive(u); err != nil {
+				return nil, err
+			}
 		}
 		updated, u.UpdatedAt = u, now
 		return s.event(ctx, kind, u.ID, "", ""), inUse(tx.SaveUser(ctx, u))
@@ -163,10 +169,13 @@ func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.Us
 	return enabled, err
 }
 
-// SetUserPassword sets a user's password without knowing the old one, and ends the user's sessions.
+// SetUserPassword sets another's password without knowing the old one, and ends the user's sessions.
 func (s *Service) SetUserPassword(ctx context.Context, userID, password string) (changed *db.User, err error) {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return nil, err
+	}
+	if ViewerFrom(ctx).ID() == userID { // whoever holds a stolen session must not lock its owner out
+		return nil, &ForbiddenError{Message: "change your own password by changePassword"}
 	}
 	u, err := s.manageable(ctx, s.db, userID)
 	if err != nil {
@@ -217,6 +226,9 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string) 
 	}
 	verified := u.PasswordHash
 	err = s.change(ctx, u.ID, func(tx *db.DB) (e *db.Event, err error) {
+		if err := s.stillGood(ctx, tx); err != nil {
+			return nil, err
+		}
 		if changed, err = tx.UserByID(ctx, u.ID); err != nil {
 			return nil, err
 		}
@@ -317,6 +329,16 @@ func (s *Service) manageable(ctx context.Context, d *db.DB, userID string) (*db.
 		return nil, err
 	}
 	return u, v.mayManage(u)
+}
+
+// mayGive answers nil if the viewer may give the user the roles that the user is about to have.
+func (v *Viewer) mayGive(u *db.User) error {
+	if len(scopesOf(u.Roles)) > 0 {
+		if err := v.noAPIToken(); err != nil {
+			return err
+		}
+	}
+	return v.mayManage(u)
 }
 
 // mayManage answers nil if the viewer has every scope that the user has.

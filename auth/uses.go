@@ -57,14 +57,15 @@ func (u *uses) ofToken(id string, now db.Time) {
 }
 
 // refused notes that an API token that is no longer good was used, once in a minute.
-func (u *uses) refused(t db.APIToken, now db.Time, reason Reason) {
+func (u *uses) refused(e *refusedTokenError, by Client, now db.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.isFirst("refused "+t.ID, now) {
+	if !u.isFirst("refused "+e.tokenID, now) {
 		return
 	}
 	u.refusals = append(u.refusals, &db.Event{
-		ID: db.NewID(db.EventID), Kind: EventTokenRefused, UserID: &t.UserID, ObjectID: &t.ID, At: now, Detail: string(reason),
+		ID: db.NewID(db.EventID), Kind: EventTokenRefused, UserID: &e.userID, ObjectID: &e.tokenID, At: now, Detail: string(e.reason),
+		IP: by.IP, Device: by.Device, RequestID: by.RequestID,
 	})
 }
 

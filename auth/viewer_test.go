@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
+// T45.
 func TestWhoIsCallingIsReadFromTheHeaderAlone(t *testing.T) {
 	f := onSQLite(t)
 	access := f.login("ann").AccessToken
@@ -69,6 +70,7 @@ func TestWhoIsCallingIsReadFromTheHeaderAlone(t *testing.T) {
 	}
 }
 
+// T36, T37.
 func TestLogoutEndsTheSessionsThatAreMeant(t *testing.T) {
 	cases := map[auth.SessionSet]struct {
 		ended int
@@ -114,6 +116,7 @@ func TestTwoLogoutsAtOnceEndOneSession(t *testing.T) {
 	})
 }
 
+// T37.
 func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const next = "another password of ann's"
@@ -138,6 +141,7 @@ func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 	})
 }
 
+// T38.
 func TestADisabledUserIsOutAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.login("ann")
@@ -156,6 +160,7 @@ func TestADisabledUserIsOutAtOnce(t *testing.T) {
 	})
 }
 
+// T39.
 func TestAChangeOfRolesTakesBackTheOldScopes(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.login("ann")
@@ -177,6 +182,7 @@ func TestAChangeOfRolesTakesBackTheOldScopes(t *testing.T) {
 }
 
 // The price of remembering: it must be forgotten when it is no longer true, in each process.
+// T36.
 func TestARevokedTokenIsNotRemembered(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		other := f.replica()
@@ -238,6 +244,7 @@ func TestARememberedTokenExpires(t *testing.T) {
 	f.wantRefused("access token", p.AccessToken, auth.Expired)
 }
 
+// T28.
 func TestTheLastAdministratorStays(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		second := f.addUser("second", auth.RoleAdmin)
@@ -276,6 +283,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 }
 
 // users:write alone must not be a way to all other scopes.
+// T72.
 func TestNobodyRisesAboveTheirOwnScopes(t *testing.T) {
 	f := onSQLite(t)
 	writer, _ := f.apiToken(f.root, "users:write")
@@ -310,6 +318,7 @@ func TestNobodyRisesAboveTheirOwnScopes(t *testing.T) {
 }
 
 // What may not be seen looks as if it were not there.
+// T73.
 func TestUsersSeeTheirOwnAlone(t *testing.T) {
 	f := onSQLite(t)
 	_, token := f.apiToken(f.ben)
@@ -341,6 +350,7 @@ func TestUsersSeeTheirOwnAlone(t *testing.T) {
 	}
 }
 
+// T123.
 func TestALoginIsPartOfTheLog(t *testing.T) {
 	f := onSQLite(t)
 	loginError(f, "ann", "the wrong password")

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,8 +36,9 @@ func newWatchers(s *Service) *watchers {
 	return &watchers{service: s, ofUser: map[string]map[*Watch]struct{}{}, wake: make(chan struct{}, 1), stale: map[string]struct{}{}}
 }
 
-// Watch answers a context that ends when the token is no longer good; its cause is why, as Identify would
-// say it. An anonymous viewer has no token to lose.
+// Watch answers a context that ends when the token is no longer good, or gives other scopes; its cause is why, as
+// Identify would say it. An anonymous viewer has no token to lose. What was taken back since the viewer was
+// identified ends the context at once: Watch looks again.
 func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Context, *Watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &Watch{watchers: s.watchers, cancel: cancel, token: token, viewer: v}
@@ -44,12 +46,28 @@ func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Co
 		return ctx, w
 	}
 	s.watchers.add(w)
+	context.AfterFunc(ctx, w.end)
+	fresh, err := s.viewerOf(ctx, token)
+	if err != nil {
+		cancel(err)
+		return ctx, w
+	}
 	at := s.expiryOf(token)
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.see(fresh)
 	w.expire(at)
-	w.mu.Unlock()
-	context.AfterFunc(ctx, w.end)
 	return ctx, w
+}
+
+// see takes in what was found of the token; the caller holds the lock.
+func (w *Watch) see(fresh Viewer) {
+	if !slices.Equal(fresh.Scopes, w.viewer.Scopes) { // what runs was allowed by the old ones
+		w.cancel(&UnauthenticatedError{Revoked})
+		return
+	}
+	fresh.Client = w.viewer.Client
+	w.viewer = fresh
 }
 
 // Renew puts a newer token of the same session in the place of the watch's: an open WebSocket goes on.
@@ -90,7 +108,11 @@ func (s *Service) expiryOf(token string) time.Time {
 	if c, err := s.verifyAccessToken(token); err == nil {
 		return time.Unix(c.Expiry, 0)
 	}
-	if o, err := s.db.TokenOwner(context.Background(), digestOf(token)); err == nil && o.Token.ExpiresAt != nil {
+	o, err := s.db.TokenOwner(context.Background(), digestOf(token))
+	switch {
+	case err != nil:
+		return s.now() // nobody knows, and the client connects again
+	case o.Token.ExpiresAt != nil:
 		return o.Token.ExpiresAt.Time
 	}
 	return time.Time{}
@@ -142,21 +164,43 @@ func (all *watchers) changed(userID string) {
 func (all *watchers) run(ctx context.Context) {
 	ticker := time.NewTicker(recheckAll)
 	defer ticker.Stop()
+	var unsure []*Watch // for want of an answer
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-all.wake:
+			unsure = append(unsure, recheckEach(ctx, all.takeStale())...)
 		case <-ticker.C:
-			if all.service.Hearing() {
-				continue
+			if !all.service.Hearing() {
+				all.changed("")
 			}
-			all.changed("")
-		}
-		for _, w := range all.takeStale() {
-			w.recheck(ctx)
+			unsure = recheckEach(ctx, append(all.takeStale(), unsure...))
 		}
 	}
+}
+
+// rechecksAtOnce bounds how many watches are looked up at the same time: one that waits must not hold up others.
+const rechecksAtOnce = 8
+
+// recheckEach looks at watches again, and answers those of which the database did not tell.
+func recheckEach(ctx context.Context, watches []*Watch) (unsure []*Watch) {
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	places := make(chan struct{}, rechecksAtOnce)
+	for _, w := range watches {
+		places <- struct{}{}
+		running.Go(func() {
+			defer func() { <-places }()
+			if !w.recheck(ctx) {
+				mu.Lock()
+				defer mu.Unlock()
+				unsure = append(unsure, w)
+			}
+		})
+	}
+	running.Wait()
+	return unsure
 }
 
 func (all *watchers) takeStale() (found []*Watch) {
@@ -175,14 +219,25 @@ func (all *watchers) takeStale() (found []*Watch) {
 	return found
 }
 
-// recheck ends the watch unless its token is still good. A database that does not answer proves nothing.
-func (w *Watch) recheck(ctx context.Context) {
+// recheck ends the watch unless its token is still good, and reports whether the database told.
+func (w *Watch) recheck(ctx context.Context) (told bool) {
 	w.mu.Lock()
 	token := w.token
 	w.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if _, _, err := w.watchers.service.lookUp(limited, token); err != nil && !errors.Is(err, db.ErrUnavailable) && limited.Err() == nil {
+	fresh, _, err := w.watchers.service.lookUp(limited, token)
+	if err != nil {
+		if errors.Is(err, db.ErrUnavailable) || limited.Err() != nil {
+			return false
+		}
 		w.cancel(err)
+		return true
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.token == token { // not renewed meanwhile
+		w.see(fresh)
+	}
+	return true
 }

@@ -60,11 +60,6 @@ func (db *DB) CountAPITokens(ctx context.Context, userID string) (int, error) {
 	return apiTokens(userID).count(ctx, db)
 }
 
-// LockAPITokens makes changes of the number of a user's tokens wait for each other, until the transaction ends.
-func (db *DB) LockAPITokens(ctx context.Context, userID string) error {
-	return db.lock(ctx, "api-tokens/"+userID)
-}
-
 func apiTokens(userID string) list[APIToken] {
 	return list[APIToken]{
 		op: "API tokens", fetch: fetchAll[APIToken],

@@ -156,6 +156,9 @@ func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error
 		return err
 	}
 	if err := tx.Commit(); err != nil {
+		if ended := ctx.Err(); ended != nil { // database/sql rolled back, and says no more than that
+			err = ended
+		}
 		return db.wrap("commit", err)
 	}
 	// A commit whose wait for a synchronous standby is cut short succeeds, with a warning: it is here and perhaps

@@ -70,12 +70,18 @@ func (db *DB) EndSession(ctx context.Context, userID, id, because string, now Ti
 		UPDATE sessions SET ended_at = $3, ended_because = $4 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL`, id, userID, now, because)
 }
 
-// EndSessions ends all live sessions of the user but the one named (or "") and answers how many.
-func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string, now Time) (int, error) {
-	n, err := db.exec(ctx, "end sessions", `
-		UPDATE sessions SET ended_at = $3, ended_because = $4
-		WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3`, userID, exceptID, now, because)
-	return int(n), err
+// EndSessions ends all sessions of the user but the one named (or ""), and answers how many of them lived. It ends
+// those that have run out, too: by a clock that is right they may not have.
+func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string, now Time) (live int, err error) {
+	err = db.get(ctx, &live, "count sessions", `
+		SELECT count(*) FROM sessions
+		WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3`, userID, exceptID, now)
+	if err != nil {
+		return 0, err
+	}
+	_, err = db.exec(ctx, "end sessions", `
+		UPDATE sessions SET ended_at = $3, ended_because = $4 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL`, userID, exceptID, now, because)
+	return live, err
 }
 
 // DeleteSessionsBefore deletes sessions that would have run out before the time, and answers how many.

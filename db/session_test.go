@@ -12,6 +12,7 @@ import (
 )
 
 // Two winners would be two chains of refresh tokens.
+// T31.
 func TestOneOfEightRotationsWins(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		replicas := [2]*db.DB{dbtest.Open(t, url), dbtest.Open(t, url)}
@@ -116,11 +117,11 @@ func TestWhatATokenStandsForIsReadWhole(t *testing.T) {
 		u := addUser(t, d, "ann", func(u *db.User) {
 			u.Email, u.Name, u.PasswordHash, u.Roles = ptr("ann@example.com"), ptr("Ann"), "hash", db.List[db.Role]{"USER"}
 		})
-		u.DisabledAt = ptr(noon.Add(time.Second))
-		if err := d.SaveUser(t.Context(), u); err != nil {
+		if err := d.RecordLogin(t.Context(), u.ID, "hash", "", noon); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.RecordLogin(t.Context(), u.ID, "", noon); err != nil {
+		u.DisabledAt = ptr(noon.Add(time.Second))
+		if err := d.SaveUser(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 		s, token := addSession(t, d, u.ID, noon.Add(time.Hour), noon.Add(2*time.Hour)), addToken(t, d, u.ID)
@@ -201,6 +202,7 @@ func TestARevokedTokenIsNotListedAndNotRevokedAgain(t *testing.T) {
 	})
 }
 
+// T38.
 func TestADeletedUserTakesAllRowsAlong(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		u := addUser(t, d, "ann", nil)

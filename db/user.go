@@ -77,12 +77,16 @@ func (db *DB) SaveUser(ctx context.Context, u *User) error {
 		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.UpdatedAt, u.DisabledAt)
 }
 
-// RecordLogin notes the time of a login and, where hash is not empty, the password's hash under newer parameters.
-func (db *DB) RecordLogin(ctx context.Context, userID, hash string, at Time) error {
+// RecordLogin notes the time of a login by the password with the verified hash and, where newHash is not empty, its
+// hash under newer parameters. It is ErrNotFound if the password was changed or the user disabled since.
+func (db *DB) RecordLogin(ctx context.Context, userID, verified, newHash string, at Time) error {
 	return db.execOne(ctx, "record login", `
 		UPDATE users SET last_login_at = $2, password_hash = CASE WHEN $3 = '' THEN password_hash ELSE $3 END
-		WHERE id = $1`, userID, at, hash)
+		WHERE id = $1 AND password_hash = $4 AND disabled_at IS NULL`, userID, at, newHash, verified)
 }
+
+// LockUser makes changes of a user, and of what the user holds, wait for each other, until the transaction ends.
+func (db *DB) LockUser(ctx context.Context, id string) error { return db.lock(ctx, "user/"+id) }
 
 // UserByID finds a user.
 func (db *DB) UserByID(ctx context.Context, id string) (*User, error) {

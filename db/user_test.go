@@ -17,11 +17,11 @@ func TestAUserComesBackAsStored(t *testing.T) {
 			u.Email, u.Name, u.PasswordHash = ptr("ann@example.com"), ptr("Änn \"O'Neil\" 🗝"), "$argon2id$x"
 			u.Roles = db.List[db.Role]{"USER", `"ADMIN"`}
 		})
-		u.UpdatedAt, u.DisabledAt = noon.Add(time.Hour), ptr(noon.Add(2*time.Hour))
-		if err := d.SaveUser(t.Context(), u); err != nil {
+		if err := d.RecordLogin(t.Context(), u.ID, u.PasswordHash, "", noon.Add(3*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.RecordLogin(t.Context(), u.ID, "", noon.Add(3*time.Hour)); err != nil {
+		u.UpdatedAt, u.DisabledAt = noon.Add(time.Hour), ptr(noon.Add(2*time.Hour))
+		if err := d.SaveUser(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 		u.LastLoginAt = ptr(noon.Add(3 * time.Hour))
@@ -36,13 +36,24 @@ func TestAUserComesBackAsStored(t *testing.T) {
 func TestALoginKeepsThePasswordUnlessItIsHashedAnew(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		u := addUser(t, d, "ann", func(u *db.User) { u.PasswordHash = "old" })
-		for _, c := range []struct{ hash, want string }{{"", "old"}, {"new", "new"}, {"", "new"}} {
-			if err := d.RecordLogin(t.Context(), u.ID, c.hash, noon); err != nil {
+		for _, c := range []struct{ verified, hash, want string }{{"old", "", "old"}, {"old", "new", "new"}, {"new", "", "new"}} {
+			if err := d.RecordLogin(t.Context(), u.ID, c.verified, c.hash, noon); err != nil {
 				t.Fatal(err)
 			}
 			if got := must[*db.User](t)(d.UserByID(t.Context(), u.ID)); got.PasswordHash != c.want {
 				t.Errorf("after %q: %q, want %q", c.hash, got.PasswordHash, c.want)
 			}
+		}
+		if err := d.RecordLogin(t.Context(), u.ID, "old", "newer", noon); !errors.Is(err, db.ErrNotFound) { // verified before it was changed
+			t.Errorf("by the old password: %v", err)
+		}
+		u = must[*db.User](t)(d.UserByID(t.Context(), u.ID))
+		u.DisabledAt = &noon
+		if err := d.SaveUser(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.RecordLogin(t.Context(), u.ID, "new", "", noon); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("of a disabled user: %v", err)
 		}
 	})
 }
@@ -85,7 +96,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 			"UserByID":          second(d.UserByID(t.Context(), "user_x")),
 			"UserByLogin":       second(d.UserByLogin(t.Context(), "ben", "ben@example.com")),
 			"SaveUser":          d.SaveUser(t.Context(), &db.User{ID: "user_x"}),
-			"RecordLogin":       d.RecordLogin(t.Context(), "user_x", "", noon),
+			"RecordLogin":       d.RecordLogin(t.Context(), "user_x", "", "", noon),
 			"Session":           second(d.Session(t.Context(), "session_x")),
 			"EndSession":        d.EndSession(t.Context(), u.ID, "session_x", "why", noon),
 			"SessionOwner":      second(d.SessionOwner(t.Context(), "session_x")),
@@ -118,6 +129,7 @@ func TestAUserNameWinsOverAnEmailAddress(t *testing.T) {
 	})
 }
 
+// T120.
 func TestSearchFindsWhatWasTyped(t *testing.T) {
 	people := map[string]string{
 		"ann": "Ånn Élodie", "ben": "100% Ben", "cleo": "snake_case", "dan": `back\slash`, "eve": "ΕΥΑ Жанна", "fay": "it's",

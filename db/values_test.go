@@ -101,6 +101,7 @@ func uuidOf(suffix string) (id uuid.UUID) {
 	return id
 }
 
+// T78.
 func TestAnIDIsATypeIDOfNow(t *testing.T) {
 	for suffix, want := range map[string]string{ // from the specification's valid.json
 		"00000000000000000000000000": "00000000-0000-0000-0000-000000000000", "00000000000000000000000001": "00000000-0000-0000-0000-000000000001",
@@ -127,6 +128,7 @@ func TestAnIDIsATypeIDOfNow(t *testing.T) {
 }
 
 // Lists are in the order of IDs: oldest first.
+// T78.
 func TestIDsAreUniqueAndSortByTheTimeTheyWereMade(t *testing.T) {
 	const makers, each = 8, 5000
 	var made [makers][]string

@@ -49,7 +49,7 @@ func quality(accept, offer string) (q float64, rank int) {
 		}
 		weight := 1.0
 		if text, ok := params["q"]; ok {
-			if weight, err = strconv.ParseFloat(text, 64); err != nil || weight < 0 || weight > 1 {
+			if weight, err = strconv.ParseFloat(text, 64); err != nil || !(0 <= weight && weight <= 1) {
 				continue
 			}
 		}

@@ -15,6 +15,7 @@ directive @sensitive on OBJECT
 scalar Scope
 `
 
+// T80.
 func TestAnUnguardedFieldIsFoundWithItsLine(t *testing.T) {
 	for name, c := range map[string]struct{ schema, fault string }{
 		"root field without":       {"type Query { a: Int @public b: Int }", "test.graphqls:7: Query.b has 0 access directives"},
@@ -42,6 +43,7 @@ func TestAnUnguardedFieldIsFoundWithItsLine(t *testing.T) {
 	}
 }
 
+// T80.
 func TestTheBuiltSchemaLeavesNoFieldUnguarded(t *testing.T) {
 	schema, err := ParseSchema(Sources()...)
 	if err != nil {
@@ -65,6 +67,7 @@ func TestTheBuiltSchemaLeavesNoFieldUnguarded(t *testing.T) {
 	}
 }
 
+// T80.
 func TestEveryDirectiveOfTheSchemaIsEnforced(t *testing.T) {
 	d := directives(nil)
 	if d.Public == nil || d.Authenticated == nil || d.RequiresScopes == nil || d.AsNewViewer == nil {

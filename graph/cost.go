@@ -64,6 +64,8 @@ const (
 	maxCredentials          = 1 // of takesCredentials' fields
 	maxIntrospections       = 2 // of __schema and __type; tools ask once
 	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools have none
+
+	maxAliasLength = 100 // bytes of one alias; an answer repeats it for each item of a list
 )
 
 // takesCredentials names the mutations that check, change or hand out credentials. One request gets one try,
@@ -167,7 +169,11 @@ func (l CostLimits) checkOperation(document *ast.QueryDocument, operation *ast.O
 		return err
 	}
 	c := counter{fragments: document.Fragments, variables: variables}
-	return l.check(c.operation(operation))
+	t := c.operation(operation)
+	if operation.Operation == ast.Subscription && t.direct != 1 { // gqlparser looks at documents of one operation only
+		return gqlerrorOf(ValidationFailed, "a subscription has exactly one root field")
+	}
+	return l.check(t)
 }
 
 func (l CostLimits) check(t tally) *gqlerror.Error {
@@ -175,6 +181,7 @@ func (l CostLimits) check(t tally) *gqlerror.Error {
 		measurement{"credentials", t.credentials, maxCredentials},
 		measurement{"depth", t.depth, l.Depth},
 		measurement{"aliases", t.aliases, l.Aliases},
+		measurement{"aliasLength", t.aliasLength, maxAliasLength},
 		measurement{"rootFields", t.direct, l.RootFields},
 		measurement{"directives", t.directives, l.Directives},
 		measurement{"selections", t.fields, l.Selections},
@@ -190,6 +197,8 @@ func (l CostLimits) check(t tally) *gqlerror.Error {
 // counted once, wherever and however often it is spread: exponential documents take linear time.
 type tally struct {
 	fields, depth, aliases, directives int
+
+	aliasLength int // of the longest alias
 
 	direct         int // fields of the set itself; root fields, in the operation's set
 	credentials    int // of them, those that take credentials, if they are mutations
@@ -215,6 +224,7 @@ func (t *tally) add(u tally) {
 // within takes in what counts alike wherever it stands.
 func (t *tally) within(u tally) {
 	t.aliases = plus(t.aliases, u.aliases)
+	t.aliasLength = max(t.aliasLength, u.aliasLength)
 	t.directives = plus(t.directives, u.directives)
 	t.introspections = plus(t.introspections, u.introspections)
 	t.introspectionFields = plus(t.introspectionFields, u.introspectionFields)
@@ -280,6 +290,7 @@ func (c *counter) field(field *ast.Field, t *tally) {
 	t.directives = plus(t.directives, len(field.Directives))
 	if field.Alias != field.Name {
 		t.aliases = plus(t.aliases, 1)
+		t.aliasLength = max(t.aliasLength, len(field.Alias))
 	}
 	if takesCredentials(field.Name) {
 		t.credentials = plus(t.credentials, 1)

@@ -109,6 +109,7 @@ func bomb(levels int) string {
 	return s.String()
 }
 
+// T96. T98. T99. T102.
 func TestAScreenAtALimitStillWorksAndOneOverItIsRefused(t *testing.T) {
 	limits := CostLimits{
 		Selections: 40, Depth: 5, Aliases: 3, RootFields: 4, Directives: 3, Cost: 60, Operations: 2, Fragments: 2, Repeats: 15,
@@ -224,6 +225,7 @@ func TestAnOperationAtTheCostLimitRunsAndOneOverItIsRefused(t *testing.T) {
 	}
 }
 
+// T96.
 func TestScreensOfAnApplicationRunAndTheftOfTheTableDoesNot(t *testing.T) {
 	schema := ownSchema(t)
 	for name, c := range map[string]struct{ query, refusal string }{
@@ -335,6 +337,7 @@ func TestGraphiQLAndApolloReadTheSchema(t *testing.T) {
 	t.Logf("%d selections, depth %d, repeats %d", got.introspectionFields, got.introspectionDepth, countRepeats(doc, math.MaxInt32))
 }
 
+// T1, T3.
 func TestOneRequestTriesOnePassword(t *testing.T) {
 	for name, c := range map[string]struct{ query, refusal string }{
 		"one login":                       {"mutation{login{x}}", ""},
@@ -367,6 +370,7 @@ func TestOneRequestTriesOnePassword(t *testing.T) {
 	}
 }
 
+// T101. T102.
 func TestADocumentBuiltToExplodeIsRefusedAtOnce(t *testing.T) {
 	many := DefaultCostLimits
 	many.Fragments, many.Repeats = 1000, math.MaxInt32
@@ -389,6 +393,7 @@ func TestADocumentBuiltToExplodeIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// T100.
 func TestAFragmentThatSpreadsItselfDoesNotHangTheServer(t *testing.T) {
 	for name, query := range map[string]string{
 		"itself":            "{...A} fragment A on Query{a ...A}",
@@ -411,6 +416,7 @@ func TestAFragmentThatSpreadsItselfDoesNotHangTheServer(t *testing.T) {
 	}
 }
 
+// T99.
 func TestADocumentThatIsSlowToValidateIsRefusedBefore(t *testing.T) {
 	ten := numbered("query A%d{...F}", 10)
 	for name, c := range map[string]struct{ query, measure string }{
@@ -501,7 +507,7 @@ type writtenOut struct {
 	variables map[string]any
 	steps     int
 
-	fields, depth, aliases, directives, direct, credentials, cost int
+	fields, depth, aliases, aliasLength, directives, direct, credentials, cost int
 }
 
 // page is how many items edges and nodes have, in the set.
@@ -528,6 +534,7 @@ func (w *writtenOut) field(f *ast.Field, level, page, times int, hidden bool) {
 	w.directives += len(f.Directives)
 	if f.Alias != f.Name {
 		w.aliases++
+		w.aliasLength = max(w.aliasLength, len(f.Alias))
 	}
 	if level == 0 {
 		w.direct++
@@ -555,6 +562,7 @@ func (w *writtenOut) field(f *ast.Field, level, page, times int, hidden bool) {
 }
 
 // FuzzCountingOnceEqualsWritingOut: nobody gets more by clever fragments, nor is refused for fewer.
+// T3.
 func FuzzCountingOnceEqualsWritingOut(f *testing.F) {
 	for _, seed := range []string{
 		"{a}", bomb(5), "{page(first:3){...A}} fragment A on Page{nodes{x} edges{node{page{...A}}}}", "{...A} fragment A on Query{...A}",
@@ -590,7 +598,7 @@ func FuzzCountingOnceEqualsWritingOut(f *testing.F) {
 		}
 		got := tallyOf(doc, variables)
 		want := tally{
-			fields: w.fields, depth: w.depth, aliases: w.aliases, directives: w.directives, direct: w.direct, credentials: w.credentials, cost: w.cost,
+			fields: w.fields, depth: w.depth, aliases: w.aliases, aliasLength: w.aliasLength, directives: w.directives, direct: w.direct, credentials: w.credentials, cost: w.cost,
 			introspections: got.introspections, introspectionFields: got.introspectionFields, introspectionDepth: got.introspectionDepth, introspectionAliases: got.introspectionAliases, perItem: got.perItem,
 		}
 		if got != want {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -53,9 +54,12 @@ var Codes = []Code{
 
 // presenter writes an error as clients see it: the one place where errors become codes. What is no error
 // of ours is logged and hidden.
-func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
+func presenter(log *slog.Logger, who introspection) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		e := graphql.DefaultErrorPresenter(ctx, err)
+		if e.Message == "introspection disabled" { // gqlgen's
+			e = gqlerror.WrapPath(e.Path, who.refusal(ctx))
+		}
 		if argument := argumentOf(ctx, e); argument != "" {
 			return presentArgument(ctx, argument, e)
 		}
@@ -63,8 +67,17 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		if extensions["code"] == Internal {
 			log.ErrorContext(ctx, "internal error", "error", err, "path", e.Path.String(), "request", requestIDOf(ctx))
 		}
-		return &gqlerror.Error{Message: message, Path: responsePath(e), Locations: e.Locations, Extensions: extensions}
+		return &gqlerror.Error{Message: shortened(message), Path: responsePath(e), Locations: e.Locations, Extensions: extensions}
 	}
+}
+
+// shortened bounds a message that repeats a name of the request: a stranger may have made it long.
+func shortened(message string) string {
+	const longest = 500 // bytes
+	if len(message) <= longest {
+		return message
+	}
+	return strings.ToValidUTF8(message[:longest], "") + "…"
 }
 
 func present(err *gqlerror.Error) (message string, extensions map[string]any) {

@@ -29,7 +29,7 @@ type Options struct {
 	Limits        Limits                                             // DefaultLimits where zero
 	Tracing       bool                                               // by OpenTelemetry's global provider
 	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
-	Origins       []string                                           // hosts of pages that may open WebSockets, beside the server's own
+	Origins       []string                                           // of pages that may open WebSockets, beside the server's own: scheme, host and port
 	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and event streams end
 }
 
@@ -50,7 +50,8 @@ func NewHandler(o Options) (*Handler, error) {
 		return nil, err
 	}
 	srv := handler.New(es)
-	srv.SetErrorPresenter(presenter(o.Log))
+	who := introspection(o.Introspection)
+	srv.SetErrorPresenter(presenter(o.Log, who))
 	srv.SetRecoverFunc(recovered(o.Log))
 	srv.SetParserTokenLimit(o.Limits.Tokens)
 	srv.SetValidationRulesFn(validationRules)
@@ -59,12 +60,12 @@ func NewHandler(o Options) (*Handler, error) {
 	srv.SetQueryCache(documents)
 	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these two
 	srv.Use(newCostGuard(o.Limits.Cost, o.Limits.Tokens, documents))
-	srv.Use(introspection(o.Introspection))
+	srv.Use(who)
 	if o.Tracing {
 		srv.Use(tracing{})
 	}
-	shared := common{auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping}
-	open := &sockets{common: shared, origins: o.Origins, ofUser: map[string]int{}}
+	shared := common{auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
+	open := &sockets{common: shared, origins: o.Origins}
 	srv.AddTransport(open)
 	srv.AddTransport(transport{shared})
 	return &Handler{srv, open}, nil
@@ -97,4 +98,12 @@ func (who introspection) MutateOperationContext(ctx context.Context, op *graphql
 	known := auth.ViewerFrom(ctx).Authenticated() == nil
 	op.DisableIntrospection = !(who == IntrospectionPublic || who == IntrospectionAuthenticated && known)
 	return nil
+}
+
+// refusal is why the viewer may not read the schema.
+func (who introspection) refusal(ctx context.Context) error {
+	if err := auth.ViewerFrom(ctx).Authenticated(); who == IntrospectionAuthenticated && err != nil {
+		return err
+	}
+	return &auth.ForbiddenError{Message: "the schema is not shown here"}
 }

@@ -45,7 +45,7 @@ func (l Limits) orDefault() Limits {
 const (
 	maxErrors     = 10       // of one answer
 	cachedQueries = 1000     // parsed documents
-	cachedBytes   = 32 << 20 // of them together, with their texts
+	cachedBytes   = 16 << 20 // of them together, with their texts
 )
 
 // A documentCache remembers parsed documents that have passed validation. It is bounded in bytes too: strangers
@@ -84,11 +84,11 @@ func (c *documentCache) Add(_ context.Context, text string, document *ast.QueryD
 	}
 }
 
-// weight is about how much memory a document takes: its text, and some structs for each name in it.
+// weight is about how much memory a document takes: its text, and some structs for each name or text in it.
 func weight(text string) int {
 	const structs = 400 // bytes: an ast.Field, its Position, its place in a list
 	names := strings.FieldsFunc(text, func(r rune) bool { return !isName(r) })
-	return len(text) + structs*len(names)
+	return len(text) + structs*(len(names)+strings.Count(text, `"`)/2)
 }
 
 func isName(r rune) bool {

@@ -36,7 +36,7 @@ func wantsStream(accept []string) bool {
 		}
 		q := 1.0
 		if text, ok := params["q"]; ok {
-			if q, err = strconv.ParseFloat(text, 64); err != nil {
+			if q, err = strconv.ParseFloat(text, 64); err != nil || !(0 <= q && q <= 1) {
 				continue
 			}
 		}
@@ -52,14 +52,14 @@ func wantsStream(accept []string) bool {
 func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, *graphql.Response) {
 	e := &events{w: w, controller: http.NewResponseController(w)}
 	token, _ := auth.TokenOf(r.Header.Values("Authorization"))
-	ctx, _ := t.auth.Watch(r.Context(), token, *auth.ViewerFrom(r.Context()))
-	ctx, cancel := context.WithCancelCause(ctx)
+	watched, _ := t.auth.Watch(r.Context(), token, *auth.ViewerFrom(r.Context()))
+	ctx, cancel := context.WithCancelCause(watched)
 	defer cancel(nil)
 	go func() {
 		select {
 		case <-t.stopping:
 			cancel(errStopping)
-		case <-ctx.Done():
+		case <-watched.Done():
 		}
 	}()
 	h := w.Header()
@@ -73,7 +73,19 @@ func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.G
 	}
 	var last *graphql.Response
 	if len(errs) == 0 && operation.Operation.Operation == ast.Subscription {
+		if id := auth.ViewerFrom(ctx).ID(); !t.streams.take(id) {
+			errs = gqlerror.List{gqlerrorOf(RateLimited, "you have too many streams open")}
+		} else {
+			defer t.streams.give(id)
+		}
+	}
+	if len(errs) == 0 && operation.Operation.Operation == ast.Subscription {
 		_ = e.comment() // the client knows that it listens; if it is gone the first result finds out
+	}
+	if len(errs) == 0 && operation.Operation.Operation != ast.Subscription {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, t.limits.Duration)
+		defer stop()
 	}
 	stopComments := e.keepAlive(ctx)
 	defer stopComments()

@@ -24,7 +24,7 @@ func (tracing) InterceptResponse(ctx context.Context, next graphql.ResponseHandl
 		kind, name = string(op.Operation), op.Name
 	}
 	ctx, span := otel.Tracer("github.com/latchkey/latchkey/graph").Start(ctx, "graphql "+kind, trace.WithAttributes(
-		attribute.String("graphql.operation.type", kind), attribute.String("graphql.operation.name", name)))
+		attribute.String("graphql.operation.type", kind), attribute.String("graphql.operation.name", shortened(name))))
 	defer span.End()
 	response := next(ctx)
 	if response == nil {

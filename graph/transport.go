@@ -38,6 +38,7 @@ type common struct {
 	limits   Limits
 	observe  func(kind, field, code string, took time.Duration)
 	stopping <-chan struct{}
+	streams  *perUser // WebSockets and subscriptions by event stream
 }
 
 var _ graphql.Transport = transport{}
@@ -55,11 +56,23 @@ func refuse(status int, code Code, message string) *refusal {
 	return &refusal{status, gqlerrorOf(code, message)}
 }
 
+// slowRequest is how long a body may take to arrive before the caller is looked up again: a token may have been
+// taken back meanwhile.
+const slowRequest = 100 * time.Millisecond
+
+func (t transport) identifyAgain(r *http.Request) *http.Request {
+	v := t.auth.Identify(r.Context(), auth.ViewerFrom(r.Context()).Client, r.Header.Values("Authorization"))
+	return r.WithContext(auth.WithViewer(r.Context(), v))
+}
+
 // Do answers one request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	start := time.Now()
 	mediaType := negotiate(r.Header.Values("Accept"))
 	params, refused := t.read(w, r)
+	if time.Since(start) > slowRequest {
+		r = t.identifyAgain(r)
+	}
 	if refused == nil && wantsStream(r.Header.Values("Accept")) {
 		operation, last := t.stream(w, r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))
@@ -76,7 +89,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	} else {
 		response, operation, status = t.execute(r, exec, params, mediaType)
 	}
-	t.write(w, status, mediaType, response)
+	writeResponse(w, status, mediaType, response)
 	t.finished(r, operation, response, status, time.Since(start))
 }
 
@@ -100,7 +113,11 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 	limited, cancel := context.WithTimeout(r.Context(), t.limits.Duration)
 	defer cancel()
 	next, ctx := exec.DispatchOperation(limited, operation)
-	return next(ctx), operation, http.StatusOK
+	response := next(ctx)
+	if response == nil { // the client has gone before it began
+		response = exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), gqlerror.List{gqlerror.Wrap(context.Canceled)})
+	}
+	return response, operation, http.StatusOK
 }
 
 // namedOperation says it better than gqlgen where the document has no operation of that name.
@@ -182,33 +199,83 @@ func parseBody(data []byte, params *graphql.RawParams) *refusal {
 	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
 		return refuse(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
 	}
+	if countValues(data) > maxValues {
+		return refuse(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
+	}
 	if decodeParams(data, params) != nil {
-		return refuse(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects")
+		return refuse(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects, each given once")
 	}
 	return nil
 }
 
-// decodeParams reads {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4).
-func decodeParams(data []byte, params *graphql.RawParams) error {
-	var body struct {
-		Query         *string        `json:"query"`
-		OperationName *string        `json:"operationName"`
-		Variables     map[string]any `json:"variables"`
-		Extensions    map[string]any `json:"extensions"`
+// maxValues bounds the values of a body: each takes much more memory than it has bytes.
+const maxValues = 20_000
+
+// countValues is about how many values valid JSON has.
+func countValues(data []byte) (n int) {
+	inText, escaped := false, false
+	for _, c := range data {
+		switch {
+		case escaped:
+			escaped = false
+		case inText && c == '\\':
+			escaped = true
+		case c == '"':
+			inText = !inText
+		case !inText && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
 	}
+	return n
+}
+
+// decodeParams reads {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4). Names count in
+// the case that is written there, and once: whoever looks at a request before us must see the same one.
+func decodeParams(data []byte, params *graphql.RawParams) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
-	if err := decoder.Decode(&body); err != nil {
-		return err
+	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+		return errNoObject
 	}
-	if body.Query != nil {
-		params.Query = *body.Query
+	var read graphql.RawParams
+	seen := map[string]bool{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := token.(string)
+		if seen[name] {
+			return errTwice
+		}
+		seen[name] = true
+		if err := decodeParam(decoder, name, &read); err != nil {
+			return err
+		}
 	}
-	if body.OperationName != nil {
-		params.OperationName = *body.OperationName
-	}
-	params.Variables, params.Extensions = body.Variables, body.Extensions
+	params.Query, params.OperationName, params.Variables, params.Extensions = read.Query, read.OperationName, read.Variables, read.Extensions
 	return nil
+}
+
+var (
+	errNoObject = errors.New("not a JSON object")
+	errTwice    = errors.New("a name stands twice in the JSON object")
+)
+
+// decodeParam reads the value of one parameter; null is as if it were absent. Unknown ones are passed over.
+func decodeParam(decoder *json.Decoder, name string, params *graphql.RawParams) error {
+	switch name {
+	case "query":
+		return decoder.Decode(&params.Query)
+	case "operationName":
+		return decoder.Decode(&params.OperationName)
+	case "variables":
+		return decoder.Decode(&params.Variables)
+	case "extensions":
+		return decoder.Decode(&params.Extensions)
+	}
+	var passed json.RawMessage
+	return decoder.Decode(&passed)
 }
 
 func readURL(u *url.URL, params *graphql.RawParams) *refusal {
@@ -279,10 +346,10 @@ func encode(response *graphql.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (t transport) write(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
+// writeResponse writes an answer, whole.
+func writeResponse(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
 	body, err := encode(response)
-	if err != nil {
-		t.log.Error("the answer could not be written", "error", err)
+	if err != nil { // only an extension that JSON cannot have
 		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}`)
 	}
 	if mediaType == "" {
@@ -332,7 +399,7 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 	v := auth.ViewerFrom(r.Context())
 	attrs := []slog.Attr{
 		slog.String("request", r.Header.Get(RequestIDHeader)), slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)),
-		slog.String("ip", v.Client.IP), slog.String("kind", kind), slog.String("operation", name), slog.String("field", field), slog.String("code", code),
+		slog.String("ip", v.Client.IP), slog.String("kind", kind), slog.String("operation", shortened(name)), slog.String("field", field), slog.String("code", code),
 	}
 	if v.ID() != "" {
 		attrs = append(attrs, slog.String("viewer", v.ID()))

@@ -1,10 +1,12 @@
 package graph
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -44,6 +46,7 @@ const (
 	initWait   = 5 * time.Second
 	answerWait = 700 * time.Millisecond // for answers when the token is taken back
 	writeWait  = 10 * time.Second       // for a client that does not read
+	closeWait  = 2 * time.Second        // for a client to answer when we close
 	pingEvery  = 20 * time.Second
 )
 
@@ -52,7 +55,7 @@ type SocketLimits struct {
 	Message    int64 `env:"MESSAGE" default:"65536" help:"Bytes of a message to a WebSocket. Each socket may hold as much memory."`
 	Operations int   `env:"OPERATIONS" default:"50" help:"Operations on a WebSocket at the same time."`
 	Rate       int   `env:"RATE" default:"20" help:"Messages a second to a WebSocket, with bursts of two seconds' worth."`
-	PerUser    int   `env:"PER_USER" default:"20" help:"WebSockets of one user, in one process."`
+	PerUser    int   `env:"PER_USER" default:"20" help:"WebSockets and subscriptions by event stream of one user, in one process."`
 }
 
 // DefaultSocketLimits leave room for a browser with many tabs.
@@ -69,11 +72,10 @@ func (l SocketLimits) orDefault() SocketLimits {
 // sockets is the transport for WebSockets, and counts those that are open.
 type sockets struct {
 	common
-	origins []string // hosts of pages that may connect, beside the server's own
+	origins []string // of pages that may connect, beside the server's own
 
-	mu     sync.Mutex
-	ofUser map[string]int
-	open   int
+	mu   sync.Mutex
+	open int
 }
 
 var _ graphql.Transport = (*sockets)(nil)
@@ -85,19 +87,27 @@ func (*sockets) Supports(r *http.Request) bool {
 
 // Do speaks with one client until the socket closes.
 func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, OriginPatterns: t.origins})
+	h := &handshake{ResponseWriter: w}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	s := &socket{
+		transport: t, exec: exec, request: r, cancel: cancel,
+		operations: map[string]*operation{}, messages: rate.NewLimiter(rate.Limit(t.limits.Socket.Rate), 2*t.limits.Socket.Rate),
+	}
+	var err error
+	s.conn, err = websocket.Accept(h, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, OriginPatterns: t.origins,
+		OnPingReceived: func(context.Context, []byte) bool { return s.mayGoOn() },
+		OnPongReceived: func(context.Context, []byte) { s.mayGoOn() },
+	})
 	if err != nil {
 		return // Accept has answered
 	}
-	conn.SetReadLimit(t.limits.Socket.Message)
-	if conn.Subprotocol() != subprotocol {
-		conn.Close(closeNotAcceptable, "Subprotocol not acceptable")
+	s.raw = h.conn
+	s.conn.SetReadLimit(t.limits.Socket.Message)
+	if s.conn.Subprotocol() != subprotocol {
+		s.close(&closing{closeNotAcceptable, "Subprotocol not acceptable"})
 		return
-	}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	s := &socket{
-		transport: t, conn: conn, exec: exec, request: r, cancel: cancel,
-		operations: map[string]context.CancelFunc{}, messages: rate.NewLimiter(rate.Limit(t.limits.Socket.Rate), 2*t.limits.Socket.Rate),
 	}
 	t.count(1)
 	defer t.count(-1)
@@ -117,22 +127,29 @@ func (t *sockets) Open() int {
 	return t.open
 }
 
-// take counts one more socket of a user, unless there are too many; give counts it no longer.
-func (t *sockets) take(userID string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ofUser[userID] >= t.limits.Socket.PerUser {
+// perUser counts what users have open.
+type perUser struct {
+	limit  int
+	mu     sync.Mutex
+	ofUser map[string]int
+}
+
+// take counts one more of a user's, unless there are too many; give counts it no longer.
+func (p *perUser) take(userID string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ofUser[userID] >= p.limit {
 		return false
 	}
-	t.ofUser[userID]++
+	p.ofUser[userID]++
 	return true
 }
 
-func (t *sockets) give(userID string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ofUser[userID]--; t.ofUser[userID] == 0 {
-		delete(t.ofUser, userID)
+func (p *perUser) give(userID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ofUser[userID]--; p.ofUser[userID] == 0 {
+		delete(p.ofUser, userID)
 	}
 }
 
@@ -140,6 +157,7 @@ func (t *sockets) give(userID string) {
 type socket struct {
 	transport *sockets
 	conn      *websocket.Conn
+	raw       net.Conn // below conn
 	exec      graphql.GraphExecutor
 	request   *http.Request
 	cancel    context.CancelCauseFunc
@@ -147,9 +165,19 @@ type socket struct {
 	watch     *auth.Watch // nil before the acknowledgement
 
 	mu         sync.Mutex
-	operations map[string]context.CancelFunc
+	operations map[string]*operation // that the client has not completed
+	count      int                   // of operations that run, completed by the client or not
 	running    sync.WaitGroup
 	answering  atomic.Int32 // queries and mutations that run
+}
+
+// mayGoOn counts a frame, and ends a socket that brings too many.
+func (s *socket) mayGoOn() bool {
+	if s.messages.Allow() {
+		return true
+	}
+	s.cancel(&closing{closeTooMany, "Too many messages"})
+	return false
 }
 
 // A message is one of the protocol, in either direction.
@@ -190,7 +218,7 @@ func (s *socket) serve(ctx context.Context) {
 	init.Stop()
 	if s.watch != nil {
 		v := s.watch.Viewer()
-		s.transport.give(v.ID())
+		s.transport.streams.give(v.ID())
 	}
 }
 
@@ -238,8 +266,8 @@ func (s *socket) handle(ctx context.Context, m message) error {
 	case m.Type == "complete" && m.ID != "":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if cancel, ok := s.operations[m.ID]; ok {
-			cancel()
+		if o, ok := s.operations[m.ID]; ok {
+			o.cancel()
 			delete(s.operations, m.ID)
 		}
 		return nil
@@ -256,21 +284,18 @@ func (s *socket) initialise(ctx context.Context, m message) (context.Context, er
 	if err != nil {
 		return nil, err
 	}
-	v := *auth.ViewerFrom(ctx)
+	values := s.request.Header.Values("Authorization")
 	if authorization != "" {
-		client := v.Client
-		v = s.transport.auth.Identify(ctx, []string{authorization})
-		v.Client = client
-	} else {
-		authorization = s.request.Header.Get("Authorization")
+		values = []string{authorization}
 	}
+	v := s.transport.auth.Identify(ctx, auth.ViewerFrom(ctx).Client, values) // again: the handshake may be seconds ago
 	if err := v.Authenticated(); err != nil {
 		return nil, refusalOf(err)
 	}
-	if !s.transport.take(v.ID()) {
+	if !s.transport.streams.take(v.ID()) {
 		return nil, &closing{closeTooMany, "Too many connections"}
 	}
-	token, _ := auth.TokenOf([]string{authorization})
+	token, _ := auth.TokenOf(values)
 	watched, watch := s.transport.auth.Watch(auth.WithViewer(ctx, v), token, v)
 	s.watch = watch
 	context.AfterFunc(watched, func() {
@@ -290,8 +315,11 @@ func (s *socket) awaitAnswers() {
 // pong answers a ping with its payload. A payload with credentials puts a refreshed token of the same session
 // in the place of the old one, and the pong says so.
 func (s *socket) pong(ctx context.Context, m message) error {
+	if s.watch == nil {
+		return s.write(ctx, message{Type: "pong", Payload: m.Payload})
+	}
 	authorization, err := credentials(m.Payload)
-	if err != nil || authorization == "" || s.watch == nil {
+	if err != nil || authorization == "" {
 		return s.write(ctx, message{Type: "pong", Payload: m.Payload})
 	}
 	token, ok := auth.TokenOf([]string{authorization})
@@ -312,25 +340,41 @@ func credentials(payload json.RawMessage) (authorization string, err error) {
 	}
 	var members map[string]json.RawMessage
 	if json.Unmarshal(payload, &members) != nil {
-		return "", &closing{closeBadRequest, "Invalid payload"}
+		return "", errPayload
 	}
+	found := credentialsIn(members)
 	for name, value := range members {
-		switch strings.ToLower(name) {
-		case "headers":
-			if inner, err := credentials(value); err != nil || inner != "" {
-				return inner, err
+		if strings.EqualFold(name, "headers") { // one level deep, and no deeper
+			var headers map[string]json.RawMessage
+			if json.Unmarshal(value, &headers) != nil {
+				return "", errPayload
 			}
-		case "authorization", "authtoken", "token", "accesstoken", "access_token":
-			var text string
-			if json.Unmarshal(value, &text) != nil || authorization != "" {
-				return "", &closing{closeBadRequest, "Invalid payload"}
-			}
-			if authorization = text; text != "" && !strings.Contains(text, " ") {
-				authorization = "Bearer " + text
-			}
+			found = append(found, credentialsIn(headers)...)
 		}
 	}
+	if len(found) == 0 {
+		return "", nil
+	}
+	if len(found) > 1 || json.Unmarshal(found[0], &authorization) != nil {
+		return "", errPayload
+	}
+	if authorization != "" && !strings.Contains(authorization, " ") {
+		authorization = "Bearer " + authorization
+	}
 	return authorization, nil
+}
+
+var errPayload = &closing{closeBadRequest, "Invalid payload"}
+
+// credentialsIn are the values of members whose name says that they are a token.
+func credentialsIn(members map[string]json.RawMessage) (found []json.RawMessage) {
+	for name, value := range members {
+		switch strings.ToLower(name) {
+		case "authorization", "authtoken", "token", "accesstoken", "access_token":
+			found = append(found, value)
+		}
+	}
+	return found
 }
 
 // subscribe starts an operation.
@@ -351,29 +395,32 @@ func (s *socket) subscribe(ctx context.Context, m message) error {
 		cancel()
 		return &closing{closeSubscriberTwice, "Subscriber for " + m.ID + " already exists"}
 	}
-	if len(s.operations) >= s.transport.limits.Socket.Operations {
+	if s.count >= s.transport.limits.Socket.Operations {
 		cancel()
 		return s.sendErrors(ctx, m.ID, gqlerror.List{gqlerrorOf(RateLimited, "too many operations on this connection")})
 	}
-	s.operations[m.ID] = cancel
+	o := &operation{m.ID, cancel}
+	s.operations[m.ID] = o
+	s.count++
 	s.running.Go(func() {
-		s.run(ctx, m.ID, &params)
-		cancel()
+		defer s.ended()
+		defer cancel()
+		s.run(ctx, o, &params)
 	})
 	return nil
 }
 
 // run executes an operation and sends what it yields. After an error, and after the client's complete,
 // nothing more is sent.
-func (s *socket) run(ctx context.Context, id string, params *graphql.RawParams) {
+func (s *socket) run(ctx context.Context, o *operation, params *graphql.RawParams) {
 	start := time.Now()
 	var last *graphql.Response
 	var operation *graphql.OperationContext
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			_ = recovered(s.transport.log)(ctx, panicked)
-			if s.finish(id) {
-				_ = s.sendErrors(ctx, id, gqlerror.List{gqlerrorOf(Internal, "internal error")})
+			if s.finish(o) {
+				_ = s.sendErrors(ctx, o.id, gqlerror.List{gqlerrorOf(Internal, "internal error")})
 			}
 		}
 		if last != nil {
@@ -383,8 +430,8 @@ func (s *socket) run(ctx context.Context, id string, params *graphql.RawParams) 
 	operation, errs := s.exec.CreateOperationContext(ctx, params)
 	if errs = namedOperation(operation, errs); len(errs) > 0 {
 		last = s.exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs)
-		if s.finish(id) {
-			_ = s.sendErrors(ctx, id, last.Errors)
+		if s.finish(o) {
+			_ = s.sendErrors(ctx, o.id, last.Errors)
 		}
 		return
 	}
@@ -399,29 +446,43 @@ func (s *socket) run(ctx context.Context, id string, params *graphql.RawParams) 
 	for response := next(ctx); response != nil; response = next(ctx) {
 		last = response
 		body, err := encode(response)
-		if err != nil || !s.active(id) || s.write(ctx, message{ID: id, Type: "next", Payload: body}) != nil {
+		if err != nil || !s.active(o) || s.write(ctx, message{ID: o.id, Type: "next", Payload: body}) != nil {
 			return
 		}
 	}
-	if ctx.Err() == nil && s.finish(id) {
-		_ = s.write(ctx, message{ID: id, Type: "complete"})
+	if ctx.Err() == nil && s.finish(o) {
+		_ = s.write(ctx, message{ID: o.id, Type: "complete"})
 	}
 }
 
-func (s *socket) active(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.operations[id]
-	return ok
+// An operation is one that a client subscribed to. Its ID may be another's as soon as the client has completed it.
+type operation struct {
+	id     string
+	cancel context.CancelFunc
 }
 
-// finish frees the ID, and reports whether it was still in use.
-func (s *socket) finish(id string) bool {
+func (s *socket) active(o *operation) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.operations[id]
-	delete(s.operations, id)
-	return ok
+	return s.operations[o.id] == o
+}
+
+// finish frees the ID, and reports whether it was still the operation's.
+func (s *socket) finish(o *operation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.operations[o.id] != o {
+		return false
+	}
+	delete(s.operations, o.id)
+	return true
+}
+
+// ended counts an operation that runs no longer.
+func (s *socket) ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count--
 }
 
 func (s *socket) sendErrors(ctx context.Context, id string, errs gqlerror.List) error {
@@ -479,7 +540,49 @@ func (s *socket) close(cause error) {
 		s.conn.CloseNow() // the client left, or cannot be reached
 		return
 	}
-	s.conn.Close(c.code, c.reason)
+	const longest = 123                                            // RFC 6455, section 5.5
+	cut := time.AfterFunc(closeWait, func() { _ = s.raw.Close() }) // Close may wait for a frame that never ends
+	defer cut.Stop()
+	s.conn.Close(c.code, c.reason[:min(len(c.reason), longest)])
+}
+
+// A handshake words refusals as all others are: the library's repeat the request's headers.
+type handshake struct {
+	http.ResponseWriter
+	refused bool
+	conn    net.Conn // once it is a socket
+}
+
+// Unwrap is for http.ResponseController.
+func (h *handshake) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (h *handshake) Hijack() (conn net.Conn, buffered *bufio.ReadWriter, err error) {
+	h.conn, buffered, err = http.NewResponseController(h.ResponseWriter).Hijack()
+	return h.conn, buffered, err
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (h *handshake) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols {
+		h.ResponseWriter.WriteHeader(status)
+		return
+	}
+	h.refused = true
+	code, message := BadRequest, "this is no handshake of a WebSocket"
+	if status == http.StatusForbidden {
+		code, message = Forbidden, "pages of this origin may not connect"
+	}
+	h.Header().Del("Content-Length")
+	writeResponse(h.ResponseWriter, status, plainJSON, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(code, message)}})
+}
+
+// Write implements http.ResponseWriter.
+func (h *handshake) Write(p []byte) (int, error) {
+	if h.refused {
+		return len(p), nil
+	}
+	return h.ResponseWriter.Write(p)
 }
 
 // refusalOf is how a socket closes for want of a good token: 4401 where the client has to log in, 4403 where

@@ -30,11 +30,11 @@ type GuardConfig struct {
 
 // Guard puts all of it before a handler.
 func Guard(c GuardConfig, next http.Handler) http.Handler {
-	h := withCrowd(c.InFlight, c.Streams, withOrigins(c.Origins, compressed(next)))
+	h := withCrowd(c.InFlight, c.Streams, compressed(next))
 	if c.ClientRate > 0 {
 		h = withClientRate(c.ClientRate, h)
 	}
-	return withClient(c.TrustedProxies, withHeaders(h))
+	return withClient(c.TrustedProxies, withRequestID(withHeaders(withOrigins(c.Origins, h)))) // a page can read refusals, too
 }
 
 // withHeaders sets what is right for every answer; pages set their own policy.
@@ -46,6 +46,9 @@ func withHeaders(next http.Handler) http.Handler {
 		h["Content-Security-Policy"] = nothing
 		if r.TLS != nil || r.Header.Get(forwardedProto) == "https" { // which withClient let pass
 			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			h.Set("Connection", "close") // a length beside chunks, which net/http passes over, must end it (RFC 9112, section 6.1)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -79,7 +82,7 @@ func withClient(trusted []netip.Prefix, next http.Handler) http.Handler {
 			if err != nil {
 				break
 			}
-			r.RemoteAddr = netip.AddrPortFrom(addr.Unmap(), 0).String()
+			r.RemoteAddr = netip.AddrPortFrom(addr.Unmap().WithZone(""), 0).String()
 			if !contains(trusted, addr) {
 				break
 			}
@@ -107,7 +110,7 @@ func withOrigins(origins []string, next http.Handler) http.Handler {
 
 // mayStream reports requests that may stay open by design: WebSockets, event streams.
 func mayStream(r *http.Request) bool {
-	return r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") || r.URL.Path == "/oauth/revocations"
+	return r.Header.Get("Upgrade") != "" || strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Accept"), ",")), "text/event-stream") || r.URL.Path == "/oauth/revocations"
 }
 
 // withCrowd bounds how many requests are answered, and how many streams are open, at the same time. A request
@@ -116,6 +119,10 @@ func mayStream(r *http.Request) bool {
 func withCrowd(requests, streams int, next http.Handler) http.Handler {
 	inFlight, open := newSlots(requests), newSlots(streams)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" { // a full server is not a dead one
+			next.ServeHTTP(w, r)
+			return
+		}
 		if mayStream(r) {
 			if !open.take() {
 				tooMuch(w, http.StatusServiceUnavailable, "UNAVAILABLE", 5)

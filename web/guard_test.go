@@ -122,3 +122,30 @@ func TestLongAnswersAreCompressedForThoseWhoTakeThat(t *testing.T) {
 		}
 	}
 }
+
+// A page that is refused for a while must be able to read that, and when to come back.
+func TestPagesCanReadThatTheyAreTooMany(t *testing.T) {
+	const origin = "https://app.example.com"
+	server := httptest.NewServer(Guard(GuardConfig{ClientRate: 1, Origins: []string{origin}}, http.NotFoundHandler()))
+	defer server.Close()
+	for n := 1; ; n++ {
+		r, err := http.NewRequest(http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", origin)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusTooManyRequests && n < 50 {
+			continue
+		}
+		h := resp.Header
+		if resp.StatusCode != http.StatusTooManyRequests || h.Get("Access-Control-Allow-Origin") != origin || h.Get("Retry-After") == "" || h.Get("X-Request-Id") == "" {
+			t.Errorf("request %d: %d %v", n, resp.StatusCode, h)
+		}
+		return
+	}
+}

@@ -20,25 +20,29 @@ import (
 
 const maxForm = 16 << 10 // bytes
 
-// formEndpoint reads the parameter token and answers what f makes of it.
+// formEndpoint reads the parameter token and answers what f makes of it. The form is read before the caller is
+// identified: it may take its time, and the caller's token may be taken back meanwhile.
 func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (any, error)) http.Handler {
-	return authenticated(s, func(w http.ResponseWriter, r *http.Request) {
-		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		if err != nil || mediaType != "application/x-www-form-urlencoded" {
-			oauthError(w, http.StatusBadRequest, "invalid_request", "send a form (application/x-www-form-urlencoded)")
-			return
-		}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil || len(r.PostForm["token"]) != 1 || r.PostForm.Get("token") == "" {
-			oauthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
-			return
-		}
-		answer, err := f(r.Context(), r.PostForm.Get("token"))
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		writeJSON(w, http.StatusOK, answer)
+		malformed := r.ParseForm()
+		authenticated(s, func(w http.ResponseWriter, r *http.Request) {
+			mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+			if err != nil || mediaType != "application/x-www-form-urlencoded" {
+				oauthError(w, http.StatusBadRequest, "invalid_request", "send a form (application/x-www-form-urlencoded)")
+				return
+			}
+			if malformed != nil || len(r.PostForm["token"]) != 1 || r.PostForm.Get("token") == "" {
+				oauthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
+				return
+			}
+			answer, err := f(r.Context(), r.PostForm.Get("token"))
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			writeJSON(w, http.StatusOK, answer)
+		}).ServeHTTP(w, r)
 	})
 }
 

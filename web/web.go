@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -39,15 +40,24 @@ func Handler(o Options) http.Handler {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", ready(o.Ready, o.Auth.Hearing))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusNotFound, map[string]string{"error": "there is nothing here"})
-	})
+	mux.HandleFunc("/", notFound)
 	if o.GraphiQL {
 		page := graphiql.Handler()
 		mux.Handle("/{$}", page)
 		mux.Handle("/graphiql/", page)
+		mux.HandleFunc("/graphiql", notFound)
 	}
-	return withRequestID(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			notFound(w, r) // the mux would redirect, and repeat the request in its answer
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusNotFound, map[string]string{"error": "there is nothing here"})
 }
 
 // jwks serves the public keys. A new key is published longer before it signs than verifiers may keep

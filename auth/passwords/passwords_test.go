@@ -45,6 +45,7 @@ func TestCommon(t *testing.T) {
 
 // If this fails, some passwords on the list are let through because the search
 // goes past them.
+// T21, T27.
 func TestEveryEntryIsFound(t *testing.T) {
 	for entry := range strings.Lines(list()) {
 		entry = strings.TrimSuffix(entry, "\n")

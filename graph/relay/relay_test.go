@@ -13,6 +13,7 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
+// T81.
 func TestPageArguments(t *testing.T) {
 	a, b := db.NewID(db.UserID), db.NewID(db.UserID)
 	for name, c := range map[string]struct {

@@ -21,6 +21,7 @@ const (
 
 // Who was told "done" must find it done, whenever the power fails: a login, a logout, a token made or revoked,
 // a user. And an honest client must never be taken for a thief because an answer of a refresh got lost.
+// T125.
 func TestNothingAcknowledgedIsLostWhenTheProgramIsKilled(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s *site) {

@@ -19,6 +19,7 @@ type disk struct {
 
 // When the disk is full nobody can log in, which is bad enough: who is logged in must go on reading, nobody may
 // be told that something happened that did not, and when there is space again nobody has to restart anything.
+// T41, T128.
 func TestAFullDiskRefusesWritesAndLosesNothing(t *testing.T) {
 	t.Run("file system", func(t *testing.T) { fillDisk(t, smallFileSystem(t)) })
 	t.Run("limit of the size of files", func(t *testing.T) { fillDisk(t, limitedFiles(t)) })

@@ -175,6 +175,7 @@ func TestAPlaceThatCannotHoldTheDatabaseIsNamed(t *testing.T) {
 func nothing(string) error { return nil }
 
 // A server whose user may not write must say so at the start, rather than fail at the first login.
+// T127.
 func TestADatabaseThatMayNotBeWrittenIsRefusedAtTheStart(t *testing.T) {
 	for name, c := range map[string]struct {
 		directory, file os.FileMode

@@ -26,6 +26,7 @@ const (
 
 // A database that does not answer must close the doors: nobody comes in by a token that nobody could check, all
 // are told UNAVAILABLE and soon, and when it is back so is the service, with nobody's help.
+// T127.
 func TestWithoutItsDatabaseTheServiceStaysShutAndComesBack(t *testing.T) {
 	t.Parallel()
 	cluster := dbtest.StartCluster(t, "synchronous_commit=on") // what it acknowledges survives its crash

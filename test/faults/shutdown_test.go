@@ -25,6 +25,7 @@ const slowLogins = 16
 var slowUsers = []string{"ann", "bea", "cid", "dan"}
 
 // A restart for an update must not look like a failure to anybody: what the server took on it answers.
+// T126.
 func TestWhoIsBeingServedWhenTheServerIsAskedToStopGetsAnAnswer(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s *site) {

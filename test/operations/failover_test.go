@@ -59,6 +59,7 @@ func TestAFailoverKeepsEveryAcknowledgedRevocation(t *testing.T) {
 }
 
 // Without this, a logout is acknowledged that nobody but the primary knows of, and undone when that is lost.
+// T41.
 func TestALogoutIsNotAcknowledgedBeforeTheStandbyHasIt(t *testing.T) {
 	primary := dbtest.StartCluster(t, "synchronous_commit=on", "synchronous_standby_names=*")
 	second := standby(t, primary)

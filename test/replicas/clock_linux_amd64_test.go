@@ -17,6 +17,7 @@ import (
 )
 
 // The clocks of replicas may differ by 30 s: nobody notices, and nothing that is revoked lives on.
+// T69.
 func TestRevocationHoldsWhereClocksDiffer(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

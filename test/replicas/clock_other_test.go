@@ -4,6 +4,7 @@ package replicas
 
 import "testing"
 
+// T69.
 func TestRevocationHoldsWhereClocksDiffer(t *testing.T) {
 	t.Skip("SKIPPED WITHOUT LINUX ON AMD64: the clock of one process cannot be moved here")
 }

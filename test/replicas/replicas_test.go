@@ -17,6 +17,7 @@ import (
 
 // Whoever logs out, is disabled or loses a token must be out on every process. Each condition runs the same
 // load and breaks something beneath it.
+// T36, T38, T48.
 func TestARevokedTokenIsRefusedOnEveryReplica(t *testing.T) {
 	s := newStack(t)
 	t.Run("quiet", s.quiet)

@@ -21,6 +21,7 @@ const (
 )
 
 // Whoever is logged out must not go on listening on sockets that stand open; and how much memory they take.
+// T40.
 func TestOpenSocketsCloseOnEveryReplicaWhenTheirSessionsAreRevoked(t *testing.T) {
 	s := newStack(t)
 	a, b, c := s.three(t)

@@ -101,6 +101,7 @@ func TestRouting(t *testing.T) {
 
 // TestSecurityHeaders: if it fails, other sites can frame the page, or a fault in
 // it can send a token away.
+// T89.
 func TestSecurityHeaders(t *testing.T) {
 	want := map[string]string{
 		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; " +
@@ -131,6 +132,7 @@ func TestSecurityHeaders(t *testing.T) {
 
 // TestPage: if it fails, the page stays blank: its policy blocks what is inline or
 // elsewhere, and links from the root break below a path.
+// T89, T131.
 func TestPage(t *testing.T) {
 	page := text(t, get(t, "GET", "/"))
 	for _, wanted := range []string{`<html lang="en">`, "<title>Latchkey</title>", `name="viewport"`, "Loading", "<noscript>"} {

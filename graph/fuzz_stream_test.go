@@ -1,0 +1,113 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+)
+
+// What a stranger writes into a socket closes it, or is what it says; it never becomes a token that was not sent,
+// nor comes back in the reason.
+func FuzzSocketMessage(f *testing.F) {
+	for _, payload := range []string{
+		``, `null`, `{}`, `[]`, `"` + marker + `"`, `{"Authorization":"Bearer ` + marker + `"}`, `{"authToken":"` + marker + `"}`, `{"headers":{"AUTHORIZATION":"` + marker + `"}}`, `{"headers":{"headers":{"token":"x"}}}`,
+		`{"token":1}`, `{"token":"a","Token":"b"}`, `{"headers":null}`, `{"headers":"` + marker + `"}`, `{"token":""}`, `{"query":"{ me { id } }","variables":{"a":1}}`, `{"query":{"` + marker + `":1}}`,
+	} {
+		if payload != "" {
+			payload = `,"payload":` + payload
+		}
+		f.Add([]byte(`{"id":"1","type":"subscribe"` + payload + `}`))
+	}
+	f.Add([]byte(`{"type":"connection_init"} {}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m message
+		if len(data) > int(DefaultSocketLimits.Message) || json.Unmarshal(data, &m) != nil {
+			return
+		}
+		authorization, err := credentials(m.Payload)
+		var c *closing
+		switch {
+		case err != nil && (!errors.As(err, &c) || c.code != closeBadRequest || strings.Contains(c.reason, marker)):
+			t.Errorf("%q: %v", data, err)
+		case err != nil && authorization != "":
+			t.Errorf("%q is refused, and is %q", data, authorization)
+		case authorization != "" && !holds(m.Payload, authorization, strings.TrimPrefix(authorization, "Bearer ")):
+			t.Errorf("%q is read as %q", data, authorization)
+		}
+		var params graphql.RawParams
+		if decodeParams(m.Payload, &params) == nil && params.Query != "" && !holds(m.Payload, params.Query) {
+			t.Errorf("%q asks %q", data, params.Query)
+		}
+	})
+}
+
+// holds reports whether one of the texts stands anywhere in JSON.
+func holds(data json.RawMessage, texts ...string) bool {
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	for token, err := decoder.Token(); err == nil; token, err = decoder.Token() {
+		for _, text := range texts {
+			if token == json.Token(text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Nobody gets an endless answer who did not ask for one.
+func FuzzWantsStream(f *testing.F) {
+	for _, seed := range []string{"", "*/*", "text/event-stream", "TEXT/Event-Stream", "text/event-stream;q=0", "text/event-stream;q=NaN", "application/json, text/event-stream", "application/json;q=0.9, text/event-stream", "text/event-stream;q=", ",;,", "\xff", `a/b;x="text/event-stream"`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, accept string) {
+		wants := wantsStream([]string{accept})
+		if wants && !strings.Contains(strings.ToLower(accept), eventStream) {
+			t.Errorf("%q wants a stream", accept)
+		}
+		if wants != wantsStream([]string{accept, "text/event-stream;q=0"}) || wantsStream([]string{accept + ";q=0"}) && !strings.Contains(accept, ",") {
+			t.Errorf("%q wants a stream, or none, with what nobody wants", accept)
+		}
+	})
+}
+
+// A document passes the guard and the rules, or is refused with few words and no suggestion. None may end the program.
+// T118.
+func FuzzDocument(f *testing.F) {
+	for _, seed := range []string{
+		"", "{", "{a(b:[[[[", "{ me { id } }", bomb(28), "{...A} fragment A on Query{...B} fragment B on Query{...A}", "{" + nested("me", 40) + "}", "{" + numbered("a%d:me{id}", 31) + "}", "query A{me{id}} query A{me{id}}", "{ mee { usernam } }",
+		`mutation { a: login(input: {username: "a", password: "b"}) { tokenType } b: login(input: {usernam: "a"}) { tokenType } }`, "query($v:Strin=$v){users(frist:$w){totalCount}}", "subscription{securityEvents{kind}allSecurityEvents{kind}}", "{__schema{types{fields{type{ofType{name}}}}}}",
+		"{me@skip(if:true)@skip(if:true){id}}", "\ufeff{me{id}}", `{node(id:"""block"""){id}}`, `{node(id:"\u0000"){id}}`, "type A{a:B}", introspectionQuery,
+	} {
+		f.Add(seed)
+	}
+	schema := ownSchema(f)
+	guard := newCostGuard(CostLimits{}, 1000, graphql.NoCache[*ast.QueryDocument]{})
+	f.Fuzz(func(t *testing.T, query string) {
+		if len(query) > int(DefaultSocketLimits.Message) {
+			return
+		}
+		refused := guard.MutateOperationParameters(context.Background(), &graphql.RawParams{Query: query})
+		if refused != nil {
+			if refused.Extensions["code"] != QueryTooComplex || len(refused.Message) > 100 {
+				t.Errorf("%q: %v", query, refused)
+			}
+			return
+		}
+		document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, 1000)
+		if err != nil {
+			return
+		}
+		for _, err := range validator.ValidateWithRules(schema, document, validationRules()) {
+			if strings.Contains(err.Message, "Did you mean") && !strings.Contains(query, "Did you mean") {
+				t.Errorf("%q: %v", query, err)
+			}
+		}
+	})
+}

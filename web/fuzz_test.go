@@ -1,0 +1,47 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// Whoever chooses their address guesses passwords without end: only what the trusted proxy wrote counts, which
+// stands last.
+// T7.
+func FuzzForwardedFor(f *testing.F) {
+	for _, seed := range []string{
+		"", "203.0.113.7", "192.0.2.1, 203.0.113.7", "203.0.113.7, 10.0.0.1", "203.0.113.7,10.0.0.1,127.0.0.2", "2001:db8::1", "[2001:db8::1]", "::ffff:203.0.113.7", "::ffff:10.0.0.1", "fe80::1%eth0", "203.0.113.7:80", "unknown", "_hidden",
+		",", " , ", "10.0.0.1", "203.0.113.007", "3405803783", "0x7f.1", "1.2.3", "203.0.113.7;", "203.0.113.7\x00", "\xff", strings.Repeat("10.0.0.1,", 1000),
+	} {
+		f.Add(seed)
+	}
+	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
+	client := func(peer string, lines ...string) string {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = peer
+		r.Header[forwardedFor] = lines
+		var seen string
+		withClient(trusted, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.RemoteAddr })).ServeHTTP(httptest.NewRecorder(), r)
+		return seen
+	}
+	const proxy, stranger = "127.0.0.1:4711", "198.51.100.1:4711"
+	f.Fuzz(func(t *testing.T, header string) {
+		if got := client(stranger, header); got != stranger {
+			t.Errorf("a stranger who sends %q is %s", header, got)
+		}
+		got := client(proxy, header)
+		addr, err := netip.ParseAddrPort(got)
+		if err != nil || clientKey(got) == "" {
+			t.Errorf("%q makes the client %q: %v", header, got, err)
+		}
+		if !contains(trusted, addr.Addr()) && (got != client(proxy, "192.0.2.1, "+header) || got != client(proxy, "192.0.2.1", header)) {
+			t.Errorf("what stands before %q counts", header)
+		}
+		if got := client(proxy, header, "203.0.113.9"); got != "203.0.113.9:0" {
+			t.Errorf("%q before the proxy's own word makes the client %s", header, got)
+		}
+	})
+}
