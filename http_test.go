@@ -20,6 +20,7 @@ const graphqlResponse = "application/graphql-response+json"
 
 // T83, T94, T97, T103, T107, T108, T109.
 func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	const secret = "hunter2-in-the-body"
 	ok := `{"query":"{ __typename }"}`
@@ -87,6 +88,7 @@ func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 
 // T82.
 func TestQueriesByGetWorkAndMutationsDoNot(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	get := func(q url.Values) reply { return s.send("GET", "/graphql?"+q.Encode(), http.Header{}, "") }
 	if r := get(url.Values{"query": {"query Q($b: Boolean!) { __typename @include(if: $b) }"}, "variables": {`{"b":true}`}, "operationName": {""}}); r.text("__typename") != "Query" {
@@ -123,6 +125,7 @@ func TestEveryCodeAndReasonIsDocumented(t *testing.T) {
 }
 
 func TestVerifiersFindThePublicKeysAndNothingPrivate(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	r := s.send("GET", "/.well-known/jwks.json", http.Header{}, "")
 	var set struct{ Keys []map[string]string }
@@ -145,6 +148,7 @@ func TestVerifiersFindThePublicKeysAndNothingPrivate(t *testing.T) {
 
 // T91.
 func TestHealthTellsALoadBalancerTheTruth(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := startServer(t, databaseURL)
 		for path, status := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 404, "/.env": 404, "/": 200, "/graphql/x": 404} {
@@ -162,6 +166,7 @@ func TestHealthTellsALoadBalancerTheTruth(t *testing.T) {
 
 // T122.
 func TestTheLogSaysWhoDidWhatAndKeepsSecrets(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	access, refresh, id := s.login("alice", userPassword)
 	r := s.ask(access, `query Mine { me { id } }`)
@@ -181,6 +186,7 @@ func TestTheLogSaysWhoDidWhatAndKeepsSecrets(t *testing.T) {
 }
 
 func TestIntrospectionShowsWhatEachFieldRequires(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	r := s.want("", s.ask("", `{ __type(name: "Query") { fields { name description } } __schema { directives { name } } }`))
 	if !strings.Contains(r.Body, "**Access:** the scope users:read.") || strings.Contains(r.Body, "goField") {
@@ -190,6 +196,7 @@ func TestIntrospectionShowsWhatEachFieldRequires(t *testing.T) {
 
 // Whoever looks at requests before us, such as a firewall, must see the one that runs.
 func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	for body, code := range map[string]string{
 		`{"query":"{ __typename }"}`:                                        "",
@@ -210,6 +217,7 @@ func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
 
 // A limit that is set and not heeded is a promise to operators that nobody keeps.
 func TestALimitThatIsSetIsInForce(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *ServeSettings) {
 		s.Limits.Cost.Depth, s.Limits.Body, s.Limits.Query, s.Limits.Tokens = 3, 400, 200, 20
 	})

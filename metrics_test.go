@@ -11,6 +11,7 @@ import (
 )
 
 func TestMetricsCountWhatHappened(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
 		s.hearing(t)
@@ -40,6 +41,7 @@ func (s *server) figures() string {
 }
 
 func TestTheDashboardShowsMetricsThatExist(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	s.login("alice", userPassword)
 	figures := s.figures()

@@ -141,6 +141,7 @@ func stored(t testing.TB, databaseURL string) string {
 
 // A search that finds nothing proves nothing, unless it would find what is there. T122, T124.
 func TestASecretInTheLogOrTheDatabaseIsFound(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		s := startServer(t, databaseURL)
 		admin, refresh, _ := s.login("admin", adminPassword)

@@ -140,6 +140,7 @@ func TestSocketsCloseWithTheProtocolsCodes(t *testing.T) {
 }
 
 func TestSecurityEventsReachTheirOwnerAndAdministratorsOnly(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
 		alice, _, aliceID := s.login("alice", userPassword)
@@ -171,6 +172,7 @@ func TestSecurityEventsReachTheirOwnerAndAdministratorsOnly(t *testing.T) {
 
 // T40.
 func TestASocketClosesWhenItsTokenIsTakenBack(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
 		s.hearing(t)
@@ -200,6 +202,7 @@ func TestASocketClosesWhenItsTokenIsTakenBack(t *testing.T) {
 }
 
 func TestAnOpenSocketTakesARefreshedToken(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	alice, refresh, _ := s.login("alice", userPassword)
 	bob, _, _ := s.login("bob", userPassword+" bob")
@@ -213,6 +216,7 @@ func TestAnOpenSocketTakesARefreshedToken(t *testing.T) {
 }
 
 func TestSocketsCloseWhenTheServerStops(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
 	alice, _, _ := s.login("alice", userPassword)
 	client := s.dial(t, "graphql-transport-ws")
@@ -223,6 +227,7 @@ func TestSocketsCloseWhenTheServerStops(t *testing.T) {
 
 // T40.
 func TestEventStreamsCarryResultsAndEndWithTheToken(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		s := startServer(t, url)
 		s.hearing(t)

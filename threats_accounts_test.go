@@ -20,6 +20,7 @@ import (
 
 // T2, T3.
 func TestT001_ManyPasswordsInOneRequestAreNotTried(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	login := func(alias, password string) string {
 		return alias + `: login(input: {username: "alice", password: "` + password + `"}) { accessToken }` + "\n"
@@ -220,6 +221,7 @@ func TestT010_ARefusedLoginDoesNotTellWhetherThereIsSuchAUser(t *testing.T) {
 }
 
 func TestT016_NoAccountWaitsWithAKnownPassword(t *testing.T) {
+	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
 	for _, c := range [][2]string{{"admin", "admin"}, {"admin", "password"}, {"admin", ""}, {"root", "root"}, {"latchkey", "latchkey"}, {"test", "test"}, {"", ""}} {
 		if code := f.guess("203.0.113.7", c[0], c[1]).code(); code != "INVALID_CREDENTIALS" {
@@ -233,6 +235,7 @@ func TestT016_NoAccountWaitsWithAKnownPassword(t *testing.T) {
 }
 
 func TestT017_TheFirstAdministratorIsMadeOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFront(t, url)
 		ctx := context.Background()
@@ -248,6 +251,7 @@ func TestT017_TheFirstAdministratorIsMadeOnce(t *testing.T) {
 }
 
 func TestT018_AHugePasswordIsRefusedBeforeItIsHashed(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	start := time.Now()
 	for range 8 {
@@ -299,6 +303,7 @@ func TestT019_ACrowdOfLoginsTakesNeitherMemoryNorTheServer(t *testing.T) {
 }
 
 func TestT020_APasswordThatIsNearlyRightIsWrong(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for _, c := range [][2]string{
 		{userPassword + "x", "INVALID_CREDENTIALS"}, {userPassword[:len(userPassword)-1], "INVALID_CREDENTIALS"}, {strings.ToUpper(userPassword), "INVALID_CREDENTIALS"},
@@ -312,6 +317,7 @@ func TestT020_APasswordThatIsNearlyRightIsWrong(t *testing.T) {
 }
 
 func TestT023_APasswordThatIsNoTextIsNoPassword(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for what, value := range map[string]any{
 		"null": nil, "list": []string{userPassword}, "object": map[string]any{"$ne": ""}, "number": 271828, "bool": true, "nested list": [][]string{{userPassword}}, "float": 2.71828,
@@ -339,6 +345,7 @@ func TestT023_APasswordThatIsNoTextIsNoPassword(t *testing.T) {
 }
 
 func TestT025_NamesThatImitateOthersCannotBeTaken(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	for _, name := range []string{

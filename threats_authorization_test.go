@@ -23,6 +23,7 @@ const noCredentials = "UNAUTHENTICATED MISSING"
 
 // The table must have every field there is: a field that nobody tries may be open. T70, T72.
 func TestT070_WhatOthersMayDoIsClosedToStrangersAndUsers(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		admin, _, adminID := f.login("admin", adminPassword)
@@ -115,6 +116,7 @@ func wantAllRefused(t *testing.T, what, code string, r reply) {
 
 // A guard that looks at the text of a document, at its names or at its first operation is walked around.
 func TestT071_ALockedFieldIsLockedHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, aliceID := f.login("alice", userPassword)
 	for what, c := range map[string][2]string{ // document, operationName
@@ -150,6 +152,7 @@ func TestT071_ALockedFieldIsLockedHoweverItIsWritten(t *testing.T) {
 
 // login lets its own payload be read as the new user, and nothing beside it. T71.
 func TestT071_ALoginDoesNotUnlockItsNeighbours(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	login := `login(input: {username: "admin", password: "` + adminPassword + `"}) { user { username sessions { totalCount } } }`
 	create := `createUser(input: {username: "mallory"}) { user { id } }`
@@ -168,6 +171,7 @@ func TestT071_ALoginDoesNotUnlockItsNeighbours(t *testing.T) {
 
 // An answer that differs tells strangers what exists. T73.
 func TestT073_AnothersObjectIsAsIfItWereNot(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		alice, _, _ := f.login("alice", userPassword)
@@ -206,6 +210,7 @@ func TestT073_AnothersObjectIsAsIfItWereNot(t *testing.T) {
 
 // What was a user's own goes on being refused like what never was. T73.
 func TestT073_AnEndedObjectIsAsIfItWereNot(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, _ := f.login("alice", userPassword)
 	f.login("alice", userPassword)
@@ -227,6 +232,7 @@ func TestT073_AnEndedObjectIsAsIfItWereNot(t *testing.T) {
 
 // Whoever may read one account's address by its ID collects all of them. T74.
 func TestT074_AnothersEmailAddressIsNotRead(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		alice, _, aliceID := f.login("alice", userPassword)
@@ -260,6 +266,7 @@ func TestT074_AnothersEmailAddressIsNotRead(t *testing.T) {
 
 // A body that is bound to a row makes its sender an administrator. T75.
 func TestT075_InputsHaveNoFieldThatIsNotTheCallersToSet(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	alice, _, aliceID := f.login("alice", userPassword)
@@ -293,6 +300,7 @@ func TestT075_InputsHaveNoFieldThatIsNotTheCallersToSet(t *testing.T) {
 
 // Where the schema is not for everybody, no form of the question finds it. T76.
 func TestT076_TheSchemaIsShownToThoseWhoMayReadIt(t *testing.T) {
+	t.Parallel()
 	forms := map[string]string{
 		"schema":     `{ __schema { types { name } } }`,
 		"type":       `{ __type(name: "UserConnection") { name fields { name } } }`,
@@ -340,6 +348,7 @@ func TestT076_TheSchemaIsShownToThoseWhoMayReadIt(t *testing.T) {
 
 // The schema's types lead back to themselves: without a bound one request fetches it a thousand times. T76.
 func TestT076_AnIntrospectionThatGoesInCirclesIsRefused(t *testing.T) {
+	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
 	for _, around := range []string{"fields { type ", "possibleTypes { fields { type { interfaces ", "ofType { inputFields { type "} {
 		n := strings.Count(around, "{")
@@ -356,6 +365,7 @@ func TestT076_AnIntrospectionThatGoesInCirclesIsRefused(t *testing.T) {
 
 // Federation reads entities past the guards of the fields that lead to them. T77.
 func TestT077_NothingLeadsToObjectsBesideTheGuardedFields(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, adminID := f.login("admin", adminPassword)
 	for _, document := range []string{
@@ -373,6 +383,7 @@ func TestT077_NothingLeadsToObjectsBesideTheGuardedFields(t *testing.T) {
 
 // Who has one ID must not be able to count to the next. T78.
 func TestT078_AnIDTellsNoOther(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	form := regexp.MustCompile(`^(user|session|token)_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
@@ -395,6 +406,7 @@ func TestT078_AnIDTellsNoOther(t *testing.T) {
 
 // A cursor goes into SQL. T81.
 func TestT081_AForgedCursorIsRefusedOrShowsNothingMore(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		admin, _, _ := f.login("admin", adminPassword)
@@ -440,6 +452,7 @@ func TestT081_AForgedCursorIsRefusedOrShowsNothingMore(t *testing.T) {
 // An API token lives long and lies in files: one that makes itself a session, or an accomplice an administrator,
 // survives its own revocation. T50.
 func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, adminID := f.login("admin", adminPassword)
 	_, _, aliceID := f.login("alice", userPassword)
@@ -464,6 +477,7 @@ func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
 
 // Somebody who tries doors must be seen, and must not be able to fill the log. T123.
 func TestT123_RefusedChangesAreRecordedOnceAMinute(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, id := f.login("alice", userPassword)
 	for range 5 {

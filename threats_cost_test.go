@@ -261,6 +261,7 @@ func TestT097_AnArrayOfOperationsDoesNotRun(t *testing.T) {
 }
 
 func TestT106_APageOfAnAbsurdSizeIsRefused(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	for _, argument := range []string{"first", "last"} {
@@ -377,6 +378,7 @@ func TestT109_ACompressedBodyIsNotUnpacked(t *testing.T) {
 // The limit for headers is five seconds and for bodies fifteen, which a test cannot wait for: an unfinished body is
 // tried for not holding up others.
 func TestT110_ClientsThatDawdleAreCutOffAndHoldUpNobody(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	var dawdlers sync.WaitGroup
 	dial := func(text string) net.Conn {
@@ -425,6 +427,7 @@ func TestT110_ClientsThatDawdleAreCutOffAndHoldUpNobody(t *testing.T) {
 
 // Persisted queries are off, so that nothing can be stored under the hash of something else.
 func TestT111_AHashOfAnotherDocumentRunsNothing(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	const hash = `"extensions":{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
 	f.post(`{"query":"{ poison: __typename }",` + hash + `}`)

@@ -54,6 +54,7 @@ func (f *front) wantNoLogin() {
 
 // What a link or an image can do must change nothing. T82.
 func TestT082_ALinkRunsNoMutation(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for what, document := range map[string]string{
 		"plain": loginAlice, "named": `mutation Login` + strings.TrimPrefix(loginAlice, "mutation"), "beside a query": `query A { __typename } ` + strings.Replace(loginAlice, "mutation", "mutation Login", 1),
@@ -83,6 +84,7 @@ func TestT082_ALinkRunsNoMutation(t *testing.T) {
 
 // A page elsewhere can send these types without asking first. T83.
 func TestT083_WhatAFormCanSendIsNotRun(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	form := url.Values{"query": {loginAlice}}.Encode()
 	multipart := "--x\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n" + loginAliceBody + "\r\n--x\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{}\r\n--x--\r\n"
@@ -136,6 +138,7 @@ func withAppOrigin(s *ServeSettings) { s.Origins = []string{appOrigin} }
 
 // A page that may read the answers reads them with the tokens that it was given by mistake. T85.
 func TestT085_PagesOfOtherOriginsReadNothing(t *testing.T) {
+	t.Parallel()
 	listed := startFront(t, dbtest.SQLite(t), withAppOrigin)
 	closed := startFront(t, dbtest.SQLite(t))
 	ask := func(f *front, method, path, origin string) reply {
@@ -181,6 +184,7 @@ func TestT085_PagesOfOtherOriginsReadNothing(t *testing.T) {
 }
 
 func TestT086_AHugePreflightCostsNothing(t *testing.T) {
+	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t), withAppOrigin)
 	for what, c := range map[string]struct {
 		size   int
@@ -203,6 +207,7 @@ func TestT086_AHugePreflightCostsNothing(t *testing.T) {
 
 // A WebSocket needs no preflight: the handshake is where another site's page is turned away. T87.
 func TestT087_APageOfAnotherOriginOpensNoWebSocket(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t), withAppOrigin)
 	alice, _, _ := f.login("alice", userPassword)
 	dial := func(origin string) (*websocket.Conn, int) {
@@ -232,6 +237,7 @@ func TestT087_APageOfAnotherOriginOpensNoWebSocket(t *testing.T) {
 }
 
 func TestT088_OtherMethodsDoNothing(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for _, method := range []string{"TRACE", "TRACK", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PROPFIND", "MOVE", "DEBUG", "PURGE", "QUERY", "post", "POSTX", "GRAPHQL"} {
 		answer := f.raw(t, method+" /graphql HTTP/1.1\r\nHost: x\r\nX-Marker: zzmarker\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: "+fmt.Sprint(len(loginAliceBody))+"\r\n\r\n"+loginAliceBody, 5*time.Second)
@@ -262,6 +268,7 @@ func TestT088_OtherMethodsDoNothing(t *testing.T) {
 
 // The page stands where tokens are typed. T89.
 func TestT089_GraphiQLLoadsNothingFromElsewhereAndCanBeOff(t *testing.T) {
+	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
 	r := f.send(http.MethodGet, "/", http.Header{}, "")
 	policy := r.Header.Values("Content-Security-Policy")
@@ -286,6 +293,7 @@ func TestT089_GraphiQLLoadsNothingFromElsewhereAndCanBeOff(t *testing.T) {
 
 // What is repeated can be script to a browser, a poisoned link to a cache. T90.
 func TestT090_NoAnswerRepeatsTheRequest(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	const marker = "zzmarker"
 	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"*/*"}}
@@ -337,6 +345,7 @@ func TestT090_NoAnswerRepeatsTheRequest(t *testing.T) {
 }
 
 func TestT091_NothingIsServedThatIsNotMeantToBe(t *testing.T) {
+	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
 	for _, path := range []string{
 		"/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/metrics", "/.env", "/.git/config", "/.git/HEAD", "/.well-known/", "/.well-known/openid-configuration", "/config", "/config.json", "/latchkey.db", "/latchkey.db-wal", "/latchkey.secret",
@@ -353,6 +362,7 @@ func TestT091_NothingIsServedThatIsNotMeantToBe(t *testing.T) {
 
 // Two servers that see different requests in the same bytes let one user's request into another's. T92.
 func TestT092_ARequestThatCanBeReadTwoWaysIsRefused(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	const smuggled = "GET /zzsmuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 	post := func(headers, body string) string {
@@ -420,6 +430,7 @@ func TestT092_ARequestThatCanBeReadTwoWaysIsRefused(t *testing.T) {
 
 // What can be read in one way only is read so. T92.
 func TestT092_ARequestInAnOddFormHasOneMeaning(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	typename := documentBody("{ __typename }")
 	for what, request := range map[string]string{
@@ -441,6 +452,7 @@ func TestT092_ARequestInAnOddFormHasOneMeaning(t *testing.T) {
 }
 
 func TestT093_HugeAndOddHeadersAreRefusedAndNotRepeated(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	head := "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 	for what, request := range map[string]string{
@@ -476,6 +488,7 @@ func TestT093_HugeAndOddHeadersAreRefusedAndNotRepeated(t *testing.T) {
 }
 
 func TestT094_AMalformedBodyGetsACodeAndNoEcho(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	const secret = "zz-secret-zz"
 	bodies := []string{
@@ -513,6 +526,7 @@ func TestT094_AMalformedBodyGetsACodeAndNoEcho(t *testing.T) {
 
 // Without HSTS the first request of each day can be led astray. T95.
 func TestT095_BrowsersAreToldToKeepToHTTPS(t *testing.T) {
+	t.Parallel()
 	const header = "Strict-Transport-Security"
 	trusting := startFront(t, dbtest.SQLite(t))
 	for _, path := range []string{"/", "/graphql", "/healthz", "/nothing"} {
@@ -534,6 +548,7 @@ func TestT095_BrowsersAreToldToKeepToHTTPS(t *testing.T) {
 
 // Proxies that look at HTTP/1 let pass what they do not understand. T95.
 func TestT095_HTTP2NeedsTLS(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	upgrade := f.raw(t, "GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", 5*time.Second)
 	if !strings.HasPrefix(upgrade, "HTTP/1.1 400 ") {
@@ -547,6 +562,7 @@ func TestT095_HTTP2NeedsTLS(t *testing.T) {
 
 // One connection that opens and resets streams without end must not take the server from others. T95.
 func TestT095_AFloodOfResetsDoesNotStopTheServer(t *testing.T) {
+	t.Parallel()
 	if goversion.Compare(runtime.Version(), "go1.26.6") < 0 {
 		t.Errorf("%s has a known fault here", runtime.Version())
 	}

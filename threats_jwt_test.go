@@ -186,6 +186,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 func TestT053_ATokenWithoutSignatureLogsNobodyIn(t *testing.T) {
+	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
 	algs := []any{
 		"none", "None", "nOne", "noNe", "nonE", "NOne", "NoNe", "NonE", "nONe", "nOnE", "noNE", "NONe", "NOnE", "NoNE", "nONE", "NONE",
@@ -208,6 +209,7 @@ func TestT053_ATokenWithoutSignatureLogsNobodyIn(t *testing.T) {
 }
 
 func TestT054_AChangedTokenLogsNobodyIn(t *testing.T) {
+	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
 	_, _, adminID := g.login("admin", adminPassword)
 	p := strings.Split(g.good, ".")
@@ -254,6 +256,7 @@ func TestT054_AChangedTokenLogsNobodyIn(t *testing.T) {
 // There is no secret to guess: tokens are signed with a key pair. Not even LATCHKEY_SECRET signs one, and one that can
 // be guessed stops the start (TestASecretMustBeLong).
 func TestT055_T056_NoSharedSecretSignsATokenNorDoesThePublicKey(t *testing.T) {
+	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
 	der, err := x509.MarshalPKIXPublicKey(&g.key.PublicKey)
 	if err != nil {
@@ -286,6 +289,7 @@ func TestT055_T056_NoSharedSecretSignsATokenNorDoesThePublicKey(t *testing.T) {
 
 // With the database closed, whatever asked it would say UNAVAILABLE, or log that the keys could not be read.
 func TestT057_AKeyIDNamesAKeyAndNothingElse(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	g := newForger(t, f)
 	kid := g.header["kid"].(string)
@@ -313,6 +317,7 @@ func TestT057_AKeyIDNamesAKeyAndNothingElse(t *testing.T) {
 }
 
 func TestT058_AKeyThatTheTokenBringsIsNotTrustedNorFetched(t *testing.T) {
+	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
 	evil := newKey(t)
 	point, err := evil.PublicKey.Bytes()
@@ -348,6 +353,7 @@ func TestT058_AKeyThatTheTokenBringsIsNotTrustedNorFetched(t *testing.T) {
 }
 
 func TestT059_T060_OnlyATokenOfThisMomentLogsIn(t *testing.T) {
+	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
 	now := time.Now().Unix()
 	for _, c := range []struct {
@@ -381,6 +387,7 @@ func mustJSON(v any) []byte {
 }
 
 func TestT061_ATokenForOrOfAnotherServiceIsRefused(t *testing.T) {
+	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
 	us := g.claims["iss"].(string)
 	for _, claim := range []string{"iss", "aud"} {
@@ -402,6 +409,7 @@ func TestT061_ATokenForOrOfAnotherServiceIsRefused(t *testing.T) {
 }
 
 func TestT062_T063_AHeaderThatIsNotOursIsRefusedAlthoughSigned(t *testing.T) {
+	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
 	for _, typ := range []any{"JWT", "jwt", "rt+jwt", "refresh", "id_token", "ID", "logout+jwt", "secevent+jwt", "dpop+jwt", "AT+JWT", "application/at+jwt", "at+jwt ", "", nil, 1, []string{"at+jwt"}} {
 		g.refused(fmt.Sprintf("typ %q", typ), g.sign(with(g.header, "typ", typ), g.claims))
@@ -427,6 +435,7 @@ func TestT062_T063_AHeaderThatIsNotOursIsRefusedAlthoughSigned(t *testing.T) {
 }
 
 func TestT064_AnOddSubjectOrSessionIsNobody(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		g := newForger(t, startFrontWithUsers(t, url))
 		admin, _, adminID := g.login("admin", adminPassword)
@@ -462,6 +471,7 @@ func TestT064_AnOddSubjectOrSessionIsNobody(t *testing.T) {
 }
 
 func TestT065_AHugeTokenCostsNothing(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	g := newForger(t, f)
 	admin, _, _ := f.login("admin", adminPassword)
@@ -509,6 +519,7 @@ func TestT065_AHugeTokenCostsNothing(t *testing.T) {
 }
 
 func TestT066_ATokenHasOneSpelling(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	g := newForger(t, f)
 	standard := func(s string) string { return strings.NewReplacer("-", "+", "_", "/").Replace(s) }
@@ -543,6 +554,7 @@ func TestT066_ATokenHasOneSpelling(t *testing.T) {
 }
 
 func TestT067_ATokenSaysLittleAndNotForLong(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	g := newForger(t, f)
 	names := slices.Sorted(maps.Keys(g.claims))
@@ -565,6 +577,7 @@ func TestT067_ATokenSaysLittleAndNotForLong(t *testing.T) {
 }
 
 func TestT068_AKeyIsChangedWithoutLoggingAnybodyOut(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
@@ -632,6 +645,7 @@ func headerOf(t *testing.T, token string) (header members) {
 
 // Replicas' clocks differ: what is taken back is told by a flag, so that a token "made after" it is no better.
 func TestT069_ATokenFromAClockAheadDoesNotOutliveItsSession(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		g := newForger(t, startFrontWithUsers(t, url))
 		now := time.Now().Unix()

@@ -27,6 +27,7 @@ import (
 
 // With suggestions a schema is read by guessing, even where introspection is off.
 func TestT118_AMisspeltNameIsNotCorrected(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *ServeSettings) { s.Introspection = "off" })
 	alice, _, _ := f.login("alice", userPassword)
 	for what, document := range map[string]string{
@@ -62,6 +63,7 @@ func TestT118_AMisspeltNameIsNotCorrected(t *testing.T) {
 
 // What went wrong inside is for the log. An ID is where most of it can go wrong.
 func TestT119_AnOddIDTellsNothingOfTheInside(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		f := startFrontWithUsers(t, databaseURL)
 		admin, _, _ := f.login("admin", adminPassword)
@@ -96,6 +98,7 @@ func TestT119_AnOddIDTellsNothingOfTheInside(t *testing.T) {
 
 // A text that the database reads as SQL is the whole database in a stranger's hand.
 func TestT120_SQLInATextIsAText(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		f := startFrontWithUsers(t, databaseURL)
 		admin, _, _ := f.login("admin", adminPassword)
@@ -148,6 +151,7 @@ func TestT120_SQLInATextIsAText(t *testing.T) {
 
 // Whoever shows a name in a page must get the very text, and a browser must never take an answer for a page.
 func TestT121_ATextComesBackAsItWasAndIsNeverHTML(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		f := startFrontWithUsers(t, databaseURL)
 		admin, _, id := f.login("admin", adminPassword)
@@ -184,6 +188,7 @@ func TestT121_ATextComesBackAsItWasAndIsNeverHTML(t *testing.T) {
 
 // A log in which strangers write lines tells their story.
 func TestT122_NobodyForgesALineOfTheLog(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, _ := f.login("alice", userPassword)
 	const forged = "x\r\n{\"level\":\"INFO\",\"msg\":\"forged\",\"viewer\":\"admin\"}\r\n\x1b[2J\x1b]0;forged\x07\u2028forged"
@@ -259,6 +264,7 @@ func TestT122_TracesCarryNoSecret(t *testing.T) {
 
 // After a theft the log must say who did what, when and from where; also what failed.
 func TestT123_WhatHappensToAnAccountIsRecorded(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		f := startFrontWithUsers(t, databaseURL, func(s *ServeSettings) { s.RefreshGrace = 0 })
 		const home, away = "198.51.100.23", "203.0.113.7"

@@ -44,6 +44,7 @@ func TestT011_TheTimeOfARefusalDoesNotTellWhetherThereIsSuchAUser(t *testing.T) 
 
 // T21, T27.
 func TestT021_AWeakPasswordIsRefusedWithTheReasonAndAnyOtherTaken(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	n := 0
@@ -76,6 +77,7 @@ func TestT021_AWeakPasswordIsRefusedWithTheReasonAndAnyOtherTaken(t *testing.T) 
 
 // Keyboards differ: é is one character or two.
 func TestT022_APasswordIsTheSameOnEveryKeyboard(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	_, _, id := f.login("alice", userPassword)
@@ -116,6 +118,7 @@ func TestT024_ANameThatLooksLikeAnotherLogsNobodyIn(t *testing.T) {
 
 // A hash from the days of slower machines becomes a hash of today when its owner comes by.
 func TestT027_AnOldHashIsMadeAnewAtTheLogin(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		u, err := f.db.UserByLogin(t.Context(), "alice", "")
@@ -150,6 +153,7 @@ func TestT027_AnOldHashIsMadeAnewAtTheLogin(t *testing.T) {
 
 // Without an administrator nobody can let one in again.
 func TestT028_TheLastAdministratorStays(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		admin, _, adminID := f.login("admin", adminPassword)

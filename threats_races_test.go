@@ -23,6 +23,7 @@ import (
 
 // A thief who has opened a socket and waits must not be let in after the logout. T40.
 func TestT040_ASocketThatBeginsLateIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, _ := f.login("alice", userPassword)
 	conn, _, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.url, "http")+"/graphql", &websocket.DialOptions{
@@ -42,6 +43,7 @@ func TestT040_ASocketThatBeginsLateIsLookedAtAgain(t *testing.T) {
 
 // A request whose body arrives slowly must not make a token, or open a stream, of a session that has ended. T36.
 func TestT036_ASlowBodyDoesNotOutliveItsSession(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for accept, body := range map[string]string{
 		"application/json":  `{"query":"mutation { createApiToken(input: {name: \"x\"}) { token } }"}`,
@@ -70,6 +72,7 @@ func TestT036_ASlowBodyDoesNotOutliveItsSession(t *testing.T) {
 
 // An API token is not refused when its owner loses a role: it has fewer scopes, and so must what it holds open. T39.
 func TestT039_ALoweredRoleReachesOpenSockets(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	id := f.want("", f.ask(admin, `mutation { createUser(input: {username: "second", password: "a secret of the second", roles: [ADMIN]}) { user { id } } }`)).text("createUser.user.id")
@@ -90,6 +93,7 @@ func TestT039_ALoweredRoleReachesOpenSockets(t *testing.T) {
 // A thief who logs in again and again by the old password must not have a session that begins a moment after all
 // others have ended. T37.
 func TestT037_ALoginUnderWayDoesNotSurviveANewPassword(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		alice, _, _ := f.login("alice", userPassword)
@@ -126,6 +130,7 @@ func TestT037_ALoginUnderWayDoesNotSurviveANewPassword(t *testing.T) {
 
 // A look that got no answer must be repeated, or the socket of an ended session stays. T40.
 func TestT040_ASocketIsLookedAtAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
+	t.Parallel()
 	url := dbtest.Postgres(t)
 	f := startFrontWithUsers(t, url)
 	f.hearing(t)

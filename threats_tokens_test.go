@@ -79,6 +79,7 @@ func (f *front) active(caller, token string, more ...string) bool {
 }
 
 func TestT029_AThiefOfAnOldRefreshTokenDoesNotStayIn(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
@@ -104,6 +105,7 @@ func TestT029_AThiefOfAnOldRefreshTokenDoesNotStayIn(t *testing.T) {
 
 // The grace is zero here, so that it is over at once.
 func TestT030_TheLastRefreshTokenIsTheftOnceItsSuccessorWasUsed(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url, func(s *ServeSettings) { s.RefreshGrace = 0 })
 		_, spent, _ := f.login("alice", userPassword)
@@ -132,6 +134,7 @@ func TestT030_TheLastRefreshTokenIsTheftOnceItsSuccessorWasUsed(t *testing.T) {
 
 // Browsers restore all their tabs at once.
 func TestT031_TabsThatRefreshAtOnceStayLoggedInAndShareOneChain(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
@@ -159,6 +162,7 @@ func TestT031_TabsThatRefreshAtOnceStayLoggedInAndShareOneChain(t *testing.T) {
 }
 
 func TestT032_NoTokenPassesForAnother(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	access, refresh, _ := f.login("alice", userPassword)
 	api, _ := f.newAPIToken(access)
@@ -171,6 +175,7 @@ func TestT032_NoTokenPassesForAnother(t *testing.T) {
 }
 
 func TestT033_ADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	_, token, _ := f.login("alice", userPassword)
 	_, bobs, _ := f.login("bob", userPassword+" bob")
@@ -196,6 +201,7 @@ func TestT033_ADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 
 // A refresh token names its session; what cannot be guessed is the MAC of 160 bits.
 func TestT034_TokensCannotBeGuessed(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	seen, columns := map[string]bool{}, [20]map[byte]bool{}
 	for i := range 12 {
@@ -232,6 +238,7 @@ func TestT034_TokensCannotBeGuessed(t *testing.T) {
 // What is taken back in one process must be refused by all within two seconds, whatever they remember: a session by
 // logout (T36, T37) or a new password, a user (T38), a role (T39), an API token (T48).
 func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *testing.T) {
+	t.Parallel()
 	const byID = `mutation($id: ID!) { %s { user { id } } }`
 	const revoked, disabled = "UNAUTHENTICATED REVOKED", "UNAUTHENTICATED USER_DISABLED"
 	cases := []struct {
@@ -285,6 +292,7 @@ func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *test
 }
 
 func TestT039_ALoweredRoleIsLostAtOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
@@ -311,6 +319,7 @@ func TestT039_ALoweredRoleIsLostAtOnce(t *testing.T) {
 }
 
 func TestT040_AnOpenSocketClosesWithItsToken(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
@@ -342,6 +351,7 @@ func TestT040_AnOpenSocketClosesWithItsToken(t *testing.T) {
 }
 
 func TestT040_AnOpenSocketClosesWhenItsTokenExpires(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *ServeSettings) { s.AccessTTL = 2 * time.Second })
 	alice, _, _ := f.login("alice", userPassword)
 	client := f.dial(t, "graphql-transport-ws")
@@ -351,6 +361,7 @@ func TestT040_AnOpenSocketClosesWhenItsTokenExpires(t *testing.T) {
 
 // A logout that did not happen must not be reported as done. Here the database reads and refuses to write.
 func TestT041_ARevocationThatFailsIsNotReportedAsDone(t *testing.T) {
+	t.Parallel()
 	for dialect, broken := range map[string][2]string{
 		"sqlite": {`CREATE TRIGGER broken BEFORE UPDATE ON %s BEGIN SELECT RAISE(ABORT, 'disk full of hunter2'); END`, `DROP TRIGGER broken`},
 		"postgres": {`CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk full of hunter2'; END $$;
@@ -414,6 +425,7 @@ func TestT041_ARevocationThatFailsIsNotReportedAsDone(t *testing.T) {
 }
 
 func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
@@ -462,6 +474,7 @@ func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
 
 // T43 to T45: credentials are read from one header alone; what is there and no good is said, not passed over.
 func TestT043_T044_T045_BadCredentialsAreNeitherIgnoredNorInTheWay(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	access, refresh, _ := f.login("alice", userPassword)
 	body := `{"query":"{ me { username } }"}`
@@ -503,6 +516,7 @@ func TestT043_T044_T045_BadCredentialsAreNeitherIgnoredNorInTheWay(t *testing.T)
 }
 
 func TestT046_T047_AnAPITokenIsShownOnceAndHasOneSpelling(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, _ := f.login("alice", userPassword)
 	token, id := f.newAPIToken(alice)
@@ -545,6 +559,7 @@ func TestT046_T047_AnAPITokenIsShownOnceAndHasOneSpelling(t *testing.T) {
 }
 
 func TestT049_ATokenThatMayOnlyReadDoesNotWrite(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	_, _, aliceID := f.login("alice", userPassword)
@@ -573,6 +588,7 @@ func TestT049_ATokenThatMayOnlyReadDoesNotWrite(t *testing.T) {
 }
 
 func TestT050_ATokenDoesNotMakeTokensAndNobodyAsksForMoreThanTheyHave(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	alice, _, _ := f.login("alice", userPassword)
@@ -598,6 +614,7 @@ func TestT050_ATokenDoesNotMakeTokensAndNobodyAsksForMoreThanTheyHave(t *testing
 }
 
 func TestT051_TokensCannotBeHoardedNorNamedWithABook(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, _ := f.login("alice", userPassword)
 	const create = `mutation($n: String!) { createApiToken(input: {name: $n}) { token } }`
@@ -624,6 +641,7 @@ func TestT051_TokensCannotBeHoardedNorNamedWithABook(t *testing.T) {
 }
 
 func TestT052_AnswersWithTokensAreNotKeptAndThereAreNoCookies(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, _ := f.login("admin", adminPassword)
 	service, _ := f.newAPIToken(admin, "tokens:introspect")

@@ -115,6 +115,7 @@ const ack = `{"type":"connection_ack"}`
 
 // T115. Beside TestSocketsCloseWithTheProtocolsCodes, which has the codes one by one.
 func TestT114_ASocketWithoutAGoodTokenGetsNothing(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, refresh, _ := f.login("alice", userPassword)
 	query := `{"id":"1","type":"subscribe","payload":{"query":"{ __typename __schema { queryType { name } } }"}}`
@@ -351,6 +352,7 @@ func TestT117_AStrangerCannotHoldASocketThatIsClosing(t *testing.T) {
 
 // T117. One user's event streams are capped as their sockets are.
 func TestT117_EventStreamsOfAUserAreCapped(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, _ := f.login("alice", userPassword)
 	open := 0
@@ -380,6 +382,7 @@ func TestT117_EventStreamsOfAUserAreCapped(t *testing.T) {
 
 // T116. Pings of the WebSocket protocol itself pass the limit of messages: about 190,000 a second were answered.
 func TestT116_PingsOfTheProtocolItselfAreLimited(t *testing.T) {
+	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	alice, _, _ := f.login("alice", userPassword)
 	s := f.rawSocket(t, "graphql-transport-ws")
