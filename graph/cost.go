@@ -65,7 +65,7 @@ const (
 	maxIntrospections       = 2 // of __schema and __type; tools ask once
 	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools have none
 
-	maxAliasLength = 100 // bytes of one alias; an answer repeats it for each item of a list
+	maxAliasLength = 200 // bytes of one alias; an answer repeats it for each item of a list
 )
 
 // takesCredentials names the mutations that check, change or hand out credentials. One request gets one try,
