@@ -456,6 +456,7 @@ func TestARefusedOperationTellsWhichLimitItBroke(t *testing.T) {
 		},
 		{bomb(28), nil, "[the query is too complex: rootFields 268435456, limit 20]"},
 		{"{" + numbered("a%d:me{id}", 31) + "}", nil, "[the query is too complex: aliases 31, limit 30]"},
+		{"{" + strings.Repeat("a", 201) + ":me{id}}", nil, "[the query is too complex: aliasLength 201, limit 200]"},
 	} {
 		_, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: c.query, Variables: c.variables})
 		if got := fmt.Sprint([]*gqlerror.Error(errs)); strings.ReplaceAll(got, "input: ", "") != c.want {
