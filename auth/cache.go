@@ -69,6 +69,7 @@ func (c *cache) get(key cacheKey, now db.Time) (Viewer, bool) {
 	defer c.mu.Unlock()
 	e, ok := c.entries.Get(key)
 	if !ok || !time.Now().Before(c.until) || !e.until.IsZero() && !now.Before(e.until.Time) {
+		c.entries.Remove(key) // what the database says now counts, also if a late ping lets the lease go on
 		c.misses++
 		return Viewer{}, false
 	}
