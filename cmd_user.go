@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+)
+
+type passwordFlags struct {
+	PasswordStdin bool `help:"Read the password from standard input. Without this: ask on a terminal, or else generate one and print it."`
+}
+
+// read finds the new password; generated says that the caller must show it.
+func (f passwordFlags) read(io stdio) (password string, generated bool, err error) {
+	if f.PasswordStdin {
+		line, err := bufio.NewReader(io.in).ReadString('\n')
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			return "", false, fmt.Errorf("--password-stdin: no password on standard input (%w)", errors.Join(err, errors.New("empty line")))
+		}
+		return line, false, nil
+	}
+	terminal, ok := io.in.(*os.File)
+	if !ok || !term.IsTerminal(int(terminal.Fd())) {
+		return generatePassword(), true, nil
+	}
+	fmt.Fprint(io.err, "Password (empty: generate one): ")
+	text, err := term.ReadPassword(int(terminal.Fd()))
+	fmt.Fprintln(io.err)
+	if err != nil {
+		return "", false, fmt.Errorf("read the password: %w", err)
+	}
+	if len(text) == 0 {
+		return generatePassword(), true, nil
+	}
+	return string(text), false, nil
+}
+
+// generatePassword makes 130 random bits, easy to copy.
+func generatePassword() string {
+	text := strings.ToLower(rand.Text())
+	return text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:20] + "-" + text[20:]
+}
+
+func showGenerated(w io.Writer, password string, generated bool) {
+	if generated {
+		fmt.Fprintf(w, "password: %s  (shown only now)\n", password)
+	}
+}
+
+type userCreateCmd struct {
+	Name  string    `arg:"" help:"User name."`
+	Email *string   `help:"E-mail address; it logs in too." placeholder:"ADDRESS"`
+	Role  []db.Role `help:"Role, such as ADMIN; may be repeated. Default: USER." placeholder:"ROLE"`
+	passwordFlags
+}
+
+func (c *userCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	password, generated, err := c.read(io)
+	if err != nil {
+		return err
+	}
+	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
+		u, err := service.CreateUser(ctx, auth.CreateUserInput{Username: c.Name, Email: c.Email, Password: &password, Roles: c.Role})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(io.out, "created %s (%s)\n", u.Username, u.ID)
+		showGenerated(io.out, password, generated)
+		return nil
+	})
+}
+
+type userListCmd struct {
+	Search string `help:"Only users whose user name, e-mail or name contains this." placeholder:"TEXT"`
+}
+
+func (c *userListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
+		t := newTable(io.out, "ID", "NAME", "E-MAIL", "ROLES", "CREATED", "LAST LOGIN", "STATUS")
+		err := allPages(func(p db.Page) (db.PageOf[db.User], error) { return service.Users(ctx, c.Search, p) }, func(u *db.User) string {
+			t.row(u.ID, u.Username, orDash(u.Email), join(u.Roles), date(&u.CreatedAt), date(u.LastLoginAt), status(u.DisabledAt, "disabled"))
+			return u.ID
+		})
+		return errors.Join(err, t.Flush())
+	})
+}
+
+type userSetPasswordCmd struct {
+	Name string `arg:"" help:"User name or e-mail."`
+	passwordFlags
+}
+
+func (c *userSetPasswordCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	password, generated, err := c.read(io)
+	if err != nil {
+		return err
+	}
+	return operateOn(ctx, s, io, c.Name, func(ctx context.Context, service *auth.Service, u *db.User) error {
+		if _, err := service.SetUserPassword(ctx, u.ID, password); err != nil {
+			return err
+		}
+		fmt.Fprintf(io.out, "set the password of %s; sessions ended\n", u.Username)
+		showGenerated(io.out, password, generated)
+		return nil
+	})
+}
+
+type userDisableCmd struct {
+	Name string `arg:"" help:"User name or e-mail."`
+}
+
+func (c *userDisableCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operateOn(ctx, s, io, c.Name, func(ctx context.Context, service *auth.Service, u *db.User) error {
+		_, err := service.DisableUser(ctx, u.ID)
+		return printed(io.out, err, "disabled "+u.Username)
+	})
+}
+
+type userEnableCmd struct {
+	Name string `arg:"" help:"User name or e-mail."`
+}
+
+func (c *userEnableCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operateOn(ctx, s, io, c.Name, func(ctx context.Context, service *auth.Service, u *db.User) error {
+		_, err := service.EnableUser(ctx, u.ID)
+		return printed(io.out, err, "enabled "+u.Username)
+	})
+}
+
+type userGrantCmd struct {
+	Name  string    `arg:"" help:"User name or e-mail."`
+	Roles []db.Role `arg:"" help:"Roles, such as ADMIN."`
+}
+
+func (c *userGrantCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return changeRoles(ctx, s, io, c.Name, func(have []db.Role) []db.Role { return append(slices.Clone(have), c.Roles...) })
+}
+
+type userRevokeCmd struct {
+	Name  string    `arg:"" help:"User name or e-mail."`
+	Roles []db.Role `arg:"" help:"Roles, such as ADMIN."`
+}
+
+func (c *userRevokeCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	for _, r := range c.Roles {
+		if !auth.KnownRole(r) {
+			return fmt.Errorf("there is no role %q", r)
+		}
+	}
+	return changeRoles(ctx, s, io, c.Name, func(have []db.Role) []db.Role {
+		return slices.DeleteFunc(slices.Clone(have), func(r db.Role) bool { return slices.Contains(c.Roles, r) })
+	})
+}
+
+func changeRoles(ctx context.Context, s *Settings, io stdio, name string, change func([]db.Role) []db.Role) error {
+	return operateOn(ctx, s, io, name, func(ctx context.Context, service *auth.Service, u *db.User) error {
+		roles := change(u.Roles)
+		u, err := service.UpdateUser(ctx, u.ID, auth.UserChanges{Roles: &roles})
+		if err != nil {
+			return err
+		}
+		return printed(io.out, nil, fmt.Sprintf("%s has the roles: %s", u.Username, join(u.Roles)))
+	})
+}
