@@ -1,0 +1,9 @@
+//go:build !linux
+
+package boottime
+
+import "time"
+
+// Now returns the time since the process started, by Go's monotonic clock. Only differences within one process
+// mean something.
+func Now() time.Duration { return monotonic() }
