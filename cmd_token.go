@@ -57,7 +57,7 @@ type tokenRevokeCmd struct {
 
 func (c *tokenRevokeCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
-		t, err := service.RevokeAPITokenOf(ctx, c.ID)
+		t, err := service.RevokeAPIToken(ctx, c.ID)
 		if errors.Is(err, db.ErrNotFound) {
 			return fmt.Errorf("there is no API token %q that could be revoked", c.ID)
 		}

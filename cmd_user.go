@@ -98,7 +98,8 @@ func (c *userListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 }
 
 type userSetPasswordCmd struct {
-	Name string `arg:"" help:"User name or e-mail."`
+	Name       string `arg:"" help:"User name or e-mail."`
+	KeepTokens bool   `help:"Leave the user's API tokens valid. Without this they are revoked."`
 	passwordFlags
 }
 
@@ -108,23 +109,42 @@ func (c *userSetPasswordCmd) Run(ctx context.Context, s *Settings, io stdio) err
 		return err
 	}
 	return operateOn(ctx, s, io, c.Name, func(ctx context.Context, service *auth.Service, u *db.User) error {
-		if _, err := service.SetUserPassword(ctx, u.ID, password); err != nil {
+		if _, err := service.SetUserPassword(ctx, u.ID, password, c.KeepTokens); err != nil {
 			return err
 		}
-		fmt.Fprintf(io.out, "set the password of %s; sessions ended\n", u.Username)
+		fmt.Fprintf(io.out, "set the password of %s; sessions ended%s\n", u.Username, andTokens(c.KeepTokens))
 		showGenerated(io.out, password, generated)
 		return nil
 	})
 }
 
+// andTokens continues a sentence about what ended.
+func andTokens(kept bool) string {
+	if kept {
+		return ""
+	}
+	return ", API tokens revoked"
+}
+
 type userDisableCmd struct {
-	Name string `arg:"" help:"User name or e-mail."`
+	Name       string `arg:"" help:"User name or e-mail."`
+	KeepTokens bool   `help:"API tokens only stop working until the user is enabled. Without this they are revoked."`
 }
 
 func (c *userDisableCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operateOn(ctx, s, io, c.Name, func(ctx context.Context, service *auth.Service, u *db.User) error {
-		_, err := service.DisableUser(ctx, u.ID)
+		_, err := service.DisableUser(ctx, u.ID, c.KeepTokens)
 		return printed(io.out, err, "disabled "+u.Username)
+	})
+}
+
+type userDeleteCmd struct {
+	Name string `arg:"" help:"User name or e-mail."`
+}
+
+func (c *userDeleteCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operateOn(ctx, s, io, c.Name, func(ctx context.Context, service *auth.Service, u *db.User) error {
+		return printed(io.out, service.DeleteUser(ctx, u.ID), "deleted "+u.Username+" ("+u.ID+")")
 	})
 }
 

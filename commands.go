@@ -25,8 +25,9 @@ type cli struct {
 		Create      userCreateCmd      `cmd:"" help:"Create a user."`
 		List        userListCmd        `cmd:"" help:"List users."`
 		SetPassword userSetPasswordCmd `cmd:"" help:"Set a user's password and end the user's sessions."`
-		Disable     userDisableCmd     `cmd:"" help:"Disable a user: nothing the user holds works any more."`
+		Disable     userDisableCmd     `cmd:"" help:"Disable a user: sessions end, API tokens are revoked."`
 		Enable      userEnableCmd      `cmd:"" help:"Let a disabled user log in again."`
+		Delete      userDeleteCmd      `cmd:"" help:"Delete a user with all sessions and API tokens."`
 		Grant       userGrantCmd       `cmd:"" help:"Give a user roles."`
 		Revoke      userRevokeCmd      `cmd:"" help:"Take roles from a user."`
 	} `cmd:"" help:"Administer users."`
@@ -35,6 +36,10 @@ type cli struct {
 		List   tokenListCmd   `cmd:"" help:"List a user's API tokens."`
 		Revoke tokenRevokeCmd `cmd:"" help:"Revoke an API token."`
 	} `cmd:"" help:"Administer API tokens."`
+	Session struct {
+		List   sessionListCmd   `cmd:"" help:"List a user's live sessions."`
+		Revoke sessionRevokeCmd `cmd:"" help:"End a session."`
+	} `cmd:"" help:"Administer sessions."`
 	Keys struct {
 		List   keysListCmd   `cmd:"" help:"List the signing keys."`
 		Rotate keysRotateCmd `cmd:"" help:"Make a new signing key. It signs six minutes later, when all verifiers know it."`
@@ -45,8 +50,9 @@ type cli struct {
 		Print  schemaPrintCmd  `cmd:"" help:"Print the schema."`
 		Scopes schemaScopesCmd `cmd:"" help:"Print the scopes."`
 	} `cmd:"" help:"Look at the schema."`
-	Audit   auditCmd   `cmd:"" help:"Print what happened to accounts, oldest first."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Audit     auditCmd     `cmd:"" help:"Print what happened to accounts, oldest first."`
+	RevokeAll revokeAllCmd `cmd:"" help:"End every session, revoke every API token and replace the signing keys: after a backup was restored."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // A usageError says that the command line or a setting is wrong; the exit code is 2.

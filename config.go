@@ -41,6 +41,9 @@ type ServeSettings struct {
 	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
 	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session ends when it is not refreshed for so long."`
 	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"A session ends after so long at the latest."`
+	MaxAuthAge     time.Duration  `name:"max-auth-age" env:"LATCHKEY_MAX_AUTH_AGE" default:"1h" help:"How long ago a session may have proved the password to make API tokens, give roles, set passwords or delete users; 0s: any time, so that whoever steals an access token can make one that never ends."`
+	MaxSessions    int            `name:"max-sessions" env:"LATCHKEY_MAX_SESSIONS" default:"100" help:"Live sessions of one user; a login beyond ends the one that was used longest ago."`
+	TokenCache     int            `name:"token-cache" env:"LATCHKEY_TOKEN_CACHE" default:"10000" help:"Tokens remembered in memory, at about 1 KiB each; others cost a query."`
 	Origins        []string       `name:"origins" env:"LATCHKEY_ORIGINS" placeholder:"URL" help:"Pages that may call from a browser, such as https://app.example.com; several with commas. GraphiQL needs none."`
 	Proxies        []netip.Prefix `name:"trusted-proxies" env:"LATCHKEY_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.0.0.0/8. Whoever is in them can pretend to be any client."`
 	TLSCert        string         `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM: then the server speaks HTTPS. Read again when it changes."`
@@ -95,12 +98,16 @@ func (s *ServeSettings) Validate() error {
 	switch {
 	case s.ClientRate < 0 || s.InFlight < 0 || s.Streams < 0:
 		return errors.New("--client-rate (LATCHKEY_CLIENT_RATE), --in-flight (LATCHKEY_IN_FLIGHT) and --streams (LATCHKEY_STREAMS) must not be negative")
+	case s.MaxAuthAge != 0 && s.MaxAuthAge < time.Minute:
+		return errors.New("--max-auth-age (LATCHKEY_MAX_AUTH_AGE) must be 0s or at least 1m")
 	case s.AuditRetention != 0 && s.AuditRetention < 24*time.Hour:
 		return errors.New("--audit-retention (LATCHKEY_AUDIT_RETENTION) must be 0s or at least 24h")
 	case s.DrainDelay < 0 || s.DrainDelay > 10*time.Second:
 		return errors.New("--drain-delay (LATCHKEY_DRAIN_DELAY) must be 0s to 10s")
 	case s.AccessTTL < time.Minute || s.AccessTTL > auth.MaxAccess:
 		return errors.New("--access-ttl (LATCHKEY_ACCESS_TTL) must be 1m to 15m")
+	case s.MaxSessions < 1 || s.TokenCache < 1:
+		return errors.New("--max-sessions (LATCHKEY_MAX_SESSIONS) and --token-cache (LATCHKEY_TOKEN_CACHE) must be at least 1")
 	case s.RotateKeys != 0 && s.RotateKeys < 24*time.Hour:
 		return errors.New("--rotate-keys (LATCHKEY_ROTATE_KEYS) must be 0s or at least 24h")
 	case s.RefreshGrace < 0 || s.RefreshGrace > time.Minute:

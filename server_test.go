@@ -39,7 +39,7 @@ type server struct {
 	stopping chan struct{}
 }
 
-func startServer(t testing.TB, databaseURL string) *server {
+func startServer(t testing.TB, databaseURL string, change ...func(*ServeSettings)) *server {
 	t.Helper()
 	var options []db.Option
 	if tracingWanted() {
@@ -54,6 +54,9 @@ func startServer(t testing.TB, databaseURL string) *server {
 	settings := &ServeSettings{
 		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public",
 		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second,
+	}
+	for _, c := range change {
+		c(settings)
 	}
 	log := slog.New(slog.NewJSONHandler(s.logged, nil))
 	w, err := wire(context.Background(), s.db, secrets, settings, log, s.stopping)

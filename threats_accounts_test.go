@@ -356,7 +356,8 @@ func TestT025_NamesThatImitateOthersCannotBeTaken(t *testing.T) {
 		if !slices.Contains([]string{"BAD_USER_INPUT username", "CONFLICT username"}, r.code()) {
 			t.Errorf("%+q: %.300s", name, r.Body)
 		}
-		if code := f.guess("203.0.113.7", name, userPassword).code(); name != "ALICE" && code == "" && name != "alice@example.com" {
+		same := name == "ALICE" || name == "alice " || name == "alice@example.com" // white space around a name does not count
+		if code := f.guess("203.0.113.7", name, userPassword).code(); code == "" && !same {
 			t.Errorf("%+q logs in as somebody", name)
 		}
 	}

@@ -267,7 +267,7 @@ func TestT123_WhatHappensToAnAccountIsRecorded(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		f := startFrontWithUsers(t, databaseURL, func(s *ServeSettings) { s.RefreshGrace = 0 })
-		const home, away = "198.51.100.23", "203.0.113.7"
+		const home, away, elsewhere = "198.51.100.23", "203.0.113.7", "198.51.100.99"
 		start := time.Now().Add(-time.Second)
 		r := f.want("", f.guess(home, "admin", adminPassword))
 		admin, adminID := r.text("login.accessToken"), r.text("login.user.id")
@@ -282,7 +282,7 @@ func TestT123_WhatHappensToAnAccountIsRecorded(t *testing.T) {
 		exchange := func(ip, token string) reply {
 			return act(ip, "", `refresh(input: {refreshToken: "`+token+`"}) { accessToken refreshToken }`)
 		}
-		next := f.want("", exchange(home, refresh)).text("refresh.refreshToken")
+		next := f.want("", exchange(elsewhere, refresh)).text("refresh.refreshToken") // is recorded, since the address is new
 		f.want("", exchange(home, next))
 		f.want("UNAUTHENTICATED REFRESH_REUSED", exchange(away, refresh))
 		again := f.want("", f.guess(home, "alice", "a new password")).text("login.accessToken")
@@ -298,7 +298,7 @@ func TestT123_WhatHappensToAnAccountIsRecorded(t *testing.T) {
 		for i := range nodes {
 			at := func(member string) string { return log.text(fmt.Sprintf("ofAlice.nodes.%d.%s", i, member)) }
 			who := map[string]string{id: "alice", adminID: "admin", "<nil>": "nobody"}[at("actorId")]
-			got = append(got, at("kind")+" "+who+" "+map[string]string{home: "home", away: "away", "": ""}[at("ip")])
+			got = append(got, at("kind")+" "+who+" "+map[string]string{home: "home", away: "away", elsewhere: "elsewhere", "": ""}[at("ip")])
 			moment, err := time.Parse(time.RFC3339, at("at"))
 			if err != nil || moment.Before(start) || moment.After(time.Now().Add(time.Second)) || at("requestId") == "" && at("ip") != "" {
 				t.Errorf("event %d: %s, %s", i, at("at"), at("requestId"))
@@ -306,7 +306,7 @@ func TestT123_WhatHappensToAnAccountIsRecorded(t *testing.T) {
 		}
 		want := []string{
 			"USER_CREATED nobody ", "LOGIN alice home", "LOGIN_FAILED nobody away", "ACCESS_DENIED alice home", "API_TOKEN_CREATED alice home", "API_TOKEN_REVOKED alice home", "PASSWORD_CHANGED alice home",
-			"REFRESH alice home", "REFRESH alice home", "REFRESH_REUSED nobody away", "LOGIN alice home", "LOGOUT alice home", "ROLES_CHANGED admin home", "USER_DISABLED admin home", "USER_ENABLED admin home",
+			"REFRESH alice elsewhere", "REFRESH_REUSED nobody away", "LOGIN alice home", "LOGOUT alice home", "ROLES_CHANGED admin home", "USER_DISABLED admin home", "USER_ENABLED admin home",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("recorded\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

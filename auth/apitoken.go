@@ -97,7 +97,7 @@ func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITo
 		CreatedAt: now, ExpiresAt: in.ExpiresAt,
 	}
 	err := s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
-		if err := s.stillGood(ctx, tx); err != nil { // the token would outlive what it was made by
+		if err := s.recent(ctx, tx); err != nil { // the token may outlive the session by years
 			return nil, err
 		}
 		n, err := tx.CountAPITokens(ctx, u.ID)
@@ -133,28 +133,39 @@ func (in *CreateAPITokenInput) check(u *db.User, now db.Time) error {
 	return nil
 }
 
-// RevokeAPIToken revokes one of the viewer's own tokens.
+// RevokeAPIToken revokes a token of the viewer's own or of a user whom the viewer manages; others are ErrNotFound.
 func (s *Service) RevokeAPIToken(ctx context.Context, id string) (*db.APIToken, error) {
-	u, err := ViewerFrom(ctx).owner()
-	if err != nil {
+	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return nil, err
 	}
 	if err := db.CheckID(db.TokenID, id); err != nil {
 		return nil, inputError("id", "must be the ID of an API token")
 	}
-	return s.revokeAPIToken(ctx, u.ID, id)
-}
-
-// RevokeAPITokenOf revokes any token, as the operator.
-func (s *Service) RevokeAPITokenOf(ctx context.Context, id string) (*db.APIToken, error) {
-	if !ViewerFrom(ctx).operator {
-		return nil, &ForbiddenError{Message: "only the operator revokes tokens of others"}
-	}
 	t, err := s.db.APIToken(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayEnd(ctx, t.UserID); err != nil {
+		return nil, err
+	}
 	return s.revokeAPIToken(ctx, t.UserID, id)
+}
+
+// mayEnd returns nil if the viewer may end a session or an API token of the user: one's own, or those of a user whom
+// one manages. What the viewer may not see is ErrNotFound.
+func (s *Service) mayEnd(ctx context.Context, userID string) error {
+	v := ViewerFrom(ctx)
+	if err := v.Authenticated(); err != nil {
+		return err
+	}
+	if v.ID() == userID {
+		return nil
+	}
+	if v.Require([]string{"users:write"}) != nil {
+		return db.ErrNotFound
+	}
+	_, err := s.manageable(ctx, s.db, userID)
+	return err
 }
 
 func (s *Service) revokeAPIToken(ctx context.Context, userID, id string) (t *db.APIToken, err error) {
@@ -216,9 +227,11 @@ func (s *Service) apiTokenViewer(ctx context.Context, token string) (v Viewer, u
 	if o.Token.ExpiresAt != nil {
 		until = *o.Token.ExpiresAt
 	}
-	v = Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: Granted(o.Token.Scopes).among(scopesOf(o.Roles))}
-	return v, until, nil
+	return Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: tokenScopes(o)}, until, nil
 }
+
+// tokenScopes are the scopes of an API token that its owner has at present.
+func tokenScopes(o *db.TokenOwner) Granted { return Granted(o.Token.Scopes).among(scopesOf(o.Roles)) }
 
 // A refusedTokenError says that an API token of ours is no longer good: an UnauthenticatedError to all but who
 // records it.
@@ -233,10 +246,10 @@ func (e *refusedTokenError) Unwrap() error { return &UnauthenticatedError{e.reas
 // refuseAPIToken is why a token is no longer good, or "".
 func refuseAPIToken(o *db.TokenOwner, now db.Time) Reason {
 	switch {
-	case o.Token.RevokedAt != nil:
-		return Revoked
 	case o.DisabledAt != nil:
 		return UserDisabled
+	case o.Token.RevokedAt != nil:
+		return Revoked
 	case !o.Token.Live(now):
 		return Expired
 	}

@@ -180,15 +180,17 @@ func TestNobodyHasMoreThanAHundredAPITokens(t *testing.T) {
 func TestAnAPITokenManagesNoCredentials(t *testing.T) {
 	f := onSQLite(t)
 	token, row := f.apiToken(f.root, auth.ScopesOf(f.root)...)
+	_, other := f.apiToken(f.ann)
 	session := f.session(f.login("root").RefreshToken)
 	ctx := f.as(token)
 	second := func(_ any, err error) error { return err }
 	third := func(_, _ any, err error) error { return err }
 	for what, err := range map[string]error{
 		"make a token": third(f.CreateAPIToken(ctx, auth.CreateAPITokenInput{Name: "x"})), "make another's token": third(f.CreateAPITokenFor(ctx, f.ann, auth.CreateAPITokenInput{Name: "x"})),
-		"revoke itself": second(f.RevokeAPIToken(ctx, row.ID)), "revoke any token": second(f.RevokeAPITokenOf(ctx, row.ID)), "change the password": second(f.ChangePassword(ctx, password, "another password 1")),
-		"set a password": second(f.SetUserPassword(ctx, f.ann.ID, "another password 1")), "log out": second(f.Logout(ctx, auth.AllSessions)), "log out others": second(f.Logout(ctx, auth.OtherSessions)),
-		"end a user's sessions": second(f.RevokeSessions(ctx, f.ann.ID)), "rotate keys": f.RotateKeys(ctx, true),
+		"revoke itself": second(f.RevokeAPIToken(ctx, row.ID)), "revoke another's token": second(f.RevokeAPIToken(ctx, other.ID)), "change the password": third(f.ChangePassword(ctx, password, "another password 1", false)),
+		"set a password": second(f.SetUserPassword(ctx, f.ann.ID, "another password 1", false)), "log out": second(f.Logout(ctx, auth.AllSessions, false)), "log out others": second(f.Logout(ctx, auth.OtherSessions, false)),
+		"end a user's sessions": second(f.RevokeSessions(ctx, f.ann.ID, false)), "end a session": second(f.RevokeSession(ctx, session.ID)), "delete a user": f.DeleteUser(ctx, f.ann.ID),
+		"prove the password": second(f.Reauthenticate(ctx, password)), "rotate keys": f.RotateKeys(ctx, true),
 	} {
 		if !is[*auth.ForbiddenError](err) {
 			t.Errorf("%s: got %v, want a refusal", what, err)

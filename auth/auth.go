@@ -10,6 +10,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -33,6 +34,9 @@ var DefaultLifetimes = Lifetimes{
 	Grace:       10 * time.Second,
 }
 
+// DefaultMaxSessions is how many live sessions a user has at most.
+const DefaultMaxSessions = 100
+
 // A Service does everything of this package. Make it with New, and let Run run beside it.
 type Service struct {
 	db          *db.DB
@@ -42,6 +46,8 @@ type Service struct {
 	issuer      string
 	audience    string
 	keepEvents  time.Duration
+	maxAuthAge  time.Duration
+	maxSessions int
 	rotateAfter time.Duration
 	secrets     Secrets
 	keys        *keyring
@@ -52,19 +58,23 @@ type Service struct {
 	revocations revocationHub
 	watchers    *watchers
 	stats       stats
+	interest    *interest
 }
 
 // Options are what a Service needs. Only the zero values of Audience, Lifetimes, Now and Log have a meaning.
 type Options struct {
-	DB         *db.DB
-	Secrets    Secrets          // the first seals and signs, all of them open and verify
-	Issuer     string           // the URL of this server: `iss`
-	Audience   string           // whom access tokens are for: `aud`; the issuer if empty
-	Lifetimes  Lifetimes        // DefaultLifetimes if zero
-	KeepEvents time.Duration    // how long events are kept; 0: for ever
-	RotateKeys time.Duration    // age at which a signing key is followed by a new one; 0: never
-	Now        func() time.Time // time.Now if nil
-	Log        *slog.Logger     // slog.Default() if nil
+	DB          *db.DB
+	Secrets     Secrets          // the first seals and signs, all of them open and verify
+	Issuer      string           // the URL of this server: `iss`
+	Audience    string           // whom access tokens are for: `aud`; the issuer if empty
+	Lifetimes   Lifetimes        // DefaultLifetimes if zero
+	KeepEvents  time.Duration    // how long events are kept; 0: for ever
+	MaxAuthAge  time.Duration    // how long ago a session may have proved the password to make API tokens and grant rights; 0: any time
+	MaxSessions int              // of one user, live; then the one that was used longest ago ends; DefaultMaxSessions if zero
+	CacheSize   int              // tokens that are remembered; DefaultCacheSize if zero
+	RotateKeys  time.Duration    // age at which a signing key is followed by a new one; 0: never
+	Now         func() time.Time // time.Now if nil
+	Log         *slog.Logger     // slog.Default() if nil
 }
 
 // New reads the signing keys and makes the first one if there is none.
@@ -75,6 +85,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Lifetimes == (Lifetimes{}) {
 		o.Lifetimes = DefaultLifetimes
 	}
+	if o.MaxSessions == 0 {
+		o.MaxSessions = DefaultMaxSessions
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -82,10 +95,12 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Log = slog.Default()
 	}
 	s := &Service{
-		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys, keepEvents: o.KeepEvents,
-		hasher: newHasher(), cache: newCache(), uses: newUses(o.DB, o.Log), feed: newFeed(o.DB),
+		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys,
+		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions,
+		hasher: newHasher(), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log), feed: newFeed(o.DB),
 	}
 	s.watchers = newWatchers(s)
+	o.DB.GuardWrites(s.guardWrites)
 	var err error
 	s.keys, err = openKeyring(ctx, o.DB, o.Secrets, db.TimeOf(o.Now()))
 	return s, err

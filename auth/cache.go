@@ -8,68 +8,86 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// cacheSize bounds the tokens that are remembered, at about 1 KiB each.
-const cacheSize = 10_000
+// DefaultCacheSize is how many tokens are remembered, at about 1 KiB each.
+const DefaultCacheSize = 10_000
 
-// lease is how long what is remembered may be used after it was last known to be right. It bounds how late
-// a process can be that was asleep or cut off: see db.Listener.
+// lease is how long entries may be used after they were last known to be right. It bounds how late a process can be
+// that was asleep or cut off: see db.Listener.
 const lease = 1500 * time.Millisecond
+
+// defaultMaxAge is how long an entry may be used before its row is read again, however well changes are received: rows are
+// changed by hand too, without a notice.
+const defaultMaxAge = time.Minute
 
 // A cacheKey is a token's SHA-256; the token itself is not kept in memory.
 type cacheKey [sha256.Size]byte
 
 func cacheKeyOf(token string) cacheKey { return sha256.Sum256([]byte(token)) }
 
-// A cache remembers whom tokens stand for. It is a memo of rows: whoever changes a user, or what a user
-// holds, forgets the user afterwards. It answers only while the lease lasts.
+// A cache remembers whom tokens stand for. It is a memo of rows: code that changes a user, or what a user holds,
+// forgets the user afterwards. It returns entries only while the lease lasts. Its times are of package boottime, which
+// counts suspension.
 type cache struct {
 	mu      sync.Mutex
-	until   time.Time // end of the lease, by the monotonic clock; zero: nothing is stored either
+	until   time.Duration // end of the lease; zero: disconnected, and nothing is stored
 	entries *simplelru.LRU[cacheKey, cacheEntry]
 	ofUser  map[string]map[cacheKey]struct{}
-	changes uint64 // counts what was forgotten
+	changes changeLog
+	maxAge  time.Duration
 	hits    uint64
 	misses  uint64
 }
 
 type cacheEntry struct {
 	viewer Viewer
-	until  db.Time // zero: for ever
+	until  db.Time       // when the token expires; zero: never
+	read   time.Duration // when the row was read
 }
 
-func newCache() *cache {
-	c := &cache{ofUser: make(map[string]map[cacheKey]struct{})}
-	c.entries, _ = simplelru.NewLRU(cacheSize, c.evicted) // fails only for sizes below one
+func newCache(size int) *cache {
+	c := &cache{maxAge: defaultMaxAge, ofUser: make(map[string]map[cacheKey]struct{}), changes: newChangeLog()}
+	c.entries, _ = simplelru.NewLRU(max(size, 1), c.evicted) // fails only for sizes below one
 	return c
 }
 
-// sure renews the lease: all changes that were committed before asOf have been forgotten.
-func (c *cache) sure(asOf time.Time) {
+// synced renews the lease: all changes that were committed before asOf have been applied.
+func (c *cache) synced(asOf time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.until.IsZero() {
-		c.changes++ // what was read while changes went unheard may be what was changed
+	if c.until == 0 {
+		c.changes.all() // invalidate lookups in flight: they may predate a change that was missed
 	}
-	c.until = asOf.Add(lease)
+	c.until = asOf + lease
 }
 
-// lost forgets everything and ends the lease.
-func (c *cache) lost() {
+// disconnected forgets everything and ends the lease.
+func (c *cache) disconnected() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.until = time.Time{}
-	c.changes++
+	c.until = 0
+	c.changes.all()
 	c.entries.Purge()
+}
+
+// fresh reports whether the lease, made longer by extra, lasts.
+func (c *cache) fresh(extra time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.until != 0 && boottime.Now() < c.until+extra
 }
 
 func (c *cache) get(key cacheKey, now db.Time) (Viewer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	clock := boottime.Now()
 	e, ok := c.entries.Get(key)
-	if !ok || !time.Now().Before(c.until) || !e.until.IsZero() && !now.Before(e.until.Time) {
-		c.entries.Remove(key) // what the database says now counts, also if a late ping lets the lease go on
+	if !ok || clock >= c.until || clock >= e.read+c.maxAge || !e.until.IsZero() && !now.Before(e.until.Time) {
+		// Remove the entry even if the lease is renewed later: after a refusal this process must not accept the token
+		// from memory again.
+		c.entries.Remove(key)
 		c.misses++
 		return Viewer{}, false
 	}
@@ -77,23 +95,26 @@ func (c *cache) get(key cacheKey, now db.Time) (Viewer, bool) {
 	return e.viewer, true
 }
 
-// A ticket is taken before the database is read; put refuses it if anything was forgotten in between,
-// because what was read may be what is to be forgotten.
-type ticket uint64
+// A ticket is taken before the database is read. With it, put stores nothing if the user was forgotten in between: the
+// lookup may have read rows from before the change.
+type ticket struct {
+	change uint64
+	at     time.Duration
+}
 
 func (c *cache) ticket() ticket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ticket(c.changes)
+	return ticket{c.changes.last, boottime.Now()}
 }
 
 func (c *cache) put(t ticket, key cacheKey, v Viewer, until db.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.until.IsZero() || uint64(t) != c.changes {
+	if c.until == 0 || c.changes.since(t.change, v.User.ID) {
 		return
 	}
-	c.entries.Add(key, cacheEntry{v, until})
+	c.entries.Add(key, cacheEntry{v, until, t.at})
 	keys := c.ofUser[v.User.ID]
 	if keys == nil {
 		keys = make(map[cacheKey]struct{})
@@ -106,17 +127,17 @@ func (c *cache) put(t ticket, key cacheKey, v Viewer, until db.Time) {
 func (c *cache) forget(userID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changes++
+	c.changes.of(userID)
 	for key := range c.ofUser[userID] {
 		c.entries.Remove(key)
 	}
 }
 
-// forgetAll drops all that is remembered of anybody.
+// forgetAll drops all that is remembered of anyone.
 func (c *cache) forgetAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changes++
+	c.changes.all()
 	c.entries.Purge()
 }
 
@@ -127,4 +148,37 @@ func (c *cache) evicted(key cacheKey, e cacheEntry) {
 	if len(keys) == 0 {
 		delete(c.ofUser, e.viewer.User.ID)
 	}
+}
+
+// A changeLog numbers changes, and knows of the recent ones whose they were.
+type changeLog struct {
+	last   uint64            // number of the newest change
+	floor  uint64            // changes up to this number may be anyone's
+	recent map[string]uint64 // by user, the newest change after floor
+}
+
+const maxRecentChanges = 1000
+
+func newChangeLog() changeLog { return changeLog{recent: map[string]uint64{}} }
+
+// of counts a change of one user.
+func (l *changeLog) of(userID string) {
+	l.last++
+	if len(l.recent) >= maxRecentChanges {
+		clear(l.recent)
+		l.floor = l.last
+	}
+	l.recent[userID] = l.last
+}
+
+// all counts a change of everyone.
+func (l *changeLog) all() {
+	l.last++
+	l.floor = l.last
+	clear(l.recent)
+}
+
+// since reports whether the user may have changed after the change with the number.
+func (l *changeLog) since(number uint64, userID string) bool {
+	return number < l.floor || l.recent[userID] > number
 }

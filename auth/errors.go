@@ -57,6 +57,13 @@ func (e *ForbiddenError) Error() string {
 	return "you need the scope " + DescribeScopes(e.Required)
 }
 
+// A ReauthenticationRequiredError says that the caller's session proved its password too long ago for what was asked.
+type ReauthenticationRequiredError struct{ MaxAge time.Duration }
+
+func (e *ReauthenticationRequiredError) Error() string {
+	return fmt.Sprintf("prove your password again: this needs a login, or the mutation reauthenticate, of the last %d minutes", int(e.MaxAge/time.Minute))
+}
+
 // An InputError says what is wrong with an argument.
 type InputError struct {
 	Field   string // the input field

@@ -10,24 +10,30 @@ import (
 
 // The kinds of events. They are values of the schema's enum, and API.
 const (
-	EventLogin           db.EventKind = "LOGIN"
-	EventLoginFailed     db.EventKind = "LOGIN_FAILED"
-	EventRefresh         db.EventKind = "REFRESH"
-	EventAccessDenied    db.EventKind = "ACCESS_DENIED"
-	EventTokenRefused    db.EventKind = "API_TOKEN_REFUSED"
-	EventRefreshReused   db.EventKind = "REFRESH_REUSED"
-	EventLogout          db.EventKind = "LOGOUT"
-	EventSessionsRevoked db.EventKind = "SESSIONS_REVOKED"
-	EventPasswordChanged db.EventKind = "PASSWORD_CHANGED"
-	EventTokenCreated    db.EventKind = "API_TOKEN_CREATED"
-	EventTokenRevoked    db.EventKind = "API_TOKEN_REVOKED"
-	EventUserCreated     db.EventKind = "USER_CREATED"
-	EventUserUpdated     db.EventKind = "USER_UPDATED"
-	EventRolesChanged    db.EventKind = "ROLES_CHANGED"
-	EventUserDisabled    db.EventKind = "USER_DISABLED"
-	EventUserEnabled     db.EventKind = "USER_ENABLED"
-	EventKeyCreated      db.EventKind = "SIGNING_KEY_CREATED"
-	EventKeyRetired      db.EventKind = "SIGNING_KEY_RETIRED"
+	EventLogin               db.EventKind = "LOGIN"
+	EventLoginFailed         db.EventKind = "LOGIN_FAILED"
+	EventRefresh             db.EventKind = "REFRESH"
+	EventAccessDenied        db.EventKind = "ACCESS_DENIED"
+	EventTokenRefused        db.EventKind = "API_TOKEN_REFUSED"
+	EventRefreshReused       db.EventKind = "REFRESH_REUSED"
+	EventLogout              db.EventKind = "LOGOUT"
+	EventSessionsRevoked     db.EventKind = "SESSIONS_REVOKED"
+	EventPasswordChanged     db.EventKind = "PASSWORD_CHANGED"
+	EventTokenCreated        db.EventKind = "API_TOKEN_CREATED"
+	EventTokenRevoked        db.EventKind = "API_TOKEN_REVOKED"
+	EventUserCreated         db.EventKind = "USER_CREATED"
+	EventUserUpdated         db.EventKind = "USER_UPDATED"
+	EventRolesChanged        db.EventKind = "ROLES_CHANGED"
+	EventUserDisabled        db.EventKind = "USER_DISABLED"
+	EventUserEnabled         db.EventKind = "USER_ENABLED"
+	EventKeyCreated          db.EventKind = "SIGNING_KEY_CREATED"
+	EventKeyRetired          db.EventKind = "SIGNING_KEY_RETIRED"
+	EventLoginThrottled      db.EventKind = "LOGIN_THROTTLED"
+	EventPasswordCheckFailed db.EventKind = "PASSWORD_CHECK_FAILED"
+	EventReauthenticated     db.EventKind = "REAUTHENTICATED"
+	EventSessionRevoked      db.EventKind = "SESSION_REVOKED"
+	EventUserDeleted         db.EventKind = "USER_DELETED"
+	EventAllRevoked          db.EventKind = "ALL_REVOKED"
 )
 
 // event describes what the viewer does now to the user's account ("": none known), about an object ("": none).
@@ -36,10 +42,11 @@ func (s *Service) event(ctx context.Context, kind db.EventKind, userID, objectID
 	e := &db.Event{
 		ID: db.NewID(db.EventID), Kind: kind, At: s.timestamp(), IP: v.Client.IP, Device: v.Client.Device, RequestID: v.Client.RequestID, Detail: detail,
 	}
-	for id, to := range map[string]**string{userID: &e.UserID, objectID: &e.ObjectID} {
-		if id != "" {
-			*to = &id
-		}
+	if userID != "" {
+		e.UserID = &userID
+	}
+	if objectID != "" {
+		e.ObjectID = &objectID
 	}
 	if id := v.ID(); id != "" {
 		e.ActorID = &id
@@ -53,13 +60,14 @@ func byUser(e *db.Event) *db.Event {
 	return e
 }
 
-// record stores an event alone and tells the others.
+// record stores an event alone, whether or not the viewer is still valid, and tells the others soon.
 func (s *Service) record(ctx context.Context, e *db.Event) error {
+	ctx = asChecked(ctx)
 	return s.db.Transact(ctx, func(tx *db.DB) error {
 		if err := tx.CreateEvent(ctx, e); err != nil {
 			return err
 		}
-		return tx.Notify(ctx, db.Notice{EventID: e.ID})
+		return tx.NotifySoon(ctx, db.Notice{EventID: e.ID})
 	})
 }
 
@@ -103,6 +111,12 @@ func (f *feed) subscribe(ctx context.Context, userID string) <-chan *db.Event {
 	f.subs[id] = subscription{userID, events}
 	context.AfterFunc(ctx, func() { f.end(id) })
 	return events
+}
+
+func (f *feed) open() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.subs)
 }
 
 func (f *feed) end(id int) {

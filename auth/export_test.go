@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"strings"
+	"time"
 
 	"github.com/latchkey/latchkey/db"
 )
@@ -22,6 +23,15 @@ func (s *Service) SigningKey() (kid string, private *ecdsa.PrivateKey) {
 	key := s.keys.current(s.now())
 	return key.id, key.private
 }
+
+// SetMaxAge changes how long what is remembered may be used; call it before Run.
+func (s *Service) SetMaxAge(d time.Duration) { s.cache.maxAge = d }
+
+// SetIdleAfter changes how long after the last request the service stops listening; call it before Run.
+func (s *Service) SetIdleAfter(d time.Duration) { s.interest.idleAfter = d }
+
+// CleanUp keeps house now, as Run does every hour.
+func (s *Service) CleanUp(ctx context.Context) error { return s.cleanUp(ctx) }
 
 // FlushUses writes the uses of tokens now, as Run does twice a second.
 func (s *Service) FlushUses(ctx context.Context) { s.uses.flush(ctx) }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 // A signing key lives through four states, told by its times alone, so that every process agrees:
@@ -35,16 +36,14 @@ const (
 	keyLead = KeysMaxAge + time.Minute
 	// keyTail is how long after its last signature a key is retired: no token lives so long.
 	keyTail = time.Hour
-
-	keysReload   = time.Minute // how often the keys are read again, if nothing says so before
-	keysMaintain = time.Hour   // how often the age of the keys is looked at
 )
 
 // A keyring holds the keys of the database that are not retired, opened.
 type keyring struct {
 	mu    sync.RWMutex
-	keys  []signingKey // by activeAt
-	asked time.Time    // when an unknown key ID last made us look again
+	keys  []signingKey  // by activeAt
+	read  time.Duration // when they were last read, in boottime
+	asked time.Duration // when a token last made us read them again
 	jwks  []byte
 }
 
@@ -104,7 +103,7 @@ func (k *keyring) load(ctx context.Context, d *db.DB, secrets Secrets) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.keys, k.jwks = keys, jwks
+	k.keys, k.jwks, k.read = keys, jwks, boottime.Now()
 	return nil
 }
 
@@ -165,24 +164,38 @@ func (k *keyring) public(id string) (*ecdsa.PublicKey, bool) {
 	return nil, false
 }
 
-// verificationKey finds a key by its kid. One that is not known may be new: then the keys are read again,
-// at most once a second, whoever sends whatever.
+// verificationKey finds a key by its kid. One that is not known may be new, and while changes are not received a known
+// one may be retired: then the keys are read again, at most once a second no matter how many tokens arrive.
 func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, bool) {
-	if key, ok := s.keys.public(id); ok || db.CheckID(db.KeyID, id) != nil {
+	key, ok := s.keys.public(id)
+	if ok && (s.Hearing() || s.keys.fresh()) || db.CheckID(db.KeyID, id) != nil {
 		return key, ok
 	}
-	s.keys.mu.Lock()
-	again := time.Since(s.keys.asked) >= time.Second
-	if again {
-		s.keys.asked = time.Now()
-	}
-	s.keys.mu.Unlock()
-	if again {
+	if s.keys.mayAsk() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		s.reloadKeys(ctx)
 	}
 	return s.keys.public(id)
+}
+
+// fresh reports whether the keys were read so lately that they may be used without hearing of changes.
+func (k *keyring) fresh() bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return boottime.Now() < k.read+lease
+}
+
+// mayAsk reports, once a second, that the keys may be read for the sake of a token.
+func (k *keyring) mayAsk() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := boottime.Now()
+	if k.asked != 0 && now < k.asked+time.Second {
+		return false
+	}
+	k.asked = now
+	return true
 }
 
 // reloadKeys reads the keys again. What was remembered of tokens goes when the set has changed: it may have
@@ -197,43 +210,6 @@ func (s *Service) reloadKeys(ctx context.Context) {
 		s.cache.forgetAll()
 		s.watchers.changed("")
 	}
-}
-
-// keepKeys reads the keys now and then, and rotates and retires them by age, until the context ends.
-func (s *Service) keepKeys(ctx context.Context) {
-	reload, maintain := time.NewTicker(keysReload), time.NewTicker(keysMaintain)
-	defer reload.Stop()
-	defer maintain.Stop()
-	for {
-		if err := errors.Join(s.maintainKeys(ctx), s.forgetOld(ctx)); err != nil && ctx.Err() == nil {
-			s.log.Warn("the database could not be maintained", "error", err)
-		}
-		for maintained := false; !maintained; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-reload.C:
-				s.reloadKeys(ctx)
-			case <-maintain.C:
-				maintained = true
-			}
-		}
-	}
-}
-
-// keepSessions is how long sessions are kept that are over: their networks are known to be their owners'.
-const keepSessions = 90 * 24 * time.Hour
-
-// forgetOld deletes what is kept no longer.
-func (s *Service) forgetOld(ctx context.Context) error {
-	now := s.timestamp()
-	err1 := s.db.DeleteExpiredThrottles(ctx, now)
-	_, err2 := s.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
-	if s.keepEvents == 0 {
-		return errors.Join(err1, err2)
-	}
-	_, err3 := s.db.DeleteEventsBefore(ctx, now.Add(-s.keepEvents))
-	return errors.Join(err1, err2, err3)
 }
 
 // maintainKeys makes the next key when the newest is too old, and retires keys whose last token has ended.

@@ -23,7 +23,7 @@ func loginError(f *fixture, name, password string) error {
 // T12.
 func TestRefusedLoginsLookAlike(t *testing.T) {
 	f := onSQLite(t)
-	if _, err := f.DisableUser(operator(), f.ben.ID); err != nil {
+	if _, err := f.DisableUser(operator(), f.ben.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	without := must[*db.User](t)(f.CreateUser(operator(), auth.CreateUserInput{Username: "without"}))
@@ -43,7 +43,7 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 // T11.
 func TestRefusedLoginsCostTheSame(t *testing.T) {
 	f := onSQLite(t)
-	if _, err := f.DisableUser(operator(), f.ben.ID); err != nil {
+	if _, err := f.DisableUser(operator(), f.ben.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	f.addUserWithHash("without", "")
@@ -86,7 +86,7 @@ func TestAPasswordIsTheSameHoweverItsCharactersAreComposed(t *testing.T) {
 	} {
 		f.addUserWithHash(fmt.Sprintf("u%x", c.set), "")
 		u := must[*db.User](t)(f.db.UserByLogin(t.Context(), fmt.Sprintf("u%x", c.set), ""))
-		must[*db.User](t)(f.SetUserPassword(operator(), u.ID, c.set))
+		must[*db.User](t)(f.SetUserPassword(operator(), u.ID, c.set, false))
 		if err := loginError(f, u.Username, c.typed); err != nil {
 			t.Errorf("set as %+q, typed as %+q: %v", c.set, c.typed, err)
 		}
@@ -98,7 +98,7 @@ func TestAPasswordIsTheSameHoweverItsCharactersAreComposed(t *testing.T) {
 func TestLongPasswordsDifferAtTheirEnd(t *testing.T) {
 	f := onSQLite(t)
 	long := strings.Repeat("0123456789abcdef", 64)
-	must[*db.User](t)(f.SetUserPassword(operator(), f.ann.ID, long))
+	must[*db.User](t)(f.SetUserPassword(operator(), f.ann.ID, long, false))
 	for typed, want := range map[string]error{
 		long: nil, long[:1023]: auth.ErrInvalidCredentials, long[:1023] + "g": auth.ErrInvalidCredentials, long[:72]: auth.ErrInvalidCredentials,
 	} {

@@ -33,7 +33,7 @@ func (s *Service) Identify(ctx context.Context, client Client, authorization []s
 }
 
 func (s *Service) identify(ctx context.Context, client Client, authorization []string) (Viewer, error) {
-	if len(authorization) == 0 {
+	if len(authorization) == 0 || len(authorization) == 1 && isEmptyCredential(authorization[0]) {
 		return Viewer{}, &UnauthenticatedError{Missing}
 	}
 	token, ok := TokenOf(authorization)
@@ -46,6 +46,12 @@ func (s *Service) identify(ctx context.Context, client Client, authorization []s
 		err = &UnauthenticatedError{used.reason}
 	}
 	return v, err
+}
+
+// isEmptyCredential reports an Authorization header without a token: clients send it while no one is logged in.
+func isEmptyCredential(value string) bool {
+	value = strings.TrimSpace(value)
+	return value == "" || equalScheme(value, "Bearer") || equalScheme(value, "Token")
 }
 
 // maxTokenBytes bounds what is looked at; our own tokens have at most some hundred bytes.
@@ -74,6 +80,7 @@ func notTokenChar(r rune) bool {
 
 // viewerOf finds who a token stands for, from memory if it may.
 func (s *Service) viewerOf(ctx context.Context, token string) (Viewer, error) {
+	s.interest.touch()
 	key := cacheKeyOf(token)
 	now := s.timestamp()
 	v, known := s.cache.get(key, now)

@@ -26,13 +26,21 @@ type ChangePasswordInput struct {
 	redacted
 	CurrentPassword string
 	NewPassword     string
+	RevokeAPITokens bool
+}
+
+// ReauthenticateInput is one's own password.
+type ReauthenticateInput struct {
+	redacted
+	Password string
 }
 
 // SetUserPasswordInput is a user's new password.
 type SetUserPasswordInput struct {
 	redacted
-	ID       string
-	Password string
+	ID            string
+	Password      string
+	KeepAPITokens bool
 }
 
 // CreateAPITokenPayload is a token that was just made.

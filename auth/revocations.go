@@ -101,6 +101,12 @@ func (h *revocationHub) subscribe(ctx context.Context) <-chan Revocations {
 	return changes
 }
 
+func (h *revocationHub) open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.subs)
+}
+
 // end closes a feed; the caller holds the lock.
 func (h *revocationHub) end(id int) {
 	if changes, ok := h.subs[id]; ok {

@@ -1,9 +1,11 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/latchkey/latchkey/db"
@@ -41,12 +43,14 @@ const (
 	endedByReuse    = "refresh token reused"
 	endedByAdmin    = "ended by an administrator"
 	endedByDisable  = "user disabled"
+	endedByNewer    = "too many sessions"
+	endedByAll      = "all sessions ended"
 )
 
 // Login opens a session. ErrInvalidCredentials does not say whether the user is unknown, disabled or the
 // password wrong, and takes the same time.
 func (s *Service) Login(ctx context.Context, in LoginInput) (*LoginPayload, error) {
-	p, err := s.login(ctx, in)
+	p, err := s.login(asNobody(ctx), in)
 	s.stats.login(loginOutcome(err))
 	return p, err
 }
@@ -83,23 +87,24 @@ func (s *Service) tryLogin(ctx context.Context, in LoginInput) (*LoginPayload, e
 	if len(in.Password) > maxPasswordBytes {
 		return nil, inputError("password", "must have at most %d bytes", maxPasswordBytes)
 	}
-	u, err := s.db.UserByLogin(ctx, UsernameKey(in.Username), EmailKey(in.Username))
+	name := strings.TrimSpace(in.Username) // the keyboards of telephones append a space
+	u, err := s.db.UserByLogin(ctx, UsernameKey(name), EmailKey(name))
 	if errors.Is(err, db.ErrNotFound) {
 		u, err = &db.User{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	guess, err := s.attempt(ctx, UsernameKey(in.Username), u)
+	guess, err := s.attempt(ctx, cmp.Or(u.ID, "name "+UsernameKey(name)), u)
 	if err != nil {
-		return nil, err
+		return nil, s.recordThrottled(ctx, u, err)
 	}
 	ok, outdated, err := s.hasher.verify(ctx, u.PasswordHash, in.Password)
 	if err != nil {
 		return nil, err
 	}
 	if !ok || u.DisabledAt != nil {
-		return nil, s.refuseLogin(ctx, u)
+		return nil, s.recordFailure(ctx, EventLoginFailed, u, "")
 	}
 	newHash := ""
 	if outdated {
@@ -110,9 +115,10 @@ func (s *Service) tryLogin(ctx context.Context, in LoginInput) (*LoginPayload, e
 	return s.openSession(ctx, u, newHash, guess)
 }
 
-// refuseLogin records the failure. It is not recorded what was typed: it may be a password.
-func (s *Service) refuseLogin(ctx context.Context, u *db.User) error {
-	if err := s.record(ctx, s.event(ctx, EventLoginFailed, u.ID, "", "")); err != nil {
+// recordFailure records a wrong password and returns ErrInvalidCredentials. What was typed is not recorded: where a
+// user name is expected, it may be a password.
+func (s *Service) recordFailure(ctx context.Context, kind db.EventKind, u *db.User, sessionID string) error {
+	if err := s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "")); err != nil {
 		return err
 	}
 	return ErrInvalidCredentials
@@ -124,9 +130,10 @@ func (s *Service) openSession(ctx context.Context, u *db.User, newHash string, g
 	client := ViewerFrom(ctx).Client
 	session := &db.Session{
 		ID: db.NewID(db.SessionID), UserID: u.ID, Device: client.Device, IP: client.IP, LoginNetwork: networkOf(client.IP), Generation: 1,
-		CreatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
+		CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
 	}
-	err := s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
+	tell := (*db.DB).NotifySoon // a login takes no rights away
+	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
 		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, newHash, now)
 		if errors.Is(err, db.ErrNotFound) {
 			return nil, errChanged
@@ -134,7 +141,15 @@ func (s *Service) openSession(ctx context.Context, u *db.User, newHash string, g
 		if err := errors.Join(err, guess.succeeded(ctx, tx)); err != nil {
 			return nil, err
 		}
-		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, "")), tx.CreateSession(ctx, session)
+		if err := tx.CreateSession(ctx, session); err != nil {
+			return nil, err
+		}
+		ended, err := tx.EndOldSessions(ctx, u.ID, s.maxSessions, endedByNewer, now)
+		detail := ""
+		if ended > 0 {
+			tell, detail = (*db.DB).Notify, fmt.Sprintf("%d older sessions ended: at most %d at a time", ended, s.maxSessions)
+		}
+		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, detail)), err
 	})
 	if err != nil {
 		return nil, err
@@ -173,6 +188,7 @@ type RefreshInput struct {
 // retry), or while nothing of the successor has ever been used (the answer was lost). Otherwise two parties
 // hold the chain: the session ends, and the answer is REFRESH_REUSED (RFC 9700, section 4.14.2).
 func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, error) {
+	ctx = asNobody(ctx)
 	sessionID, generation, ok := s.secrets.readRefreshToken(in.RefreshToken)
 	if !ok {
 		return nil, &UnauthenticatedError{Malformed}
@@ -205,8 +221,9 @@ func (s *Service) rotate(ctx context.Context, session *db.Session, now db.Time) 
 	idleAt := now.Add(s.lifetimes.RefreshIdle)
 	won := false
 	err := s.db.Transact(ctx, func(tx *db.DB) (err error) {
-		won, err = tx.RotateSession(ctx, session, ViewerFrom(ctx).Client.IP, now, idleAt)
-		if err != nil || !won {
+		ip := ViewerFrom(ctx).Client.IP
+		won, err = tx.RotateSession(ctx, session, ip, now, idleAt)
+		if err != nil || !won || !s.worthRecording(session, ip, now) {
 			return err
 		}
 		return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, "")))
@@ -227,6 +244,16 @@ func (s *Service) rotate(ctx context.Context, session *db.Session, now db.Time) 
 	return &moved, nil
 }
 
+// worthRecording reports whether a refresh becomes an event: the first of a session's on a day (UTC), or from another
+// address than before, and at most one in a minute. A million active users refresh 144 million times a day.
+func (s *Service) worthRecording(session *db.Session, ip string, now db.Time) bool {
+	const day = 24 * time.Hour
+	if session.IP == ip && session.RotatedAt.Truncate(day).Equal(now.Truncate(day)) {
+		return false
+	}
+	return s.uses.first("refresh "+session.ID, now)
+}
+
 // mayRepeat reports whether the predecessor of the session's generation may fetch it now.
 func (s *Service) mayRepeat(session *db.Session, predecessor int, now db.Time) bool {
 	inGrace := now.Before(session.RotatedAt.Add(s.lifetimes.Grace).Time)
@@ -245,20 +272,6 @@ func (s *Service) endReused(ctx context.Context, session *db.Session, now db.Tim
 	}
 	s.log.Warn("refresh token reused: session ended", "session", session.ID, "user", session.UserID, "ip", ViewerFrom(ctx).Client.IP)
 	return &UnauthenticatedError{RefreshReused}
-}
-
-// stillGood answers nil if the viewer's session, if it is one, is still good, in the transaction of what must not
-// outlive it. Requests take time: a body that arrives slowly, a password that is hashed.
-func (s *Service) stillGood(ctx context.Context, tx *db.DB) error {
-	v := ViewerFrom(ctx)
-	if v.SessionID == "" {
-		return nil
-	}
-	o, err := tx.SessionOwner(ctx, v.SessionID)
-	if err != nil {
-		return err
-	}
-	return refusal(o, s.timestamp(), Expired)
 }
 
 // refusal answers why a session is no longer good, or nil; expired is the reason for one that ran out.
@@ -286,42 +299,125 @@ const (
 	AllSessions    SessionSet = "ALL"
 )
 
-// Logout ends the viewer's sessions and answers how many.
-func (s *Service) Logout(ctx context.Context, which SessionSet) (ended int, err error) {
+// Ended is what a logout or a recovery has ended.
+type Ended struct{ Sessions, APITokens int }
+
+// Logout ends the viewer's sessions and, if asked, revokes the viewer's API tokens.
+func (s *Service) Logout(ctx context.Context, which SessionSet, revokeTokens bool) (ended Ended, err error) {
 	v := ViewerFrom(ctx)
 	u, err := v.owner()
 	if err != nil {
-		return 0, err
+		return Ended{}, err
 	}
 	now := s.timestamp()
-	err = s.change(ctx, u.ID, func(tx *db.DB) (e *db.Event, err error) {
-		switch which {
-		case CurrentSession:
-			err = tx.EndSession(ctx, u.ID, v.SessionID, endedByLogout, now)
-			if errors.Is(err, db.ErrNotFound) { // another request was faster
-				return nil, nil
-			}
-			ended = 1
-		case OtherSessions:
-			ended, err = tx.EndSessions(ctx, u.ID, v.SessionID, endedByLogout, now)
-		case AllSessions:
-			ended, err = tx.EndSessions(ctx, u.ID, "", endedByLogout, now)
+	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
+		if ended.Sessions, err = endSet(ctx, tx, v, which, now); err != nil {
+			return nil, err
 		}
-		return s.event(ctx, EventLogout, u.ID, v.SessionID, fmt.Sprintf("%d sessions ended", ended)), err
+		if revokeTokens {
+			ended.APITokens, err = tx.RevokeAPITokens(ctx, u.ID, now)
+		}
+		return s.event(ctx, EventLogout, u.ID, v.SessionID, ended.String()), err
 	})
 	return ended, err
 }
 
-// RevokeSessions ends all sessions of a user, as an administrator.
-func (s *Service) RevokeSessions(ctx context.Context, userID string) (ended int, err error) {
+// endSet ends those of the viewer's sessions that are meant, and returns how many.
+func endSet(ctx context.Context, tx *db.DB, v *Viewer, which SessionSet, now db.Time) (int, error) {
+	switch which {
+	case CurrentSession:
+		return 1, tx.EndSession(ctx, v.ID(), v.SessionID, endedByLogout, now)
+	case OtherSessions:
+		return tx.EndSessions(ctx, v.ID(), v.SessionID, endedByLogout, now)
+	case AllSessions:
+		return tx.EndSessions(ctx, v.ID(), "", endedByLogout, now)
+	}
+	return 0, inputError("sessions", "must be CURRENT, OTHERS or ALL")
+}
+
+// String says what ended, for an event.
+func (e Ended) String() string {
+	text := fmt.Sprintf("%d sessions ended", e.Sessions)
+	if e.APITokens > 0 {
+		text += fmt.Sprintf(", %d API tokens revoked", e.APITokens)
+	}
+	return text
+}
+
+// RevokeSessions ends all sessions of a user and, if asked, revokes the API tokens, as an administrator.
+func (s *Service) RevokeSessions(ctx context.Context, userID string, revokeTokens bool) (ended Ended, err error) {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
-		return 0, err
+		return Ended{}, err
 	}
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
-		ended, err = tx.EndSessions(ctx, u.ID, "", endedByAdmin, now)
-		return s.event(ctx, EventSessionsRevoked, u.ID, "", fmt.Sprintf("%d sessions ended", ended)), err
+		if ended, err = endEverything(ctx, tx, u.ID, endedByAdmin, now, revokeTokens); err != nil {
+			return nil, err
+		}
+		return s.event(ctx, EventSessionsRevoked, u.ID, "", ended.String()), nil
 	})
 	return ended, err
+}
+
+// endEverything ends all sessions of a user and, if asked, revokes all API tokens.
+func endEverything(ctx context.Context, tx *db.DB, userID, because string, now db.Time, revokeTokens bool) (ended Ended, err error) {
+	if ended.Sessions, err = tx.EndSessions(ctx, userID, "", because, now); err != nil || !revokeTokens {
+		return ended, err
+	}
+	ended.APITokens, err = tx.RevokeAPITokens(ctx, userID, now)
+	return ended, err
+}
+
+// RevokeSession ends one session: of the viewer's own, or of a user whom the viewer manages. Others, and sessions
+// that have ended, are ErrNotFound.
+func (s *Service) RevokeSession(ctx context.Context, id string) (*db.Session, error) {
+	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
+		return nil, err
+	}
+	if err := db.CheckID(db.SessionID, id); err != nil {
+		return nil, inputError("id", "must be the ID of a session")
+	}
+	session, err := s.db.Session(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayEnd(ctx, session.UserID); err != nil {
+		return nil, err
+	}
+	because := endedByLogout
+	if ViewerFrom(ctx).ID() != session.UserID {
+		because = endedByAdmin
+	}
+	err = s.change(ctx, session.UserID, func(tx *db.DB) (*db.Event, error) {
+		return s.event(ctx, EventSessionRevoked, session.UserID, id, ""), tx.EndSession(ctx, session.UserID, id, because, s.timestamp())
+	})
+	return session, err
+}
+
+// RevokeAll ends every session and revokes every API token that is older than now, as the operator: after a backup was
+// restored, in which revoked ones are valid again. All signing keys are replaced.
+func (s *Service) RevokeAll(ctx context.Context) (ended Ended, err error) {
+	if !ViewerFrom(ctx).operator {
+		return Ended{}, &ForbiddenError{Message: "only the operator ends everything"}
+	}
+	now := s.timestamp()
+	if ended.Sessions, err = s.db.EndAllSessions(ctx, endedByAll, now); err != nil {
+		return ended, err
+	}
+	if ended.APITokens, err = s.db.RevokeAllAPITokens(ctx, now); err != nil {
+		return ended, err
+	}
+	err = s.changeKeys(ctx, func(tx *db.DB, keys []*db.SigningKey) (*db.Event, error) {
+		for _, key := range liveKeys(keys) {
+			if err := tx.RetireSigningKey(ctx, key.ID, now); err != nil {
+				return nil, err
+			}
+		}
+		if _, err := s.addKey(ctx, tx, now, now); err != nil {
+			return nil, err
+		}
+		return s.event(ctx, EventAllRevoked, "", "", ended.String()), nil
+	})
+	return ended, errors.Join(err, s.db.Notify(ctx, db.Notice{All: true}))
 }
 
 // Sessions lists a user's live sessions, if the viewer may see them.

@@ -9,7 +9,9 @@ import (
 
 // stats counts what metrics show.
 type stats struct {
-	hearing atomic.Bool
+	hearing  atomic.Bool // changes are received
+	reported atomic.Bool // the log says that they are
+	idle     atomic.Bool // no one has needed them lately
 
 	mu      sync.Mutex
 	logins  map[string]uint64
@@ -36,7 +38,8 @@ func (s *stats) login(outcome string) {
 
 // Stats are figures about the service since its start.
 type Stats struct {
-	Hearing      bool              // changes by other processes are heard
+	Hearing      bool              // changes by other processes are received
+	Idle         bool              // they are not, because no one has used this process lately
 	Logins       map[string]uint64 // by outcome: ok, refused, busy, failed
 	CacheHits    uint64
 	CacheMisses  uint64
@@ -48,34 +51,22 @@ type Stats struct {
 
 // Stats reads the figures.
 func (s *Service) Stats() Stats {
-	out := Stats{Hearing: s.Hearing(), Logins: map[string]uint64{}, Hashing: len(s.hasher.slots), HashWaiting: int(s.hasher.waiting.Load())}
+	out := Stats{Hearing: s.Hearing(), Idle: s.Idle(), Logins: map[string]uint64{}, Hashing: len(s.hasher.slots), HashWaiting: int(s.hasher.waiting.Load())}
 	s.stats.mu.Lock()
 	maps.Copy(out.Logins, s.stats.logins)
 	s.stats.mu.Unlock()
 	s.cache.mu.Lock()
 	out.CacheHits, out.CacheMisses, out.CacheEntries = s.cache.hits, s.cache.misses, s.cache.entries.Len()
 	s.cache.mu.Unlock()
-	s.watchers.mu.Lock()
-	for _, w := range s.watchers.ofUser {
-		out.Watches += len(w)
-	}
-	s.watchers.mu.Unlock()
+	out.Watches = s.watchers.open()
 	return out
 }
 
-// Hearing reports whether changes by other processes are heard now, so that tokens may be remembered.
-func (s *Service) Hearing() bool {
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	return time.Now().Before(s.cache.until)
-}
+// Hearing reports whether changes by other processes are received now, so that tokens may be remembered.
+func (s *Service) Hearing() bool { return s.cache.fresh(0) }
 
-// HeardWithin reports whether all changes that were committed before so long ago have been heard.
-func (s *Service) HeardWithin(d time.Duration) bool {
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	return time.Now().Before(s.cache.until.Add(d - lease))
-}
+// HeardWithin reports whether all changes that were committed longer ago than d have been received.
+func (s *Service) HeardWithin(d time.Duration) bool { return s.cache.fresh(d - lease) }
 
 // ObserveNotices has f called with the delay of each change that is heard.
 func (s *Service) ObserveNotices(f func(time.Duration)) {

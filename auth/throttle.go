@@ -12,12 +12,17 @@ import (
 )
 
 // Guessing is slowed down, by delays that grow with failures and are shared by all processes through the
-// database: for an account at one client, for a client, and for an account. There is no lock: an owner who
-// logs in from where they have logged in before does not wait for what strangers do to the account.
+// database. Nothing is locked. Where an account's owner has logged in before, neither guesses at the account from
+// elsewhere nor guesses at other accounts from there make the owner wait.
 
 var (
+	// accountAtClient counts for an account at one client (an address, of IPv6 a /64).
 	accountAtClient = db.ThrottleRule{Free: 8, Max: 15 * time.Minute, Window: 15 * time.Minute}
-	anyAtClient     = db.ThrottleRule{Free: 25, Max: 5 * time.Minute, Window: 15 * time.Minute}
+	// unknownAtClient counts for a client, at all accounts whose owners have not logged in there.
+	unknownAtClient = db.ThrottleRule{Free: 25, Max: 5 * time.Minute, Window: 15 * time.Minute}
+	// knownAtClient counts for a client, at all accounts whose owners have: an office with one address.
+	knownAtClient = db.ThrottleRule{Free: 100, Max: time.Minute, Window: 15 * time.Minute}
+	// accountAnywhere counts for an account, at all clients from which its owner has not logged in.
 	accountAnywhere = db.ThrottleRule{Free: 80, Max: time.Minute, Window: time.Hour}
 )
 
@@ -32,20 +37,19 @@ type throttleKey struct {
 	rule db.ThrottleRule
 }
 
-// attempt counts a guess at the account with the name as it is compared (of user u, if there is one), or
-// refuses it by a RateLimitedError. It looks the same whether there is such an account.
-func (s *Service) attempt(ctx context.Context, name string, u *db.User) (*attempt, error) {
+// attempt counts a guess at the account: its user's ID or, where there is none, the name that was typed. It refuses by
+// a RateLimitedError. Both look the same.
+func (s *Service) attempt(ctx context.Context, account string, u *db.User) (*attempt, error) {
 	client := networkOf(ViewerFrom(ctx).Client.IP)
-	a := &attempt{service: s, keys: []throttleKey{
-		{hashedKey("account at client", name, client), accountAtClient},
-		{hashedKey("client", client), anyAtClient},
-	}}
 	known, err := s.db.LoggedInFrom(ctx, u.ID, client)
 	if err != nil {
 		return nil, err
 	}
-	if !known {
-		a.keys = append(a.keys, throttleKey{hashedKey("account", name), accountAnywhere})
+	a := &attempt{service: s, keys: []throttleKey{{hashedKey("account at client", account, client), accountAtClient}}}
+	if known {
+		a.keys = append(a.keys, throttleKey{hashedKey("known at client", client), knownAtClient})
+	} else {
+		a.keys = append(a.keys, throttleKey{hashedKey("client", client), unknownAtClient}, throttleKey{hashedKey("account", account), accountAnywhere})
 	}
 	now := s.timestamp()
 	return a, s.db.Transact(ctx, func(tx *db.DB) error {
@@ -62,8 +66,8 @@ func (s *Service) attempt(ctx context.Context, name string, u *db.User) (*attemp
 	})
 }
 
-// succeeded takes the attempt back, in the transaction in which its success changes something; and forgives
-// all failures at this account from this client.
+// succeeded takes the attempt back, in the transaction in which its success changes something, and forgives all
+// failures at this account from this client. What the failures of others have imposed stays.
 func (a *attempt) succeeded(ctx context.Context, tx *db.DB) error {
 	now := a.service.timestamp()
 	err := tx.ForgiveAttempts(ctx, a.keys[0].key)
@@ -71,6 +75,20 @@ func (a *attempt) succeeded(ctx context.Context, tx *db.DB) error {
 		err = errors.Join(err, tx.Succeeded(ctx, k.key, now))
 	}
 	return err
+}
+
+// recordThrottled records an attempt that was refused by a RateLimitedError, for an account at a client once in a
+// minute, and returns the refusal.
+func (s *Service) recordThrottled(ctx context.Context, u *db.User, refused error) error {
+	var limited *RateLimitedError
+	client := networkOf(ViewerFrom(ctx).Client.IP)
+	if !errors.As(refused, &limited) || !s.uses.first("throttled "+u.ID+" "+client, s.timestamp()) {
+		return refused
+	}
+	if err := s.record(ctx, s.event(ctx, EventLoginThrottled, u.ID, "", "")); err != nil {
+		s.log.Warn("a throttled login was not recorded", "error", err)
+	}
+	return refused
 }
 
 // networkOf is the address, or of IPv6 the network: a client has 2^64 addresses there.

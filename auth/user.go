@@ -48,6 +48,11 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User,
 		}
 	}
 	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
+		if len(scopesOf(u.Roles)) > 0 {
+			if err := s.recent(ctx, tx); err != nil {
+				return nil, err
+			}
+		}
 		return s.event(ctx, EventUserCreated, u.ID, "", u.Username), tx.CreateUser(ctx, u)
 	})
 	if err != nil {
@@ -135,6 +140,11 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 			if err := v.mayGive(u); err != nil {
 				return nil, err
 			}
+			if !scopesOf(before).include(scopesOf(u.Roles)) { // taking rights away must not wait for a password
+				if err := s.recent(ctx, tx); err != nil {
+					return nil, err
+				}
+			}
 		}
 		updated, u.UpdatedAt = u, now
 		return s.event(ctx, kind, u.ID, "", ""), inUse(tx.SaveUser(ctx, u))
@@ -142,8 +152,9 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 	return updated, err
 }
 
-// DisableUser disables a user: nothing that the user holds works any more, and all sessions end.
-func (s *Service) DisableUser(ctx context.Context, userID string) (disabled *db.User, err error) {
+// DisableUser disables a user: all sessions end, and API tokens are revoked. With keepTokens they only stop working,
+// until the user is enabled.
+func (s *Service) DisableUser(ctx context.Context, userID string, keepTokens bool) (disabled *db.User, err error) {
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		disabled = u
 		if u.DisabledAt != nil {
@@ -153,13 +164,13 @@ func (s *Service) DisableUser(ctx context.Context, userID string) (disabled *db.
 		if err := tx.SaveUser(ctx, u); err != nil {
 			return nil, err
 		}
-		_, err := tx.EndSessions(ctx, u.ID, "", endedByDisable, now)
-		return s.event(ctx, EventUserDisabled, u.ID, "", ""), err
+		ended, err := endEverything(ctx, tx, u.ID, endedByDisable, now, !keepTokens)
+		return s.event(ctx, EventUserDisabled, u.ID, "", ended.String()), err
 	})
 	return disabled, err
 }
 
-// EnableUser lets a disabled user log in again. API tokens work again; sessions stay ended.
+// EnableUser lets a disabled user log in again. Sessions stay ended, and revoked API tokens revoked.
 func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.User, err error) {
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		enabled = u
@@ -169,8 +180,9 @@ func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.Us
 	return enabled, err
 }
 
-// SetUserPassword sets another's password without knowing the old one, and ends the user's sessions.
-func (s *Service) SetUserPassword(ctx context.Context, userID, password string) (changed *db.User, err error) {
+// SetUserPassword sets another's password without knowing the old one, ends the user's sessions and, unless
+// keepTokens, revokes the API tokens.
+func (s *Service) SetUserPassword(ctx context.Context, userID, password string, keepTokens bool) (changed *db.User, err error) {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return nil, err
 	}
@@ -187,63 +199,111 @@ func (s *Service) SetUserPassword(ctx context.Context, userID, password string) 
 	}
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		changed, u.PasswordHash, u.UpdatedAt = u, hash, now
-		if err := tx.SaveUser(ctx, u); err != nil {
+		if err := errors.Join(s.recent(ctx, tx), tx.SaveUser(ctx, u)); err != nil {
 			return nil, err
 		}
-		_, err := tx.EndSessions(ctx, u.ID, "", endedByPassword, now)
-		return s.event(ctx, EventPasswordChanged, u.ID, "", "set by an administrator"), err
+		ended, err := endEverything(ctx, tx, u.ID, endedByPassword, now, !keepTokens)
+		return s.event(ctx, EventPasswordChanged, u.ID, "", "set by an administrator: "+ended.String()), err
 	})
 	return changed, err
 }
 
-// ChangePassword changes the viewer's own password and ends the viewer's other sessions.
-func (s *Service) ChangePassword(ctx context.Context, current, password string) (changed *db.User, err error) {
-	v := ViewerFrom(ctx)
-	u, err := v.owner()
+// DeleteUser deletes a user with all sessions and API tokens. The events about the user stay, without personal data.
+func (s *Service) DeleteUser(ctx context.Context, userID string) error {
+	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
+		return err
+	}
+	return s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
+		err := errors.Join(s.recent(ctx, tx), tx.DeleteUser(ctx, u.ID, now), tx.ForgetUserInEvents(ctx, u.ID))
+		e := s.event(ctx, EventUserDeleted, u.ID, "", "")
+		if ViewerFrom(ctx).ID() == u.ID {
+			e.IP, e.Device = "", ""
+		}
+		u.Roles = nil // no administrator any more
+		return e, err
+	})
+}
+
+// ChangePassword changes the viewer's own password, ends the viewer's other sessions and, if asked, revokes the
+// viewer's API tokens.
+func (s *Service) ChangePassword(ctx context.Context, current, password string, revokeTokens bool) (changed *db.User, ended Ended, err error) {
+	u, guess, err := s.provePassword(ctx, "currentPassword", current)
 	if err != nil {
-		return nil, err
-	}
-	if len(current) > maxPasswordBytes {
-		return nil, inputError("currentPassword", "must have at most %d bytes", maxPasswordBytes)
-	}
-	if u, err = s.db.UserByID(ctx, u.ID); err != nil { // the viewer may be remembered
-		return nil, err
-	}
-	guess, err := s.attempt(ctx, "password of "+u.ID, u)
-	if err != nil {
-		return nil, err
-	}
-	ok, _, err := s.hasher.verify(ctx, u.PasswordHash, current)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, ErrInvalidCredentials
+		return nil, Ended{}, err
 	}
 	hash, err := s.newPasswordHash(ctx, "newPassword", password, u)
 	if err != nil {
-		return nil, err
+		return nil, Ended{}, err
 	}
-	verified := u.PasswordHash
-	err = s.change(ctx, u.ID, func(tx *db.DB) (e *db.Event, err error) {
-		if err := s.stillGood(ctx, tx); err != nil {
-			return nil, err
-		}
-		if changed, err = tx.UserByID(ctx, u.ID); err != nil {
-			return nil, err
-		}
-		if changed.PasswordHash != verified { // changed meanwhile by somebody else
-			return nil, ErrInvalidCredentials
-		}
+	sessionID := ViewerFrom(ctx).SessionID
+	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
 		now := s.timestamp()
-		changed.PasswordHash, changed.UpdatedAt = hash, now
-		if err := errors.Join(guess.succeeded(ctx, tx), tx.SaveUser(ctx, changed)); err != nil {
+		if changed, err = unchanged(ctx, tx, u); err != nil {
 			return nil, err
 		}
-		_, err = tx.EndSessions(ctx, u.ID, v.SessionID, endedByPassword, now)
-		return s.event(ctx, EventPasswordChanged, u.ID, "", ""), err
+		changed.PasswordHash, changed.UpdatedAt = hash, now
+		if err := errors.Join(guess.succeeded(ctx, tx), tx.SaveUser(ctx, changed), tx.Authenticated(ctx, sessionID, now)); err != nil {
+			return nil, err
+		}
+		if ended.Sessions, err = tx.EndSessions(ctx, u.ID, sessionID, endedByPassword, now); err != nil {
+			return nil, err
+		}
+		if revokeTokens {
+			ended.APITokens, err = tx.RevokeAPITokens(ctx, u.ID, now)
+		}
+		return s.event(ctx, EventPasswordChanged, u.ID, "", ended.String()), err
 	})
-	return changed, err
+	return changed, ended, err
+}
+
+// Reauthenticate has the viewer's session prove its password again, and returns when it did: now.
+func (s *Service) Reauthenticate(ctx context.Context, password string) (at db.Time, err error) {
+	u, guess, err := s.provePassword(ctx, "password", password)
+	if err != nil {
+		return db.Time{}, err
+	}
+	at = s.timestamp()
+	sessionID := ViewerFrom(ctx).SessionID
+	err = s.changeAndTell(ctx, u.ID, (*db.DB).NotifySoon, func(tx *db.DB) (*db.Event, error) {
+		if _, err := unchanged(ctx, tx, u); err != nil {
+			return nil, err
+		}
+		return s.event(ctx, EventReauthenticated, u.ID, sessionID, ""), errors.Join(guess.succeeded(ctx, tx), tx.Authenticated(ctx, sessionID, at))
+	})
+	return at, err
+}
+
+// provePassword verifies the viewer's own password. It counts as a guess at the account, as a login does, until the
+// attempt is said to have succeeded.
+func (s *Service) provePassword(ctx context.Context, field, password string) (*db.User, *attempt, error) {
+	u, err := ViewerFrom(ctx).owner()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(password) > maxPasswordBytes {
+		return nil, nil, inputError(field, "must have at most %d bytes", maxPasswordBytes)
+	}
+	if u, err = s.db.UserByID(ctx, u.ID); err != nil { // the viewer may be remembered
+		return nil, nil, err
+	}
+	guess, err := s.attempt(ctx, u.ID, u)
+	if err != nil {
+		return nil, nil, s.recordThrottled(ctx, u, err)
+	}
+	ok, _, err := s.hasher.verify(ctx, u.PasswordHash, password)
+	if err == nil && !ok {
+		err = s.recordFailure(ctx, EventPasswordCheckFailed, u, ViewerFrom(ctx).SessionID)
+	}
+	return u, guess, err
+}
+
+// unchanged finds the user again, in the transaction of a change that rests on the password that was verified.
+func unchanged(ctx context.Context, tx *db.DB, verified *db.User) (*db.User, error) {
+	u, err := tx.UserByID(ctx, verified.ID)
+	if err == nil && u.PasswordHash != verified.PasswordHash {
+		err = ErrInvalidCredentials
+	}
+	return u, err
 }
 
 func (s *Service) newPasswordHash(ctx context.Context, field, password string, u *db.User) (string, error) {

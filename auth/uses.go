@@ -25,6 +25,7 @@ type uses struct {
 
 const (
 	usesInterval = 500 * time.Millisecond
+	maxNoted     = 10_000
 	notedEvery   = time.Minute // an API token's use, a refusal, is written once in this time
 )
 
@@ -96,7 +97,7 @@ func (u *uses) flush(ctx context.Context) {
 	u.mu.Lock()
 	tokens, generations, refusals := u.unwritten, u.generations, u.refusals
 	u.unwritten, u.generations, u.refusals = map[string]db.Time{}, map[string]int{}, nil
-	if len(u.noted) > cacheSize {
+	if len(u.noted) > maxNoted {
 		clear(u.noted)
 	}
 	u.mu.Unlock()
@@ -119,7 +120,7 @@ func (u *uses) report(err error, again func()) {
 	u.log.Warn("a token's use was not noted yet", "error", err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.unwritten)+len(u.generations)+len(u.refusals) < cacheSize {
+	if len(u.unwritten)+len(u.generations)+len(u.refusals) < maxNoted {
 		again()
 	}
 }

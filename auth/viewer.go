@@ -16,6 +16,7 @@ type Viewer struct {
 
 	refusal  error // why the viewer is anonymous
 	operator bool
+	checked  bool // by the transaction that writes for the viewer
 }
 
 // A Client is where a request comes from.

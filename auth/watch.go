@@ -5,12 +5,14 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// watchers end long-lived requests, such as WebSockets, when their token is taken back or runs out.
+// watchers end long-lived requests, such as WebSockets, when their token is revoked or expires.
 type watchers struct {
 	service *Service
 	mu      sync.Mutex
@@ -24,6 +26,7 @@ type Watch struct {
 	watchers *watchers
 	cancel   context.CancelCauseFunc
 	timer    *time.Timer
+	looked   atomic.Int64 // when the token was last looked up, in boottime
 	mu       sync.Mutex
 	token    string
 	viewer   Viewer
@@ -36,15 +39,16 @@ func newWatchers(s *Service) *watchers {
 	return &watchers{service: s, ofUser: map[string]map[*Watch]struct{}{}, wake: make(chan struct{}, 1), stale: map[string]struct{}{}}
 }
 
-// Watch answers a context that ends when the token is no longer good, or gives other scopes; its cause is why, as
-// Identify would say it. An anonymous viewer has no token to lose. What was taken back since the viewer was
-// identified ends the context at once: Watch looks again.
+// Watch returns a context that ends when the token is no longer valid or gives other scopes; its cause is the error
+// that Identify would find. An anonymous viewer has no token to lose. A token that was revoked since the viewer was
+// identified ends the context at once: Watch looks it up again.
 func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Context, *Watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &Watch{watchers: s.watchers, cancel: cancel, token: token, viewer: v}
 	if v.User == nil {
 		return ctx, w
 	}
+	w.looked.Store(int64(boottime.Now()))
 	s.watchers.add(w)
 	context.AfterFunc(ctx, w.end)
 	fresh, err := s.viewerOf(ctx, token)
@@ -55,22 +59,26 @@ func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Co
 	at := s.expiryOf(token)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.see(fresh)
+	_ = w.update(fresh) // which ends the context if it must
 	w.expire(at)
 	return ctx, w
 }
 
-// see takes in what was found of the token; the caller holds the lock.
-func (w *Watch) see(fresh Viewer) {
-	if !slices.Equal(fresh.Scopes, w.viewer.Scopes) { // what runs was allowed by the old ones
-		w.cancel(&UnauthenticatedError{Revoked})
-		return
+// update takes in what was found of the token; the caller holds the lock. Other scopes end the watch, since what runs
+// was allowed by the old ones: then it returns an UnauthenticatedError.
+func (w *Watch) update(fresh Viewer) error {
+	if !slices.Equal(fresh.Scopes, w.viewer.Scopes) {
+		err := &UnauthenticatedError{Revoked}
+		w.cancel(err)
+		return err
 	}
 	fresh.Client = w.viewer.Client
 	w.viewer = fresh
+	return nil
 }
 
-// Renew puts a newer token of the same session in the place of the watch's: an open WebSocket goes on.
+// Renew puts a newer token of the same session in the place of the watch's: an open WebSocket goes on. A token with
+// other scopes ends the watch.
 func (w *Watch) Renew(ctx context.Context, token string) error {
 	v, _, err := w.watchers.service.lookUp(ctx, token)
 	if err != nil {
@@ -81,7 +89,11 @@ func (w *Watch) Renew(ctx context.Context, token string) error {
 	if v.ID() != w.viewer.ID() || v.SessionID != w.viewer.SessionID || v.TokenID != w.viewer.TokenID {
 		return &ForbiddenError{Message: "a connection keeps its session: open another for another user"}
 	}
-	w.token, w.viewer = token, v
+	if err := w.update(v); err != nil {
+		return err
+	}
+	w.token = token
+	w.looked.Store(int64(boottime.Now()))
 	w.expire(w.watchers.service.expiryOf(token))
 	return nil
 }
@@ -146,6 +158,16 @@ func (all *watchers) add(w *Watch) {
 	all.ofUser[id][w] = struct{}{}
 }
 
+// open is how many watches there are.
+func (all *watchers) open() (n int) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for _, watches := range all.ofUser {
+		n += len(watches)
+	}
+	return n
+}
+
 // changed has the user's watches ("": all) looked at again.
 func (all *watchers) changed(userID string) {
 	all.mu.Lock()
@@ -164,18 +186,18 @@ func (all *watchers) changed(userID string) {
 func (all *watchers) run(ctx context.Context) {
 	ticker := time.NewTicker(recheckAll)
 	defer ticker.Stop()
-	var unsure []*Watch // for want of an answer
+	var again []*Watch // whose lookup failed for want of the database
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-all.wake:
-			unsure = append(unsure, recheckEach(ctx, all.takeStale())...)
+			again = append(again, recheckEach(ctx, all.takeStale())...)
 		case <-ticker.C:
 			if !all.service.Hearing() {
 				all.changed("")
 			}
-			unsure = recheckEach(ctx, append(all.takeStale(), unsure...))
+			again = recheckEach(ctx, append(all.takeStale(), again...))
 		}
 	}
 }
@@ -183,44 +205,53 @@ func (all *watchers) run(ctx context.Context) {
 // rechecksAtOnce bounds how many watches are looked up at the same time: one that waits must not hold up others.
 const rechecksAtOnce = 8
 
-// recheckEach looks at watches again, and answers those of which the database did not tell.
-func recheckEach(ctx context.Context, watches []*Watch) (unsure []*Watch) {
+// recheckEach looks watches up again, and returns those for which the database could not be reached.
+func recheckEach(ctx context.Context, watches []*Watch) (failed []*Watch) {
 	var mu sync.Mutex
 	var running sync.WaitGroup
 	places := make(chan struct{}, rechecksAtOnce)
+	once := make(map[*Watch]bool, len(watches))
 	for _, w := range watches {
+		if once[w] {
+			continue
+		}
+		once[w] = true
 		places <- struct{}{}
 		running.Go(func() {
 			defer func() { <-places }()
 			if !w.recheck(ctx) {
 				mu.Lock()
 				defer mu.Unlock()
-				unsure = append(unsure, w)
+				failed = append(failed, w)
 			}
 		})
 	}
 	running.Wait()
-	return unsure
+	return failed
 }
 
+// takeStale returns the watches whose users have changed, and those that were last looked up the cache's maxAge ago: rows are
+// changed by hand too, without a notice.
 func (all *watchers) takeStale() (found []*Watch) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	_, everybody := all.stale[""]
+	_, everyone := all.stale[""]
+	old := int64(boottime.Now() - all.service.cache.maxAge)
 	for id, watches := range all.ofUser {
-		if _, stale := all.stale[id]; !stale && !everybody {
-			continue
-		}
+		_, stale := all.stale[id]
 		for w := range watches {
-			found = append(found, w)
+			if everyone || stale || w.looked.Load() < old {
+				found = append(found, w)
+			}
 		}
 	}
 	clear(all.stale)
 	return found
 }
 
-// recheck ends the watch unless its token is still good, and reports whether the database told.
-func (w *Watch) recheck(ctx context.Context) (told bool) {
+// recheck ends the watch unless its token is still valid. It returns false if the database could not be reached, so
+// that the caller tries again.
+func (w *Watch) recheck(ctx context.Context) (reached bool) {
 	w.mu.Lock()
 	token := w.token
 	w.mu.Unlock()
@@ -237,7 +268,8 @@ func (w *Watch) recheck(ctx context.Context) (told bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.token == token { // not renewed meanwhile
-		w.see(fresh)
+		w.looked.Store(int64(boottime.Now()))
+		_ = w.update(fresh)
 	}
 	return true
 }

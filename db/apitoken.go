@@ -43,6 +43,20 @@ func (db *DB) RevokeAPIToken(ctx context.Context, userID, id string, now Time) e
 		UPDATE api_tokens SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL`, id, userID, now)
 }
 
+// RevokeAPITokens revokes all API tokens of the user and returns how many of them were not revoked yet.
+func (db *DB) RevokeAPITokens(ctx context.Context, userID string, now Time) (int, error) {
+	n, err := db.exec(ctx, "revoke API tokens", `UPDATE api_tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`, userID, now)
+	return int(n), err
+}
+
+// RevokeAllAPITokens revokes every user's API tokens that were made at the time or before, in batches, and returns
+// how many. After an error it may be called again.
+func (db *DB) RevokeAllAPITokens(ctx context.Context, now Time) (int, error) {
+	return db.repeat(ctx, "revoke all API tokens", `
+		UPDATE api_tokens SET revoked_at = $1
+		WHERE id IN (SELECT id FROM api_tokens WHERE revoked_at IS NULL AND created_at <= $1 LIMIT 1000)`, now)
+}
+
 // TouchAPIToken notes a use.
 func (db *DB) TouchAPIToken(ctx context.Context, id string, at Time) error {
 	_, err := db.exec(ctx, "touch API token", `

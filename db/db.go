@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -24,7 +25,8 @@ type DB struct {
 	dialect dialect
 	reader  querier
 	writer  querier
-	pools   *pools // nil inside a transaction
+	pools   *pools    // nil inside a transaction
+	soon    *[]string // inside a transaction: notices to send after it
 }
 
 // pools are the connections behind a DB. On SQLite one connection writes and several read, so that a
@@ -32,6 +34,8 @@ type DB struct {
 type pools struct {
 	read, write *sqlx.DB
 	direct      string // PostgreSQL: where to LISTEN
+	guard       atomic.Pointer[Guard]
+	outbox      outbox
 }
 
 // A querier is what a pool and a transaction have in common.
@@ -53,7 +57,8 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d, classify(err))
 	}
-	db := &DB{dialect: d, reader: p.read, writer: p.write, pools: p}
+	// Unsafe: columns that a newer version of this program has added are ignored, during a rolling update.
+	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p}
 	if err := db.firstPing(ctx); err != nil {
 		db.Close()
 		if d == sqliteDialect {
@@ -123,12 +128,39 @@ func (db *DB) Ping(ctx context.Context) error {
 // Dialect is "sqlite" or "postgres".
 func (db *DB) Dialect() string { return db.dialect.String() }
 
+// A Guard says what must hold before something is written for the caller in the context: a function that is run first
+// in the transaction of the write, whose error the write gets; or nil where nothing must hold.
+type Guard func(ctx context.Context) func(tx *DB) error
+
+// GuardWrites puts the guard before all writes of this DB, of Transact or single.
+func (db *DB) GuardWrites(g Guard) { db.pools.guard.Store(&g) }
+
+// check is what the guard wants to hold before a write; nil inside of a transaction, where it has been run.
+func (db *DB) check(ctx context.Context) func(tx *DB) error {
+	if db.pools == nil {
+		return nil
+	}
+	if g := db.pools.guard.Load(); g != nil {
+		return (*g)(ctx)
+	}
+	return nil
+}
+
 // Transact runs f in one transaction, commits if it returns nil, and rolls back if it returns an error
 // or panics. A transaction that lost a race inside the database (deadlock, serialization) is run again
 // from the start, so f must do nothing but use tx.
 func (db *DB) Transact(ctx context.Context, f func(tx *DB) error) error {
 	if db.pools == nil { // within a transaction already: f joins it
 		return f(db)
+	}
+	if check := db.check(ctx); check != nil {
+		guarded := f
+		f = func(tx *DB) error {
+			if err := check(tx); err != nil {
+				return err
+			}
+			return guarded(tx)
+		}
 	}
 	const attempts = 5
 	for n := 1; ; n++ {
@@ -147,12 +179,13 @@ func (db *DB) Transact(ctx context.Context, f func(tx *DB) error) error {
 func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeout)
 	defer cancel()
-	tx, err := db.pools.write.BeginTxx(ctx, nil)
+	tx, err := db.pools.write.Unsafe().BeginTxx(ctx, nil)
 	if err != nil {
 		return db.wrap("begin", err)
 	}
 	defer tx.Rollback() // after Commit this does nothing
-	if err := f(&DB{dialect: db.dialect, reader: tx, writer: tx}); err != nil {
+	var soon []string
+	if err := f(&DB{dialect: db.dialect, reader: tx, writer: tx, soon: &soon}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -163,7 +196,13 @@ func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error
 	}
 	// A commit whose wait for a synchronous standby is cut short succeeds, with a warning: it is here and perhaps
 	// nowhere else, and must not be acknowledged.
-	return db.wrap("commit", ctx.Err())
+	if err := ctx.Err(); err != nil {
+		return db.wrap("commit", err)
+	}
+	if len(soon) > 0 && !db.pools.outbox.put(soon) {
+		_ = db.sendOutbox() // what was committed is done, whether or not others hear of it now
+	}
+	return nil
 }
 
 // queryTimeout bounds a query, so that a database that is silent is found out. (To cancel one, lib/pq needs
@@ -178,25 +217,32 @@ func (db *DB) get(ctx context.Context, dest any, op, query string, args ...any) 
 }
 
 // exec changes rows and answers how many.
-func (db *DB) exec(ctx context.Context, op, query string, args ...any) (int64, error) {
+func (db *DB) exec(ctx context.Context, op, query string, args ...any) (n int64, err error) {
+	if db.check(ctx) != nil {
+		err = db.Transact(ctx, func(tx *DB) error {
+			n, err = tx.exec(ctx, op, query, args...)
+			return err
+		})
+		return n, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	result, err := db.writer.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, db.wrap(op, err)
 	}
-	n, err := result.RowsAffected()
+	n, err = result.RowsAffected()
 	return n, db.wrap(op, err)
 }
 
-// deleteSome runs a statement that deletes a limited number of rows until there is nothing left to delete, so that
-// neither it nor who waits for it takes long. It answers how many rows.
-func (db *DB) deleteSome(ctx context.Context, op, query string, args ...any) (deleted int, err error) {
+// repeat runs a statement that changes a limited number of rows until it finds no more, so that no single run holds
+// locks for long. It returns the number of rows.
+func (db *DB) repeat(ctx context.Context, op, query string, args ...any) (changed int, err error) {
 	for {
 		n, err := db.exec(ctx, op, query, args...)
-		deleted += int(n)
+		changed += int(n)
 		if err != nil || n == 0 {
-			return deleted, err
+			return changed, err
 		}
 	}
 }

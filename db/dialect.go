@@ -174,6 +174,16 @@ func (db *DB) lock(ctx context.Context, name string) error {
 	return err
 }
 
+// lockShared makes transactions that lock the name wait for this one, and the other way round; those that share the
+// lock do not wait for each other.
+func (db *DB) lockShared(ctx context.Context, name string) error {
+	if db.dialect == sqliteDialect {
+		return nil
+	}
+	_, err := db.exec(ctx, "lock "+name, `SELECT pg_advisory_xact_lock_shared(hashtext($1))`, "latchkey/"+name)
+	return err
+}
+
 // gooseOptions returns the migrator's dialect and what keeps several processes from migrating at once.
 func (d dialect) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
 	if d == sqliteDialect {

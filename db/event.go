@@ -86,7 +86,16 @@ func events(f EventFilter) list[Event] {
 	return l
 }
 
+// ForgetUserInEvents removes personal data from the events about the user's account and from those that the user
+// caused: addresses, devices, and details of the user's own account. What happened, and when, stays.
+func (db *DB) ForgetUserInEvents(ctx context.Context, userID string) error {
+	_, err := db.exec(ctx, "forget user in events", `
+		UPDATE events SET ip = '', device = '', detail = CASE WHEN user_id = $1 THEN '' ELSE detail END
+		WHERE user_id = $1 OR actor_id = $1`, userID)
+	return err
+}
+
 // DeleteEventsBefore deletes old events and answers how many.
 func (db *DB) DeleteEventsBefore(ctx context.Context, at Time) (int, error) {
-	return db.deleteSome(ctx, "delete events", `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)`, at)
+	return db.repeat(ctx, "delete events", `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)`, at)
 }

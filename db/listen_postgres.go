@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 // On PostgreSQL, notices come by LISTEN. A connection that still stands proves nothing: it may be a pooler
@@ -49,8 +51,8 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 			}
 		}
 	}()
-	p := &pinger{db: db, channel: own, sent: map[string]time.Time{}, proved: time.Now()}
-	ticker := time.NewTicker(sureEvery)
+	p := &pinger{db: db, channel: own, sent: map[string]time.Duration{}, proved: boottime.Now()}
+	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
 	p.send(ctx)
 	for {
@@ -60,7 +62,7 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 		case err := <-failed:
 			return err
 		case <-ticker.C:
-			if time.Since(p.proved) > silence {
+			if boottime.Now()-p.proved > silence {
 				return errNoPing
 			}
 			p.send(ctx)
@@ -77,15 +79,15 @@ type pinger struct {
 	db      *DB
 	channel string
 	count   int
-	sent    map[string]time.Time
-	proved  time.Time // when a ping was last heard
+	sent    map[string]time.Duration // when, in boottime
+	proved  time.Duration            // when a ping last arrived
 }
 
 // send sends a ping and does not wait for the database: one that does not answer is noticed by silence.
 func (p *pinger) send(ctx context.Context) {
 	p.count++
 	number := strconv.Itoa(p.count)
-	p.sent[number] = time.Now()
+	p.sent[number] = boottime.Now()
 	go func() {
 		limited, cancel := context.WithTimeout(ctx, silence)
 		defer cancel()
@@ -102,7 +104,7 @@ func (p *pinger) receive(n *pq.Notification, l Listener) error {
 		if err != nil {
 			return err
 		}
-		l.Heard(notice)
+		l.Received(notice)
 		return nil
 	}
 	asOf, known := p.sent[n.Extra]
@@ -110,11 +112,11 @@ func (p *pinger) receive(n *pq.Notification, l Listener) error {
 		return nil
 	}
 	for number, at := range p.sent {
-		if !at.After(asOf) {
+		if at <= asOf {
 			delete(p.sent, number)
 		}
 	}
-	p.proved = time.Now()
-	l.Sure(asOf)
+	p.proved = boottime.Now()
+	l.Synced(asOf)
 	return nil
 }

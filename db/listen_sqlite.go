@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 // On SQLite, notices are rows. PRAGMA data_version tells, without reading the file, whether another
@@ -27,17 +29,17 @@ func (db *DB) listenSQLite(ctx context.Context, l Listener) error {
 		return err
 	}
 	for known := int64(-1); ; sleep(ctx, pollInterval) {
-		asOf := time.Now()
+		asOf := boottime.Now()
 		if err := conn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil {
 			return err
 		}
 		if version != known {
-			if seq, err = readNotices(ctx, conn, seq, l.Heard); err != nil {
+			if seq, err = readNotices(ctx, conn, seq, l.Received); err != nil {
 				return err
 			}
 			known = version
 		}
-		l.Sure(asOf)
+		l.Synced(asOf)
 	}
 }
 

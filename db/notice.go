@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type Notice struct {
 	UserID  string    `json:"u,omitempty"` // what is remembered of this user is out of date
 	EventID string    `json:"e,omitempty"` // this event was recorded
 	Keys    bool      `json:"k,omitempty"` // the signing keys changed
+	All     bool      `json:"a,omitempty"` // what is remembered of any user is out of date
 	At      time.Time `json:"t"`           // when, by the sender's clock
 }
 
@@ -25,28 +27,32 @@ func (db *DB) Notify(ctx context.Context, n Notice) error {
 	return db.notify(ctx, string(payload))
 }
 
-// A Listener is told of changes, one call at a time. What it remembers of the database is right at a time t
-// if it was right when Sure was last called with a moment before t, and has been corrected by Heard since.
+// A Listener is told of changes, one call at a time. Invariant: after Synced(asOf), a cache that has applied every
+// Received call reflects all commits before asOf.
 type Listener struct {
-	Heard func(Notice)         // a change was committed, by this or another process
-	Sure  func(asOf time.Time) // every change that was committed before asOf has been passed to Heard
-	Lost  func(error)          // changes may have been missed: what is remembered must go
+	Received     func(Notice)             // a change was committed, by this or another process
+	Synced       func(asOf time.Duration) // every change committed before asOf, in boottime, has been passed to Received
+	Disconnected func(error)              // changes may have been missed: what is remembered must be dropped
 }
 
-// sureEvery is how often Sure is called while all is well.
-const sureEvery = 400 * time.Millisecond
+// syncEvery is how often Synced is called while all is well.
+const syncEvery = 400 * time.Millisecond
 
 // Listen passes notices to the listener until the context ends.
 func (db *DB) Listen(ctx context.Context, l Listener) {
 	listen := db.listenPostgres
 	if db.dialect == sqliteDialect {
 		listen = db.listenSQLite
+	} else {
+		var sending sync.WaitGroup
+		sending.Go(func() { db.keepSending(ctx) })
+		defer sending.Wait()
 	}
 	for ctx.Err() == nil {
 		err := listen(ctx, l)
 		if ctx.Err() == nil {
-			l.Lost(db.wrap("listen", err))
-			sleep(ctx, sureEvery)
+			l.Disconnected(db.wrap("listen", err))
+			sleep(ctx, syncEvery)
 		}
 	}
 }

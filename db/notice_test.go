@@ -8,9 +8,10 @@ import (
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// A listening is what a listener was told, in order: db.Notice, time.Time (Sure) or error (Lost).
+// A listening is what a listener was told, in order: db.Notice, time.Duration (Synced) or error (Disconnected).
 type listening chan any
 
 // listen starts to listen and returns when the listener was told that all is well.
@@ -22,7 +23,7 @@ func listen(t *testing.T, d *db.DB) listening {
 	go func() {
 		defer close(done)
 		d.Listen(ctx, db.Listener{
-			Heard: func(n db.Notice) { told <- n }, Sure: func(asOf time.Time) { told <- asOf }, Lost: func(err error) { told <- err },
+			Received: func(n db.Notice) { told <- n }, Synced: func(asOf time.Duration) { told <- asOf }, Disconnected: func(err error) { told <- err },
 		})
 	}()
 	t.Cleanup(func() {
@@ -33,12 +34,12 @@ func listen(t *testing.T, d *db.DB) listening {
 			t.Error("Listen did not end with its context")
 		}
 	})
-	told.sure(t, time.Time{})
+	told.sure(t, 0)
 	return told
 }
 
 // sure waits until the listener is sure as of after the moment, and answers what it heard up to then.
-func (l listening) sure(t *testing.T, after time.Time) (heard []string) {
+func (l listening) sure(t *testing.T, after time.Duration) (heard []string) {
 	t.Helper()
 	patience := time.After(10 * time.Second)
 	for {
@@ -47,8 +48,8 @@ func (l listening) sure(t *testing.T, after time.Time) (heard []string) {
 			switch what := what.(type) {
 			case db.Notice:
 				heard = append(heard, what.UserID)
-			case time.Time:
-				if what.After(after) {
+			case time.Duration:
+				if what > after {
 					return heard
 				}
 			}
@@ -80,13 +81,13 @@ func TestAnotherProcessHearsWithinASecondWhatWasCommitted(t *testing.T) {
 		all := map[string]listening{"the other process": listen(t, other), "the sender itself": listen(t, sender)}
 		notify(t, sender, "rolled back", errors.New("rolled back"))
 		notify(t, sender, "committed", nil)
-		committed := time.Now()
+		committed := boottime.Now()
 		for name, l := range all {
 			heard := l.sure(t, committed)
 			if len(heard) != 1 || heard[0] != "committed" {
 				t.Errorf("%s heard %q", name, heard)
 			}
-			if took := time.Since(committed); took > time.Second {
+			if took := boottime.Now() - committed; took > time.Second {
 				t.Errorf("%s took %v", name, took)
 			}
 		}
@@ -101,7 +102,7 @@ func TestNoChangeIsHeardAfterTheListenerWasSure(t *testing.T) {
 			for range 20 {
 				notify(t, sender, "u", nil)
 			}
-			if heard := l.sure(t, time.Now()); len(heard) != 20 {
+			if heard := l.sure(t, boottime.Now()); len(heard) != 20 {
 				t.Errorf("round %d: sure of %d of 20", round, len(heard))
 			}
 		}
@@ -119,7 +120,7 @@ func TestNoticesOfParallelWritersAreAllHeard(t *testing.T) {
 			}
 			return nil
 		})
-		if heard := l.sure(t, time.Now()); len(heard) != 80 {
+		if heard := l.sure(t, boottime.Now()); len(heard) != 80 {
 			t.Errorf("heard %d of 80", len(heard))
 		}
 	})
@@ -133,7 +134,7 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 			SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'`))
 		l.lost(t)
-		l.sure(t, time.Now()) // and listens again
+		l.sure(t, boottime.Now()) // and listens again
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		url := dbtest.SQLite(t)
@@ -142,7 +143,7 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 		must[int64](t)(db.Exec(d, t.Context(), "damage", "ALTER TABLE notices RENAME TO hidden"))
 		l.lost(t)
 		must[int64](t)(db.Exec(d, t.Context(), "repair", "ALTER TABLE hidden RENAME TO notices"))
-		l.sure(t, time.Now())
+		l.sure(t, boottime.Now())
 	})
 	t.Run("sqlite, notices deleted unread", func(t *testing.T) {
 		url := dbtest.SQLite(t)

@@ -31,21 +31,25 @@ type list[T any] struct {
 	fetch func(ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error)
 }
 
-// lastID sorts after every ID.
-const lastID = "zzzz"
-
 // page reads one row more than asked for, to know whether there are more.
 func (l list[T]) page(ctx context.Context, db *DB, p Page) (PageOf[T], error) {
-	before, order, beyond := p.Before, "ASC", p.After
-	if before == "" {
-		before = lastID
+	query, args := "SELECT * FROM "+l.from, slices.Clone(l.args)
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		query += condition + placeholder(len(args))
 	}
+	if p.After != "" {
+		and(" AND id > ", p.After)
+	}
+	if p.Before != "" {
+		and(" AND id < ", p.Before)
+	}
+	order, beyond := "ASC", p.After
 	if p.Backward {
 		order, beyond = "DESC", p.Before
 	}
-	n := len(l.args)
-	query := fmt.Sprintf(`SELECT * FROM %s AND id > $%d AND id < $%d ORDER BY id %s LIMIT $%d`, l.from, n+1, n+2, order, n+3)
-	rows, err := l.fetch(ctx, db, l.op, query, append(slices.Clone(l.args), p.After, before, p.Limit+1)...)
+	and(" ORDER BY id "+order+" LIMIT ", p.Limit+1)
+	rows, err := l.fetch(ctx, db, l.op, query, args...)
 	if err != nil {
 		return PageOf[T]{}, err
 	}

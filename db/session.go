@@ -5,19 +5,20 @@ import "context"
 // A Session is one login on one device. It owns one chain of refresh tokens, of which only the number of
 // the newest (the generation) is stored.
 type Session struct {
-	ID             string  `db:"id"`
-	UserID         string  `db:"user_id"`
-	Device         string  `db:"device"` // User-Agent at login
-	IP             string  `db:"ip"`
-	LoginNetwork   string  `db:"login_network"` // see LoggedInFrom
-	Generation     int     `db:"generation"`
-	SeenGeneration int     `db:"seen_generation"` // the newest generation that the client is known to have received
-	CreatedAt      Time    `db:"created_at"`
-	RotatedAt      Time    `db:"rotated_at"` // login or last refresh
-	IdleAt         Time    `db:"idle_at"`    // ends then unless refreshed before
-	ExpiresAt      Time    `db:"expires_at"` // ends then at the latest
-	EndedAt        *Time   `db:"ended_at"`
-	EndedBecause   *string `db:"ended_because"`
+	ID              string  `db:"id"`
+	UserID          string  `db:"user_id"`
+	Device          string  `db:"device"` // User-Agent at login
+	IP              string  `db:"ip"`
+	LoginNetwork    string  `db:"login_network"` // see LoggedInFrom
+	Generation      int     `db:"generation"`
+	SeenGeneration  int     `db:"seen_generation"` // the newest generation that the client is known to have received
+	CreatedAt       Time    `db:"created_at"`
+	AuthenticatedAt Time    `db:"authenticated_at"` // when the password was last verified
+	RotatedAt       Time    `db:"rotated_at"`       // login or last refresh
+	IdleAt          Time    `db:"idle_at"`          // ends then unless refreshed before
+	ExpiresAt       Time    `db:"expires_at"`       // ends then at the latest
+	EndedAt         *Time   `db:"ended_at"`
+	EndedBecause    *string `db:"ended_because"`
 }
 
 // Live reports whether the session neither ended nor ran out.
@@ -36,9 +37,11 @@ func (s *Session) RefreshExpiry() Time {
 // CreateSession stores a new session.
 func (db *DB) CreateSession(ctx context.Context, s *Session) error {
 	_, err := db.exec(ctx, "create session", `
-		INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, rotated_at, idle_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		s.ID, s.UserID, s.Device, s.IP, s.LoginNetwork, s.Generation, s.SeenGeneration, s.CreatedAt, s.RotatedAt, s.IdleAt, s.ExpiresAt)
+		INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, authenticated_at,
+			rotated_at, idle_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		s.ID, s.UserID, s.Device, s.IP, s.LoginNetwork, s.Generation, s.SeenGeneration, s.CreatedAt, s.AuthenticatedAt,
+		s.RotatedAt, s.IdleAt, s.ExpiresAt)
 	return err
 }
 
@@ -64,6 +67,29 @@ func (db *DB) SawGeneration(ctx context.Context, id string, generation int) erro
 	return err
 }
 
+// Authenticated records that the password was verified in the session.
+func (db *DB) Authenticated(ctx context.Context, id string, at Time) error {
+	return db.execOne(ctx, "session authenticated", `UPDATE sessions SET authenticated_at = $2 WHERE id = $1 AND ended_at IS NULL`, id, at)
+}
+
+// EndOldSessions ends the user's live sessions but the limit that were used last, and returns how many.
+func (db *DB) EndOldSessions(ctx context.Context, userID string, limit int, because string, now Time) (int, error) {
+	n, err := db.exec(ctx, "end old sessions", `
+		UPDATE sessions SET ended_at = $3, ended_because = $4
+		WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3 AND id NOT IN (
+			SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3
+			ORDER BY rotated_at DESC, id DESC LIMIT $2)`, userID, limit, now, because)
+	return int(n), err
+}
+
+// EndAllSessions ends every user's sessions that began at the time or before, in batches, and returns how many. After
+// an error it may be called again.
+func (db *DB) EndAllSessions(ctx context.Context, because string, now Time) (int, error) {
+	return db.repeat(ctx, "end all sessions", `
+		UPDATE sessions SET ended_at = $1, ended_because = $2
+		WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND created_at <= $1 LIMIT 1000)`, now, because)
+}
+
 // EndSession ends one session of the user if it lives; otherwise ErrNotFound.
 func (db *DB) EndSession(ctx context.Context, userID, id, because string, now Time) error {
 	return db.execOne(ctx, "end session", `
@@ -86,7 +112,7 @@ func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string,
 
 // DeleteSessionsBefore deletes sessions that would have run out before the time, and answers how many.
 func (db *DB) DeleteSessionsBefore(ctx context.Context, at Time) (int, error) {
-	return db.deleteSome(ctx, "delete sessions", `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)`, at)
+	return db.repeat(ctx, "delete sessions", `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)`, at)
 }
 
 // Sessions lists the user's live sessions, oldest first.

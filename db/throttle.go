@@ -15,12 +15,12 @@ type ThrottleRule struct {
 }
 
 // Attempt counts one more attempt under the key as failed, until Succeeded says otherwise, and answers zero; or
-// it counts nothing and answers how long to wait. Among attempts at the same time as many pass as are free.
+// it counts nothing and returns how long to wait. Of concurrent attempts only as many pass as the rule still allows.
 func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Time) (wait time.Duration, err error) {
+	const doubled = `(1000 << CAST(throttles.failures - $3 AS integer))`
 	const delay = `CASE WHEN throttles.expires_ms <= $2 OR throttles.failures < $3 THEN 0
-		WHEN throttles.delay_ms = 0 THEN 1000
-		WHEN throttles.delay_ms * 2 > $5 THEN $5
-		ELSE throttles.delay_ms * 2 END`
+		WHEN throttles.failures - $3 >= 20 OR ` + doubled + ` > $5 THEN $5
+		ELSE ` + doubled + ` END`
 	n, err := db.exec(ctx, "count an attempt", `
 		INSERT INTO throttles (key, failures, delay_ms, next_ms, expires_ms) VALUES ($1, 1, 0, $2, $4)
 		ON CONFLICT (key) DO UPDATE SET
@@ -41,7 +41,8 @@ func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Ti
 	return max(time.Duration(next-now.UnixMilli())*time.Millisecond, time.Millisecond), nil
 }
 
-// Succeeded takes one attempt under the key back, and the delay.
+// Succeeded takes one attempt under the key back. The next failure is delayed as if that attempt had not been made:
+// whoever can log in to one account does not wipe out the failures at others.
 func (db *DB) Succeeded(ctx context.Context, key string, now Time) error {
 	_, err := db.exec(ctx, "take an attempt back", `
 		UPDATE throttles SET failures = failures - 1, delay_ms = 0, next_ms = $2 WHERE key = $1 AND failures > 0`, key, now.UnixMilli())
@@ -56,7 +57,8 @@ func (db *DB) ForgiveAttempts(ctx context.Context, key string) error {
 
 // DeleteExpiredThrottles deletes what is forgotten anyway.
 func (db *DB) DeleteExpiredThrottles(ctx context.Context, now Time) error {
-	_, err := db.exec(ctx, "delete throttles", `DELETE FROM throttles WHERE expires_ms <= $1`, now.UnixMilli())
+	_, err := db.repeat(ctx, "delete throttles", `
+		DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE expires_ms <= $1 LIMIT 1000)`, now.UnixMilli())
 	return err
 }
 

@@ -85,8 +85,50 @@ func (db *DB) RecordLogin(ctx context.Context, userID, verified, newHash string,
 		WHERE id = $1 AND password_hash = $4 AND disabled_at IS NULL`, userID, at, newHash, verified)
 }
 
-// LockUser makes changes of a user, and of what the user holds, wait for each other, until the transaction ends.
-func (db *DB) LockUser(ctx context.Context, id string) error { return db.lock(ctx, "user/"+id) }
+// DeleteUser deletes a user with all sessions and API tokens. Until forgotten by ForgetDeletedUsers, DeletedUsers
+// lists the ID.
+func (db *DB) DeleteUser(ctx context.Context, id string, now Time) error {
+	if _, err := db.exec(ctx, "remember deleted user", `INSERT INTO deleted_users (id, deleted_at) VALUES ($1, $2)`, id, now); err != nil {
+		return err
+	}
+	return db.execOne(ctx, "delete user", `DELETE FROM users WHERE id = $1`, id)
+}
+
+// DeletedUsers lists the IDs of users who were deleted after the time; with an ID, of this one alone.
+func (db *DB) DeletedUsers(ctx context.Context, id string, after Time) (ids []string, err error) {
+	found, err := fetchAll[string](ctx, db, "deleted users", `
+		SELECT id FROM deleted_users WHERE deleted_at > $1 AND ($2 = '' OR id = $2) ORDER BY deleted_at`, after, id)
+	for _, id := range found {
+		ids = append(ids, *id)
+	}
+	return ids, err
+}
+
+// ForgetDeletedUsers forgets who was deleted before the time.
+func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
+	_, err := db.exec(ctx, "forget deleted users", `DELETE FROM deleted_users WHERE deleted_at < $1`, before)
+	return err
+}
+
+// LockUsers makes changes of a user, and of what the user holds, wait for each other until the transaction ends. The
+// actor, who may be another user or "", is only kept from being changed meanwhile.
+func (db *DB) LockUsers(ctx context.Context, changed, actor string) error {
+	if actor == "" || actor == changed {
+		return db.lock(ctx, "user/"+changed)
+	}
+	first := func() error { return db.lock(ctx, "user/"+changed) }
+	second := func() error { return db.LockActor(ctx, actor) }
+	if actor < changed { // in one order everywhere, so that two users who change each other do not deadlock
+		first, second = second, first
+	}
+	if err := first(); err != nil {
+		return err
+	}
+	return second()
+}
+
+// LockActor keeps a user, and what the user holds, from being changed until the transaction ends.
+func (db *DB) LockActor(ctx context.Context, id string) error { return db.lockShared(ctx, "user/"+id) }
 
 // UserByID finds a user.
 func (db *DB) UserByID(ctx context.Context, id string) (*User, error) {

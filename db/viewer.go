@@ -21,19 +21,27 @@ func (db *DB) SessionOwner(ctx context.Context, sessionID string) (*SessionOwner
 		SELECT u.*, s.id AS "session.id", s.user_id AS "session.user_id", s.device AS "session.device", s.ip AS "session.ip",
 			s.login_network AS "session.login_network",
 			s.generation AS "session.generation", s.seen_generation AS "session.seen_generation",
-			s.created_at AS "session.created_at", s.rotated_at AS "session.rotated_at", s.idle_at AS "session.idle_at",
+			s.created_at AS "session.created_at", s.authenticated_at AS "session.authenticated_at", s.rotated_at AS "session.rotated_at", s.idle_at AS "session.idle_at",
 			s.expires_at AS "session.expires_at", s.ended_at AS "session.ended_at", s.ended_because AS "session.ended_because"
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`, sessionID)
 }
 
+const tokenOwner = `
+	SELECT u.*, t.id AS "token.id", t.user_id AS "token.user_id", t.name AS "token.name", t.digest AS "token.digest",
+		t.scopes AS "token.scopes", t.created_at AS "token.created_at", t.expires_at AS "token.expires_at",
+		t.last_used_at AS "token.last_used_at", t.revoked_at AS "token.revoked_at"
+	FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE `
+
 // TokenOwner finds an API token by its digest, revoked or not, and its user in one read.
 func (db *DB) TokenOwner(ctx context.Context, digest string) (*TokenOwner, error) {
 	o := new(TokenOwner)
-	return o, db.owner(ctx, "API token's owner", o, &o.User, `
-		SELECT u.*, t.id AS "token.id", t.user_id AS "token.user_id", t.name AS "token.name", t.digest AS "token.digest",
-			t.scopes AS "token.scopes", t.created_at AS "token.created_at", t.expires_at AS "token.expires_at",
-			t.last_used_at AS "token.last_used_at", t.revoked_at AS "token.revoked_at"
-		FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1`, digest)
+	return o, db.owner(ctx, "API token's owner", o, &o.User, tokenOwner+`t.digest = $1`, digest)
+}
+
+// TokenOwnerByID is TokenOwner by the token's ID.
+func (db *DB) TokenOwnerByID(ctx context.Context, id string) (*TokenOwner, error) {
+	o := new(TokenOwner)
+	return o, db.owner(ctx, "API token's owner", o, &o.User, tokenOwner+`t.id = $1`, id)
 }
 
 func (db *DB) owner(ctx context.Context, op string, dest any, u *User, query string, arg any) error {

@@ -72,7 +72,7 @@ const (
 // however many aliases it has: otherwise limits of requests would not limit guessing.
 func takesCredentials(mutation string) bool {
 	switch mutation {
-	case "login", "refresh", "changePassword", "setUserPassword", "createApiToken":
+	case "login", "refresh", "reauthenticate", "changePassword", "setUserPassword", "createApiToken":
 		return true
 	}
 	return false

@@ -23,15 +23,16 @@ type Code string
 
 // The codes of errors of fields.
 const (
-	Unauthenticated    Code = "UNAUTHENTICATED"     // with reason
-	InvalidCredentials Code = "INVALID_CREDENTIALS" // a login or a current password was refused
-	Forbidden          Code = "FORBIDDEN"           // with requiredScopes where scopes are missing
-	BadUserInput       Code = "BAD_USER_INPUT"      // with field
-	NotFound           Code = "NOT_FOUND"
-	Conflict           Code = "CONFLICT"
-	RateLimited        Code = "RATE_LIMITED" // with retryAfter, in seconds
-	Unavailable        Code = "UNAVAILABLE"
-	Internal           Code = "INTERNAL_SERVER_ERROR"
+	Unauthenticated          Code = "UNAUTHENTICATED"           // with reason
+	InvalidCredentials       Code = "INVALID_CREDENTIALS"       // a login or a current password was refused
+	Forbidden                Code = "FORBIDDEN"                 // with requiredScopes where scopes are missing
+	ReauthenticationRequired Code = "REAUTHENTICATION_REQUIRED" // with maxAge, in seconds
+	BadUserInput             Code = "BAD_USER_INPUT"            // with field
+	NotFound                 Code = "NOT_FOUND"
+	Conflict                 Code = "CONFLICT"
+	RateLimited              Code = "RATE_LIMITED" // with retryAfter, in seconds
+	Unavailable              Code = "UNAVAILABLE"
+	Internal                 Code = "INTERNAL_SERVER_ERROR"
 )
 
 // The codes of requests that are refused before any field is read.
@@ -47,7 +48,7 @@ const (
 
 // Codes are all codes, for the test that keeps docs/errors.md complete.
 var Codes = []Code{
-	Unauthenticated, InvalidCredentials, Forbidden, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
+	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
 	QueryTooComplex,
 }
@@ -94,6 +95,7 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		input           *auth.InputError
 		conflict        *auth.ConflictError
 		limited         *auth.RateLimitedError
+		old             *auth.ReauthenticationRequiredError
 	)
 	switch {
 	case errors.As(err, &unauthenticated):
@@ -104,6 +106,8 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		return forbidden.Error(), code(Forbidden, "requiredScopes", forbidden.Required)
 	case errors.As(err, &forbidden):
 		return forbidden.Error(), code(Forbidden)
+	case errors.As(err, &old):
+		return old.Error(), code(ReauthenticationRequired, "maxAge", int(old.MaxAge.Seconds()))
 	case errors.As(err, &input):
 		return input.Error(), code(BadUserInput, "field", input.Field)
 	case errors.Is(err, db.ErrNotFound):

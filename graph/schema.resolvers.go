@@ -24,17 +24,26 @@ func (r *mutationResolver) Refresh(ctx context.Context, input auth.RefreshInput)
 }
 
 func (r *mutationResolver) Logout(ctx context.Context, input *model.LogoutInput) (*model.LogoutPayload, error) {
-	which := auth.CurrentSession
-	if input != nil {
-		which = input.Sessions
+	if input == nil {
+		input = &model.LogoutInput{Sessions: auth.CurrentSession}
 	}
-	ended, err := r.Auth.Logout(ctx, which)
-	return &model.LogoutPayload{EndedSessions: ended}, err
+	ended, err := r.Auth.Logout(ctx, input.Sessions, input.RevokeAPITokens)
+	return &model.LogoutPayload{EndedSessions: ended.Sessions, RevokedAPITokens: ended.APITokens}, err
+}
+
+func (r *mutationResolver) Reauthenticate(ctx context.Context, input auth.ReauthenticateInput) (*model.ReauthenticatePayload, error) {
+	at, err := r.Auth.Reauthenticate(ctx, input.Password)
+	return &model.ReauthenticatePayload{AuthenticatedAt: at}, err
+}
+
+func (r *mutationResolver) RevokeSession(ctx context.Context, input model.RevokeSessionInput) (*model.RevokeSessionPayload, error) {
+	session, err := r.Auth.RevokeSession(ctx, input.ID)
+	return &model.RevokeSessionPayload{Session: session}, err
 }
 
 func (r *mutationResolver) ChangePassword(ctx context.Context, input auth.ChangePasswordInput) (*model.ChangePasswordPayload, error) {
-	user, err := r.Auth.ChangePassword(ctx, input.CurrentPassword, input.NewPassword)
-	return &model.ChangePasswordPayload{User: user}, err
+	user, ended, err := r.Auth.ChangePassword(ctx, input.CurrentPassword, input.NewPassword, input.RevokeAPITokens)
+	return &model.ChangePasswordPayload{User: user, EndedSessions: ended.Sessions, RevokedAPITokens: ended.APITokens}, err
 }
 
 func (r *mutationResolver) CreateAPIToken(ctx context.Context, input auth.CreateAPITokenInput) (*auth.CreateAPITokenPayload, error) {
@@ -58,7 +67,7 @@ func (r *mutationResolver) UpdateUser(ctx context.Context, input model.UpdateUse
 }
 
 func (r *mutationResolver) DisableUser(ctx context.Context, input model.DisableUserInput) (*model.DisableUserPayload, error) {
-	user, err := r.Auth.DisableUser(ctx, input.ID)
+	user, err := r.Auth.DisableUser(ctx, input.ID, input.KeepAPITokens)
 	return &model.DisableUserPayload{User: user}, err
 }
 
@@ -68,13 +77,17 @@ func (r *mutationResolver) EnableUser(ctx context.Context, input model.EnableUse
 }
 
 func (r *mutationResolver) SetUserPassword(ctx context.Context, input auth.SetUserPasswordInput) (*model.SetUserPasswordPayload, error) {
-	user, err := r.Auth.SetUserPassword(ctx, input.ID, input.Password)
+	user, err := r.Auth.SetUserPassword(ctx, input.ID, input.Password, input.KeepAPITokens)
 	return &model.SetUserPasswordPayload{User: user}, err
 }
 
 func (r *mutationResolver) RevokeSessions(ctx context.Context, input model.RevokeSessionsInput) (*model.RevokeSessionsPayload, error) {
-	ended, err := r.Auth.RevokeSessions(ctx, input.ID)
-	return &model.RevokeSessionsPayload{EndedSessions: ended}, err
+	ended, err := r.Auth.RevokeSessions(ctx, input.ID, input.RevokeAPITokens)
+	return &model.RevokeSessionsPayload{EndedSessions: ended.Sessions, RevokedAPITokens: ended.APITokens}, err
+}
+
+func (r *mutationResolver) DeleteUser(ctx context.Context, input model.DeleteUserInput) (*model.DeleteUserPayload, error) {
+	return &model.DeleteUserPayload{DeletedUserID: input.ID}, r.Auth.DeleteUser(ctx, input.ID)
 }
 
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {

@@ -61,7 +61,9 @@ type ComplexityRoot struct {
 	}
 
 	ChangePasswordPayload struct {
-		User func(childComplexity int) int
+		EndedSessions    func(childComplexity int) int
+		RevokedAPITokens func(childComplexity int) int
+		User             func(childComplexity int) int
 	}
 
 	CreateApiTokenPayload struct {
@@ -71,6 +73,10 @@ type ComplexityRoot struct {
 
 	CreateUserPayload struct {
 		User func(childComplexity int) int
+	}
+
+	DeleteUserPayload struct {
+		DeletedUserID func(childComplexity int) int
 	}
 
 	DisableUserPayload struct {
@@ -91,19 +97,23 @@ type ComplexityRoot struct {
 	}
 
 	LogoutPayload struct {
-		EndedSessions func(childComplexity int) int
+		EndedSessions    func(childComplexity int) int
+		RevokedAPITokens func(childComplexity int) int
 	}
 
 	Mutation struct {
 		ChangePassword  func(childComplexity int, input auth.ChangePasswordInput) int
 		CreateAPIToken  func(childComplexity int, input auth.CreateAPITokenInput) int
 		CreateUser      func(childComplexity int, input auth.CreateUserInput) int
+		DeleteUser      func(childComplexity int, input model.DeleteUserInput) int
 		DisableUser     func(childComplexity int, input model.DisableUserInput) int
 		EnableUser      func(childComplexity int, input model.EnableUserInput) int
 		Login           func(childComplexity int, input auth.LoginInput) int
 		Logout          func(childComplexity int, input *model.LogoutInput) int
+		Reauthenticate  func(childComplexity int, input auth.ReauthenticateInput) int
 		Refresh         func(childComplexity int, input auth.RefreshInput) int
 		RevokeAPIToken  func(childComplexity int, input model.RevokeAPITokenInput) int
+		RevokeSession   func(childComplexity int, input model.RevokeSessionInput) int
 		RevokeSessions  func(childComplexity int, input model.RevokeSessionsInput) int
 		SetUserPassword func(childComplexity int, input auth.SetUserPasswordInput) int
 		UpdateUser      func(childComplexity int, input model.UpdateUserInput) int
@@ -124,12 +134,21 @@ type ComplexityRoot struct {
 		Users    func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
 	}
 
+	ReauthenticatePayload struct {
+		AuthenticatedAt func(childComplexity int) int
+	}
+
 	RevokeApiTokenPayload struct {
 		APIToken func(childComplexity int) int
 	}
 
+	RevokeSessionPayload struct {
+		Session func(childComplexity int) int
+	}
+
 	RevokeSessionsPayload struct {
-		EndedSessions func(childComplexity int) int
+		EndedSessions    func(childComplexity int) int
+		RevokedAPITokens func(childComplexity int) int
 	}
 
 	SecurityEvent struct {
@@ -158,13 +177,14 @@ type ComplexityRoot struct {
 	}
 
 	Session struct {
-		CreatedAt func(childComplexity int) int
-		Current   func(childComplexity int) int
-		Device    func(childComplexity int) int
-		ExpiresAt func(childComplexity int) int
-		ID        func(childComplexity int) int
-		IP        func(childComplexity int) int
-		RotatedAt func(childComplexity int) int
+		AuthenticatedAt func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		Current         func(childComplexity int) int
+		Device          func(childComplexity int) int
+		ExpiresAt       func(childComplexity int) int
+		ID              func(childComplexity int) int
+		IP              func(childComplexity int) int
+		RotatedAt       func(childComplexity int) int
 	}
 
 	SessionConnection struct {
@@ -309,6 +329,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiTokenEdge.Node(childComplexity), true
 
+	case "ChangePasswordPayload.endedSessions":
+		if e.ComplexityRoot.ChangePasswordPayload.EndedSessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePasswordPayload.EndedSessions(childComplexity), true
+	case "ChangePasswordPayload.revokedApiTokens":
+		if e.ComplexityRoot.ChangePasswordPayload.RevokedAPITokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePasswordPayload.RevokedAPITokens(childComplexity), true
 	case "ChangePasswordPayload.user":
 		if e.ComplexityRoot.ChangePasswordPayload.User == nil {
 			break
@@ -335,6 +367,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateUserPayload.User(childComplexity), true
+
+	case "DeleteUserPayload.deletedUserId":
+		if e.ComplexityRoot.DeleteUserPayload.DeletedUserID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteUserPayload.DeletedUserID(childComplexity), true
 
 	case "DisableUserPayload.user":
 		if e.ComplexityRoot.DisableUserPayload.User == nil {
@@ -393,6 +432,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LogoutPayload.EndedSessions(childComplexity), true
+	case "LogoutPayload.revokedApiTokens":
+		if e.ComplexityRoot.LogoutPayload.RevokedAPITokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogoutPayload.RevokedAPITokens(childComplexity), true
 
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
@@ -427,6 +472,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateUser(childComplexity, args["input"].(auth.CreateUserInput)), true
+	case "Mutation.deleteUser":
+		if e.ComplexityRoot.Mutation.DeleteUser == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteUser_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteUser(childComplexity, args["input"].(model.DeleteUserInput)), true
 	case "Mutation.disableUser":
 		if e.ComplexityRoot.Mutation.DisableUser == nil {
 			break
@@ -471,6 +527,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Logout(childComplexity, args["input"].(*model.LogoutInput)), true
+	case "Mutation.reauthenticate":
+		if e.ComplexityRoot.Mutation.Reauthenticate == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_reauthenticate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Reauthenticate(childComplexity, args["input"].(auth.ReauthenticateInput)), true
 	case "Mutation.refresh":
 		if e.ComplexityRoot.Mutation.Refresh == nil {
 			break
@@ -493,6 +560,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIToken(childComplexity, args["input"].(model.RevokeAPITokenInput)), true
+	case "Mutation.revokeSession":
+		if e.ComplexityRoot.Mutation.RevokeSession == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeSession_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeSession(childComplexity, args["input"].(model.RevokeSessionInput)), true
 	case "Mutation.revokeSessions":
 		if e.ComplexityRoot.Mutation.RevokeSessions == nil {
 			break
@@ -604,6 +682,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Users(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["search"].(*string)), true
 
+	case "ReauthenticatePayload.authenticatedAt":
+		if e.ComplexityRoot.ReauthenticatePayload.AuthenticatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReauthenticatePayload.AuthenticatedAt(childComplexity), true
+
 	case "RevokeApiTokenPayload.apiToken":
 		if e.ComplexityRoot.RevokeApiTokenPayload.APIToken == nil {
 			break
@@ -611,12 +696,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RevokeApiTokenPayload.APIToken(childComplexity), true
 
+	case "RevokeSessionPayload.session":
+		if e.ComplexityRoot.RevokeSessionPayload.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeSessionPayload.Session(childComplexity), true
+
 	case "RevokeSessionsPayload.endedSessions":
 		if e.ComplexityRoot.RevokeSessionsPayload.EndedSessions == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RevokeSessionsPayload.EndedSessions(childComplexity), true
+	case "RevokeSessionsPayload.revokedApiTokens":
+		if e.ComplexityRoot.RevokeSessionsPayload.RevokedAPITokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeSessionsPayload.RevokedAPITokens(childComplexity), true
 
 	case "SecurityEvent.actorId":
 		if e.ComplexityRoot.SecurityEvent.ActorID == nil {
@@ -717,6 +815,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SecurityEventEdge.Node(childComplexity), true
 
+	case "Session.authenticatedAt":
+		if e.ComplexityRoot.Session.AuthenticatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.AuthenticatedAt(childComplexity), true
 	case "Session.createdAt":
 		if e.ComplexityRoot.Session.CreatedAt == nil {
 			break
@@ -959,12 +1063,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("CreateApiTokenInput", ec.unmarshalInputCreateApiTokenInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
+			graphql.NewInputUnmarshaler("DeleteUserInput", ec.unmarshalInputDeleteUserInput),
 			graphql.NewInputUnmarshaler("DisableUserInput", ec.unmarshalInputDisableUserInput),
 			graphql.NewInputUnmarshaler("EnableUserInput", ec.unmarshalInputEnableUserInput),
 			graphql.NewInputUnmarshaler("LoginInput", ec.unmarshalInputLoginInput),
 			graphql.NewInputUnmarshaler("LogoutInput", ec.unmarshalInputLogoutInput),
+			graphql.NewInputUnmarshaler("ReauthenticateInput", ec.unmarshalInputReauthenticateInput),
 			graphql.NewInputUnmarshaler("RefreshInput", ec.unmarshalInputRefreshInput),
 			graphql.NewInputUnmarshaler("RevokeApiTokenInput", ec.unmarshalInputRevokeApiTokenInput),
+			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
 			graphql.NewInputUnmarshaler("RevokeSessionsInput", ec.unmarshalInputRevokeSessionsInput),
 			graphql.NewInputUnmarshaler("SetUserPasswordInput", ec.unmarshalInputSetUserPasswordInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
@@ -1209,6 +1316,22 @@ type Mutation {
     input: LogoutInput
   ): LogoutPayload @authenticated
 
+  """
+  Proves the viewer's password again, in the current session. Mutations that make API tokens, give roles, set passwords
+  or delete users need a login or this mutation within the last hour; otherwise they fail with
+  REAUTHENTICATION_REQUIRED. Not with an API token.
+  """
+  reauthenticate(
+    "The password."
+    input: ReauthenticateInput!
+  ): ReauthenticatePayload @authenticated
+
+  "Ends one session: of the viewer's own or, with users:write, of a user with no more scopes. Not with an API token."
+  revokeSession(
+    "Which session."
+    input: RevokeSessionInput!
+  ): RevokeSessionPayload @authenticated
+
   "Changes the viewer's password and ends the viewer's other sessions. Not with an API token."
   changePassword(
     "The old and the new password."
@@ -1221,7 +1344,10 @@ type Mutation {
     input: CreateApiTokenInput!
   ): CreateApiTokenPayload @authenticated
 
-  "Revokes an API token of the viewer at once. Not with an API token."
+  """
+  Revokes an API token at once: of the viewer's own or, with users:write, of a user with no more scopes. Not with an
+  API token.
+  """
   revokeApiToken(
     "Which token."
     input: RevokeApiTokenInput!
@@ -1242,29 +1368,41 @@ type Mutation {
     input: UpdateUserInput!
   ): UpdateUserPayload @requiresScopes(scopes: [["users:write"]])
 
-  "Disables a user: sessions end and API tokens stop working, at once."
+  "Disables a user: sessions end and API tokens are revoked, at once."
   disableUser(
     "Which user."
     input: DisableUserInput!
   ): DisableUserPayload @requiresScopes(scopes: [["users:write"]])
 
-  "Lets a disabled user log in again. API tokens work again; sessions stay ended."
+  "Lets a disabled user log in again. Sessions stay ended, and revoked API tokens revoked."
   enableUser(
     "Which user."
     input: EnableUserInput!
   ): EnableUserPayload @requiresScopes(scopes: [["users:write"]])
 
-  "Sets a user's password without the old one and ends the user's sessions. Not with an API token."
+  """
+  Sets a user's password without the old one, ends the user's sessions and revokes the API tokens. Not with an API
+  token.
+  """
   setUserPassword(
     "The user and the new password."
     input: SetUserPasswordInput!
   ): SetUserPasswordPayload @requiresScopes(scopes: [["users:write"]])
 
-  "Ends all sessions of a user."
+  "Ends all sessions of a user, and on request revokes the API tokens. Not with an API token."
   revokeSessions(
     "Which user."
     input: RevokeSessionsInput!
   ): RevokeSessionsPayload @requiresScopes(scopes: [["users:write"]])
+
+  """
+  Deletes a user with all sessions and API tokens. The events about the user stay, without addresses, devices and
+  details. Not with an API token.
+  """
+  deleteUser(
+    "Which user."
+    input: DeleteUserInput!
+  ): DeleteUserPayload @requiresScopes(scopes: [["users:write"]])
 }
 
 "A person or program with an account."
@@ -1325,6 +1463,8 @@ type Session implements Node @sensitive {
   ip: String! @authenticated
   "When the user logged in."
   createdAt: Time! @authenticated
+  "When the password was last verified: login, reauthenticate or changePassword."
+  authenticatedAt: Time! @authenticated
   "Login or last refresh."
   lastUsedAt: Time! @goField(name: "RotatedAt") @authenticated
   "When the session ends unless it is refreshed before."
@@ -1355,8 +1495,14 @@ enum SecurityEventKind {
   LOGIN
   "Somebody tried to log in and failed; user is null where no such user exists."
   LOGIN_FAILED
-  "The session was refreshed."
+  "The session was refreshed, the first time on a day or from another address than before."
   REFRESH
+  "A login or a check of the password was refused because of too many failures. Recorded once a minute."
+  LOGIN_THROTTLED
+  "The viewer of a session gave a wrong current password."
+  PASSWORD_CHECK_FAILED
+  "The viewer of a session proved the password again."
+  REAUTHENTICATED
   "A user asked for a change that needs more scopes; detail names the field. Recorded once a minute."
   ACCESS_DENIED
   "An API token was used that is no longer good; detail says why. Recorded once a minute."
@@ -1367,6 +1513,10 @@ enum SecurityEventKind {
   LOGOUT
   "An administrator ended the user's sessions."
   SESSIONS_REVOKED
+  "The user, or an administrator, ended one session."
+  SESSION_REVOKED
+  "An operator ended all sessions and revoked all API tokens of everyone."
+  ALL_REVOKED
   "The password was changed."
   PASSWORD_CHANGED
   "An API token was made."
@@ -1383,6 +1533,8 @@ enum SecurityEventKind {
   USER_DISABLED
   "The account was enabled."
   USER_ENABLED
+  "The account was deleted."
+  USER_DELETED
   "A key that signs access tokens was made."
   SIGNING_KEY_CREATED
   "A key that signs access tokens was retired."
@@ -1563,12 +1715,40 @@ enum SessionSet {
 input LogoutInput {
   "Which of the viewer's sessions."
   sessions: SessionSet! = CURRENT
+  "Whether the viewer's API tokens are revoked too."
+  revokeApiTokens: Boolean! = false
 }
 
 "What logging out did."
 type LogoutPayload {
   "How many sessions ended."
   endedSessions: Int!
+  "How many API tokens were revoked."
+  revokedApiTokens: Int!
+}
+
+"The viewer's password."
+input ReauthenticateInput {
+  "The password; INVALID_CREDENTIALS if it is wrong."
+  password: String!
+}
+
+"What proving the password did."
+type ReauthenticatePayload {
+  "When the session last proved the password: now."
+  authenticatedAt: Time!
+}
+
+"Which session ends."
+input RevokeSessionInput {
+  "The ID of the session."
+  id: ID!
+}
+
+"The session that has ended."
+type RevokeSessionPayload {
+  "The session that no longer works."
+  session: Session!
 }
 
 "A change of one's own password."
@@ -1577,12 +1757,18 @@ input ChangePasswordInput {
   currentPassword: String!
   "8 characters to 1,024 bytes; no common password and not one's own name."
   newPassword: String!
+  "Whether the viewer's API tokens are revoked too: yes, if someone else may have made one."
+  revokeApiTokens: Boolean! = false
 }
 
 "What changing the password did."
 type ChangePasswordPayload {
   "The viewer."
   user: User!
+  "How many other sessions ended."
+  endedSessions: Int!
+  "How many API tokens were revoked."
+  revokedApiTokens: Int!
 }
 
 "A new API token."
@@ -1659,6 +1845,8 @@ type UpdateUserPayload {
 input DisableUserInput {
   "The ID of the user."
   id: ID!
+  "Whether API tokens only stop working until the user is enabled, instead of being revoked."
+  keepApiTokens: Boolean! = false
 }
 
 "The user that was disabled."
@@ -1685,6 +1873,8 @@ input SetUserPasswordInput {
   id: ID!
   "8 characters to 1,024 bytes; no common password and not the user's name."
   password: String!
+  "Whether API tokens stay valid: for a service account that is given a password."
+  keepApiTokens: Boolean! = false
 }
 
 "The user whose password was set."
@@ -1697,12 +1887,28 @@ type SetUserPasswordPayload {
 input RevokeSessionsInput {
   "The ID of the user."
   id: ID!
+  "Whether the user's API tokens are revoked too."
+  revokeApiTokens: Boolean! = false
 }
 
 "What ending sessions did."
 type RevokeSessionsPayload {
   "How many sessions ended."
   endedSessions: Int!
+  "How many API tokens were revoked."
+  revokedApiTokens: Int!
+}
+
+"Which user is deleted."
+input DeleteUserInput {
+  "The ID of the user."
+  id: ID!
+}
+
+"The user who was deleted."
+type DeleteUserPayload {
+  "The ID that the user had."
+  deletedUserId: ID!
 }
 `, BuiltIn: false},
 }
@@ -1758,6 +1964,10 @@ func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Contex
 	switch field.Name {
 	case "user":
 		return ec.fieldContext_ChangePasswordPayload_user(ctx, field)
+	case "endedSessions":
+		return ec.fieldContext_ChangePasswordPayload_endedSessions(ctx, field)
+	case "revokedApiTokens":
+		return ec.fieldContext_ChangePasswordPayload_revokedApiTokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ChangePasswordPayload", field.Name)
 }
@@ -1778,6 +1988,14 @@ func (ec *executionContext) childFields_CreateUserPayload(ctx context.Context, f
 		return ec.fieldContext_CreateUserPayload_user(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedUserId":
+		return ec.fieldContext_DeleteUserPayload_deletedUserId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteUserPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DisableUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1818,6 +2036,8 @@ func (ec *executionContext) childFields_LogoutPayload(ctx context.Context, field
 	switch field.Name {
 	case "endedSessions":
 		return ec.fieldContext_LogoutPayload_endedSessions(ctx, field)
+	case "revokedApiTokens":
+		return ec.fieldContext_LogoutPayload_revokedApiTokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LogoutPayload", field.Name)
 }
@@ -1836,6 +2056,14 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_ReauthenticatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "authenticatedAt":
+		return ec.fieldContext_ReauthenticatePayload_authenticatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReauthenticatePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiToken":
@@ -1844,10 +2072,20 @@ func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiTokenPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RevokeSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_RevokeSessionPayload_session(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeSessionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeSessionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "endedSessions":
 		return ec.fieldContext_RevokeSessionsPayload_endedSessions(ctx, field)
+	case "revokedApiTokens":
+		return ec.fieldContext_RevokeSessionsPayload_revokedApiTokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeSessionsPayload", field.Name)
 }
@@ -1912,6 +2150,8 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_ip(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Session_createdAt(ctx, field)
+	case "authenticatedAt":
+		return ec.fieldContext_Session_authenticatedAt(ctx, field)
 	case "lastUsedAt":
 		return ec.fieldContext_Session_lastUsedAt(ctx, field)
 	case "expiresAt":

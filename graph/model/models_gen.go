@@ -12,6 +12,10 @@ import (
 type ChangePasswordPayload struct {
 	// The viewer.
 	User *db.User `json:"user"`
+	// How many other sessions ended.
+	EndedSessions int `json:"endedSessions"`
+	// How many API tokens were revoked.
+	RevokedAPITokens int `json:"revokedApiTokens"`
 }
 
 // The user that was made.
@@ -20,10 +24,24 @@ type CreateUserPayload struct {
 	User *db.User `json:"user"`
 }
 
+// Which user is deleted.
+type DeleteUserInput struct {
+	// The ID of the user.
+	ID string `json:"id"`
+}
+
+// The user who was deleted.
+type DeleteUserPayload struct {
+	// The ID that the user had.
+	DeletedUserID string `json:"deletedUserId"`
+}
+
 // Which user is disabled.
 type DisableUserInput struct {
 	// The ID of the user.
 	ID string `json:"id"`
+	// Whether API tokens only stop working until the user is enabled, instead of being revoked.
+	KeepAPITokens bool `json:"keepApiTokens"`
 }
 
 // The user that was disabled.
@@ -48,12 +66,22 @@ type EnableUserPayload struct {
 type LogoutInput struct {
 	// Which of the viewer's sessions.
 	Sessions auth.SessionSet `json:"sessions"`
+	// Whether the viewer's API tokens are revoked too.
+	RevokeAPITokens bool `json:"revokeApiTokens"`
 }
 
 // What logging out did.
 type LogoutPayload struct {
 	// How many sessions ended.
 	EndedSessions int `json:"endedSessions"`
+	// How many API tokens were revoked.
+	RevokedAPITokens int `json:"revokedApiTokens"`
+}
+
+// What proving the password did.
+type ReauthenticatePayload struct {
+	// When the session last proved the password: now.
+	AuthenticatedAt db.Time `json:"authenticatedAt"`
 }
 
 // Which API token is revoked.
@@ -68,16 +96,32 @@ type RevokeAPITokenPayload struct {
 	APIToken *db.APIToken `json:"apiToken"`
 }
 
+// Which session ends.
+type RevokeSessionInput struct {
+	// The ID of the session.
+	ID string `json:"id"`
+}
+
+// The session that has ended.
+type RevokeSessionPayload struct {
+	// The session that no longer works.
+	Session *db.Session `json:"session"`
+}
+
 // Whose sessions end.
 type RevokeSessionsInput struct {
 	// The ID of the user.
 	ID string `json:"id"`
+	// Whether the user's API tokens are revoked too.
+	RevokeAPITokens bool `json:"revokeApiTokens"`
 }
 
 // What ending sessions did.
 type RevokeSessionsPayload struct {
 	// How many sessions ended.
 	EndedSessions int `json:"endedSessions"`
+	// How many API tokens were revoked.
+	RevokedAPITokens int `json:"revokedApiTokens"`
 }
 
 // The user whose password was set.

@@ -187,7 +187,7 @@ func TestALateAnswerOfTheDatabaseIsNotRemembered(t *testing.T) {
 		l.pending.Go(func() { l.observe(c, l.apiToken(l.owner)) })
 	}
 	l.pending.Wait()
-	heardBefore := strings.Count(c.out.String(), "hearing the changes")
+	heardBefore := strings.Count(c.out.String(), "receiving the changes")
 	listener.hold(questions, answers)
 	listener.drop()
 	time.Sleep(700 * time.Millisecond) // now C tries to connect again, and remembers nothing
@@ -199,7 +199,7 @@ func TestALateAnswerOfTheDatabaseIsNotRemembered(t *testing.T) {
 	l.h.acknowledged("logout", victim)
 	listener.hold()
 	eventually(t, 10*time.Second, "C hears again", func() bool {
-		return strings.Count(c.out.String(), "hearing the changes") > heardBefore
+		return strings.Count(c.out.String(), "receiving the changes") > heardBefore
 	})
 	pool.hold()
 	l.pending.Wait()

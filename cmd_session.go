@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+)
+
+type sessionListCmd struct {
+	User string `arg:"" help:"User name or e-mail."`
+}
+
+func (c *sessionListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operateOn(ctx, s, io, c.User, func(ctx context.Context, service *auth.Service, u *db.User) error {
+		t := newTable(io.out, "ID", "DEVICE", "ADDRESS", "LOGIN", "LAST USED", "EXPIRES")
+		err := allPages(func(p db.Page) (db.PageOf[db.Session], error) { return service.Sessions(ctx, u.ID, p) }, func(session *db.Session) string {
+			expires := session.RefreshExpiry()
+			t.row(session.ID, session.Device, session.IP, date(&session.CreatedAt), date(&session.RotatedAt), date(&expires))
+			return session.ID
+		})
+		return errors.Join(err, t.Flush())
+	})
+}
+
+type sessionRevokeCmd struct {
+	ID string `arg:"" help:"The session's ID: see session list."`
+}
+
+func (c *sessionRevokeCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
+		session, err := service.RevokeSession(ctx, c.ID)
+		if errors.Is(err, db.ErrNotFound) {
+			return fmt.Errorf("there is no live session %q: see `latchkey session list`", c.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return printed(io.out, nil, "ended "+session.ID)
+	})
+}
+
+type revokeAllCmd struct{}
+
+func (revokeAllCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
+		ended, err := service.RevokeAll(ctx)
+		if err != nil {
+			return fmt.Errorf("%w (so far: %s; run the command again)", err, ended)
+		}
+		return printed(io.out, nil, ended.String()+"; a new signing key signs from now on")
+	})
+}

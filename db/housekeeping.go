@@ -1,0 +1,28 @@
+package db
+
+import "context"
+
+// Housekeeping is when old rows were last deleted, and until when deletion is paused.
+type Housekeeping struct {
+	At          Time  `db:"at"`
+	PausedUntil *Time `db:"paused_until"`
+}
+
+// LastHousekeeping finds the record of the last housekeeping, or ErrNotFound before the first.
+func (db *DB) LastHousekeeping(ctx context.Context) (Housekeeping, error) {
+	var h Housekeeping
+	return h, db.get(ctx, &h, "last housekeeping", `SELECT at, paused_until FROM housekeeping WHERE name = 'rows'`)
+}
+
+// SaveHousekeeping stores the record.
+func (db *DB) SaveHousekeeping(ctx context.Context, h Housekeeping) error {
+	_, err := db.exec(ctx, "save housekeeping", `
+		INSERT INTO housekeeping (name, at, paused_until) VALUES ('rows', $1, $2)
+		ON CONFLICT (name) DO UPDATE SET at = $1, paused_until = $2`, h.At, h.PausedUntil)
+	return err
+}
+
+// LockHousekeeping makes processes that would keep house wait for each other, until the transaction ends.
+func (db *DB) LockHousekeeping(ctx context.Context) error {
+	return db.lock(ctx, "housekeeping")
+}
