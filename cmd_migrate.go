@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/latchkey/latchkey/db"
 )
 
 type migrateCmd struct{}
@@ -13,7 +16,11 @@ func (migrateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 		return err
 	}
 	defer d.Close()
+	warnIgnored(s.logger(io.err), d)
 	n, err := d.Migrate(ctx)
+	if errors.Is(err, db.ErrBadURL) {
+		return &usageError{err}
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph"
 )
 
@@ -178,12 +179,12 @@ func (s *Settings) secrets() (auth.Secrets, error) {
 		}
 		return secrets, nil
 	}
-	path, embedded := s.SecretFile, strings.HasPrefix(s.DatabaseURL, "sqlite:")
+	path := s.SecretFile
+	database, embedded := db.SQLiteFile(s.DatabaseURL)
 	if path == "" {
 		if !embedded {
 			return nil, &usageError{errors.New("LATCHKEY_SECRET is not set: with PostgreSQL every process needs the same secret; make one with `openssl rand -base64 33`")}
 		}
-		database := strings.TrimPrefix(strings.TrimPrefix(s.DatabaseURL, "sqlite:"), "//")
 		path = strings.TrimSuffix(database, filepath.Ext(database)) + ".secret"
 	}
 	if embedded {

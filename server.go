@@ -62,6 +62,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 		return err
 	}
 	defer d.Close()
+	warnIgnored(log, d)
 	listener, err := listen(o.Addr, "--addr")
 	if err != nil {
 		return err
@@ -252,12 +253,23 @@ func connect(ctx context.Context, s *Settings) (*db.DB, error) {
 		return nil, err
 	}
 	if s.DirectURL != "" {
-		if err := d.ListenOn(s.DirectURL); err != nil {
+		err := d.ListenOn(s.DirectURL)
+		if errors.Is(err, db.ErrBadURL) {
+			err = fmt.Errorf("DATABASE_DIRECT_URL, which has the form of %w", err)
+		}
+		if err != nil {
 			d.Close()
 			return nil, &usageError{err}
 		}
 	}
 	return d, nil
+}
+
+// warnIgnored names the options of DATABASE_URL that ask for something that the driver cannot do.
+func warnIgnored(log *slog.Logger, d *db.DB) {
+	for _, option := range d.Ignored() {
+		log.Warn("DATABASE_URL: the driver does not implement this option; sslmode=verify-full protects from servers in between as well", "option", option)
+	}
 }
 
 func (s *Settings) logger(w io.Writer) *slog.Logger {

@@ -33,7 +33,8 @@ type DB struct {
 // reader never waits for a writer; on PostgreSQL both are the same pool.
 type pools struct {
 	read, write *sqlx.DB
-	direct      string // PostgreSQL: where to LISTEN
+	direct      string   // PostgreSQL: where to LISTEN
+	ignored     []string // options of the URL that the driver does not implement
 	guard       atomic.Pointer[Guard]
 	outbox      outbox
 }
@@ -49,22 +50,24 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	for _, option := range options {
 		option(&o)
 	}
-	d, source, err := parseURL(url)
+	from, err := parseURL(url)
 	if err != nil {
 		return nil, err
 	}
-	p, err := d.open(source, o)
+	d := from.dialect
+	p, err := d.open(from.name, o)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d, classify(err))
 	}
+	p.ignored = from.ignored
 	// Unsafe: columns that a newer version of this program has added are ignored, during a rolling update.
 	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p}
 	if err := db.firstPing(ctx); err != nil {
 		db.Close()
 		if d == sqliteDialect {
-			return nil, fmt.Errorf("open sqlite: %s: %w", source, err)
+			return nil, fmt.Errorf("open sqlite: %s: %w", from.name, err)
 		}
-		return nil, err
+		return nil, explainConnect(err)
 	}
 	return db, nil
 }
@@ -94,16 +97,20 @@ func (db *DB) Pools() map[string]func() sql.DBStats {
 
 // ListenOn makes Listen use another URL than Open: PostgreSQL itself, where Open's is a transaction pooler.
 func (db *DB) ListenOn(url string) error {
-	d, source, err := parseURL(url)
+	from, err := parseURL(url)
 	if err != nil {
 		return err
 	}
-	if d != postgresDialect || db.dialect != postgresDialect {
+	if from.dialect != postgresDialect || db.dialect != postgresDialect {
 		return errors.New("DATABASE_DIRECT_URL is for PostgreSQL behind a pooler: remove it, or make DATABASE_URL the pooler's")
 	}
-	db.pools.direct = source
+	db.pools.direct = from.name
 	return nil
 }
+
+// Ignored lists the options of the URL, with their values, that are accepted although the driver does not implement
+// them: channel_binding=require, which providers write into the URLs that they hand out.
+func (db *DB) Ignored() []string { return db.pools.ignored }
 
 // Close closes every connection. Queries in flight finish first.
 func (db *DB) Close() error {

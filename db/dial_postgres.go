@@ -3,8 +3,11 @@ package db
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lib/pq"
@@ -27,11 +30,24 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
+// explainConnect says what is wrong with a DATABASE_URL where the server refused the connection for one of its options.
+func explainConnect(err error) error {
+	e := pq.As(err)
+	switch {
+	case e != nil && slices.Contains([]string{"22023", "42501", "42602", "42704", "55P02"}, string(e.Code)),
+		e != nil && strings.HasPrefix(e.Message, "unsupported startup parameter"): // PgBouncer
+		return fmt.Errorf("%w: the server refuses an option: %s", ErrBadURL, e.Message)
+	case errors.Is(err, pq.ErrSSLNotSupported):
+		return fmt.Errorf("%w; add sslmode=disable to DATABASE_URL if nobody else can reach the network in between", err)
+	}
+	return err
+}
+
 // newConnector makes connections that give a silent server up.
 func newConnector(source string) (driver.Connector, error) {
 	c, err := pq.NewConnector(source)
 	if err != nil {
-		return nil, fmt.Errorf("%w: PostgreSQL's driver does not understand it (an unknown option, perhaps)", ErrBadURL)
+		return nil, badOption(err)
 	}
 	c.Dialer(impatientDialer{})
 	return connector{c}, nil

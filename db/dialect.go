@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -33,58 +32,37 @@ const (
 
 func (d dialect) String() string { return string(d) }
 
-// parseURL splits a DATABASE_URL into its dialect and what the driver wants. Errors do not repeat the URL.
-func parseURL(raw string) (dialect, string, error) {
-	scheme, rest, _ := strings.Cut(raw, ":")
-	switch scheme {
-	case "sqlite":
-		path := strings.TrimPrefix(rest, "//")
-		if path == "" || strings.HasPrefix(path, ":memory:") || strings.Contains(path, "?") {
-			return "", "", fmt.Errorf(`%w: sqlite needs a file, such as "sqlite:latchkey.db", and takes no options`, ErrBadURL)
-		}
-		return sqliteDialect, path, nil
-	case "postgres", "postgresql":
-		u, err := url.Parse(raw)
-		if err != nil {
-			return "", "", fmt.Errorf(`%w: not a URL; want "postgres://USER:PASSWORD@HOST:5432/NAME" with special characters of the password percent-encoded`, ErrBadURL)
-		}
-		q := u.Query()
-		if !q.Has("sslmode") {
-			q.Set("sslmode", "prefer") // libpq's default; lib/pq's own, "require", refuses a local server
-		}
-		if !q.Has("binary_parameters") { // a query is one round trip, not two, and passes transaction poolers
-			q.Set("binary_parameters", "yes")
-		}
-		if !q.Has("connect_timeout") {
-			q.Set("connect_timeout", "5")
-		}
-		if hosts, ports, several := severalHosts(u.Host); several {
-			u.Host = ""
-			q.Set("host", hosts)
-			q.Set("port", ports)
-		}
-		u.RawQuery = q.Encode()
-		return postgresDialect, u.String(), nil
-	}
-	return "", "", fmt.Errorf(`%w: want "sqlite:FILE" or "postgres://…"`, ErrBadURL)
+// A source is a parsed DATABASE_URL.
+type source struct {
+	dialect dialect
+	name    string   // the SQLite file, or the connection string for PostgreSQL's driver, which has the password
+	ignored []string // options that are accepted although the driver does not implement them
 }
 
-// severalHosts splits "a:5432,b:5433", as PostgreSQL's documentation writes it, into the lists that the driver
-// takes: "a,b" and "5432,5433".
-func severalHosts(text string) (hosts, ports string, several bool) {
-	all := strings.Split(text, ",")
-	if len(all) < 2 || !strings.Contains(text, ":") { // the ports may stand in an option: the driver's own form
-		return "", "", false
-	}
-	var h, p []string
-	for _, one := range all {
-		host, port, err := net.SplitHostPort(one)
-		if err != nil {
-			host, port = strings.Trim(one, "[]"), "5432"
+// parseURL reads a DATABASE_URL. Errors do not repeat it.
+func parseURL(raw string) (source, error) {
+	if path, ok := SQLiteFile(raw); ok {
+		if path == "" || strings.HasPrefix(path, ":memory:") || strings.Contains(path, "?") {
+			return source{}, fmt.Errorf(`%w: sqlite needs a file, such as "sqlite:latchkey.db", and takes no options`, ErrBadURL)
 		}
-		h, p = append(h, host), append(p, port)
+		return source{dialect: sqliteDialect, name: path}, nil
 	}
-	return strings.Join(h, ","), strings.Join(p, ","), true
+	if scheme, _, _ := strings.Cut(raw, ":"); scheme == "postgres" || scheme == "postgresql" || keyValueForm.MatchString(raw) {
+		name, ignored, err := parsePostgres(raw)
+		return source{dialect: postgresDialect, name: name, ignored: ignored}, err
+	}
+	return source{}, fmt.Errorf(`%w: want "sqlite:FILE" or "postgres://…"`, ErrBadURL)
+}
+
+// SQLiteFile returns the file that a DATABASE_URL names: sqlite:FILE, sqlite://FILE, or, as other programs write an
+// absolute path, sqlite:////FOLDER/FILE. It reports false for other databases.
+func SQLiteFile(url string) (path string, ok bool) {
+	path, ok = strings.CutPrefix(url, "sqlite:")
+	path = strings.TrimPrefix(path, "//")
+	if strings.HasPrefix(path, "//") { // SQLite would take the first folder for a host
+		path = "/" + strings.TrimLeft(path, "/")
+	}
+	return path, ok
 }
 
 func (d dialect) open(source string, o openOptions) (*pools, error) {

@@ -49,6 +49,9 @@ func (db *DB) migrateOnce(ctx context.Context) (int, error) {
 			return 0, db.wrap("migrate", err)
 		}
 		defer direct.Close()
+		if err := direct.PingContext(ctx); err != nil {
+			return 0, explainConnect(db.wrap("migrate", err))
+		}
 		pool = direct
 	}
 	p, err := db.migrator(pool)

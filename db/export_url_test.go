@@ -1,0 +1,4 @@
+package db
+
+// ParsePostgres is parsePostgres for the tests.
+var ParsePostgres = parsePostgres

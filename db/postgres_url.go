@@ -1,0 +1,248 @@
+package db
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lib/pq"
+)
+
+// A DATABASE_URL for PostgreSQL is a connection string in one of the two forms of libpq (PostgreSQL manual, section
+// 34.1.1): a URI, or KEY=VALUE pairs. Both become a set of connection options, which is checked and then
+// written as the pairs that the driver reads. Error messages name options, never their values: a misplaced
+// character may have made a value out of the password.
+
+const postgresForm = `want "postgres://USER:PASSWORD@HOST:5432/NAME" with special characters of the password percent-encoded, or "postgres:///NAME?host=/FOLDER" for a socket`
+
+// keyValueForm recognizes KEY=VALUE pairs. One of them must say where the server is, so that no other text is taken
+// for a database on this machine.
+var keyValueForm = regexp.MustCompile(`^\s*([a-z_]+\s*=.*\s)?(host|hostaddr|service)\s*=`)
+
+// optionName matches options of libpq and run-time parameters of the server, such as search_path or app.name.
+var optionName = regexp.MustCompile(`^\w+(\.\w+)*$`)
+
+// connectionOptions are the options of a connection string, by libpq's names.
+type connectionOptions map[string]string
+
+// parsePostgres returns the driver's form of a connection string, and the names of options that are accepted
+// although the driver does not implement them.
+func parsePostgres(raw string) (source string, ignored []string, err error) {
+	read := parseURI
+	if keyValueForm.MatchString(raw) {
+		read = parseKeyValues
+	}
+	o, err := read(raw)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w", ErrBadURL, err)
+	}
+	if ignored, err = o.dropUnsupported(); err != nil {
+		return "", nil, fmt.Errorf("%w: %w", ErrBadURL, err)
+	}
+	o.setDefault("binary_parameters", "yes") // a query is one round trip, not two, and passes transaction poolers
+	o.setDefault("connect_timeout", "5")
+	config, err := pq.NewConfig(o.String())
+	if err != nil {
+		return "", nil, badOption(err)
+	}
+	if err := o.secureDefaults(config); err != nil {
+		return "", nil, fmt.Errorf("%w: %w", ErrBadURL, err)
+	}
+	return o.String(), ignored, nil
+}
+
+// parseURI reads postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME?OPTION=VALUE. net/url knows neither lists of
+// hosts nor folders of sockets as hosts, so the hosts are read here. Options override what stands before them.
+func parseURI(raw string) (connectionOptions, error) {
+	malformed := errors.New("not a URL; " + postgresForm)
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found {
+		return nil, malformed
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	at := strings.LastIndex(rest[:end], "@") + 1
+	u, err := url.Parse(scheme + "://" + rest[:at] + "host" + rest[end:])
+	if err != nil || strings.Contains(raw, "#") || at == 0 && strings.Contains(u.Path, "@") { // an @ there ends a password with a slash
+		return nil, malformed
+	}
+	o := connectionOptions{}
+	if err := o.setHosts(rest[at:end]); err != nil {
+		return nil, malformed
+	}
+	o.set("user", u.User.Username())
+	password, _ := u.User.Password()
+	o.set("password", password)
+	o.set("dbname", strings.TrimPrefix(u.Path, "/"))
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, errors.New("the options after the question mark are malformed; want OPTION=VALUE&OPTION=VALUE, percent-encoded")
+	}
+	for name, values := range query {
+		switch {
+		case !optionName.MatchString(name): // it may be the end of a password with a question mark
+			return nil, malformed
+		case len(values) > 1:
+			return nil, fmt.Errorf("the option %q is given more than once", name)
+		}
+		o.set(name, values[0])
+	}
+	return o, nil
+}
+
+// setHosts splits "a:5432,b:5433" into the lists that the driver takes: "a,b" and "5432,5433".
+func (o connectionOptions) setHosts(text string) error {
+	var hosts, ports []string
+	withPorts := false
+	for one := range strings.SplitSeq(text, ",") {
+		host, port := one, ""
+		if i := strings.LastIndex(one, ":"); i >= 0 && !strings.HasSuffix(one, "]") {
+			host, port = one[:i], one[i+1:]
+			if _, err := strconv.ParseUint(port, 10, 16); err != nil && port != "" {
+				return fmt.Errorf("port: %w", err)
+			}
+		}
+		host, err := url.PathUnescape(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+		if err != nil {
+			return err
+		}
+		withPorts = withPorts || port != ""
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	o.set("host", strings.Join(hosts, ","))
+	if withPorts { // an empty one is the default; without any, the ports may stand in an option
+		for i, port := range ports {
+			ports[i] = cmp.Or(port, "5432")
+		}
+		o.set("port", strings.Join(ports, ","))
+	}
+	return nil
+}
+
+// parseKeyValues reads KEY=VALUE pairs, with values in single quotes and backslashes where needed.
+func parseKeyValues(raw string) (connectionOptions, error) {
+	o := connectionOptions{}
+	pair := regexp.MustCompile(`^\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(\s+|$)`)
+	for rest := raw; strings.TrimSpace(rest) != ""; {
+		m := pair.FindStringSubmatch(rest)
+		if m == nil {
+			return nil, errors.New(`malformed KEY=VALUE pairs; want such as "host=db.example.com dbname=latchkey user=latchkey password='a b'"`)
+		}
+		if _, twice := o[m[1]]; twice {
+			return nil, fmt.Errorf("the option %q is given more than once", m[1])
+		}
+		value := strings.TrimSuffix(strings.TrimPrefix(m[2], "'"), "'")
+		o.set(m[1], regexp.MustCompile(`\\(.)`).ReplaceAllString(value, "$1"))
+		rest = rest[len(m[0]):]
+	}
+	return o, nil
+}
+
+// set sets an option, unless the value is empty, which is as if it were not given.
+func (o connectionOptions) set(name, value string) {
+	if value != "" {
+		o[name] = value
+	}
+}
+
+func (o connectionOptions) setDefault(name, value string) {
+	if _, given := o[name]; !given {
+		o[name] = value
+	}
+}
+
+// String is the options as the driver reads them. It has the password.
+func (o connectionOptions) String() string {
+	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		fmt.Fprintf(&b, "%s='%s' ", name, quoted.Replace(o[name]))
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
+// unsupported are the options of libpq that the driver does not implement and would send to the server, with the
+// values that can be ignored because they ask for nothing; "*" is any value.
+var unsupported = map[string][]string{
+	"channel_binding": {"disable", "prefer"}, "gssencmode": {"disable", "prefer"}, "sslcertmode": {"allow"}, "sslcompression": {"*"},
+	"keepalives": {"*"}, "keepalives_idle": {"*"}, "keepalives_interval": {"*"}, "keepalives_count": {"*"}, "tcp_user_timeout": {"*"},
+	"gssdelegation": {"0"}, "gsslib": {"*"}, "replication": {"false", "off", "no", "0"},
+	"sslcrl": nil, "sslcrldir": nil, "sslpassword": nil, "requirepeer": nil, "require_auth": nil, "requiressl": {"0"}, "sslkeylogfile": nil,
+}
+
+// dropUnsupported removes the options that the driver does not implement and refuses those that ask for something.
+// channel_binding=require is accepted, because providers put it into the strings that they hand out, but reported.
+func (o connectionOptions) dropUnsupported() (ignored []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		harmless, known := unsupported[name]
+		switch {
+		case !known:
+			continue
+		case name == "channel_binding" && o[name] == "require":
+			ignored = append(ignored, "channel_binding=require")
+		case !slices.Contains(harmless, "*") && !slices.Contains(harmless, o[name]):
+			return nil, fmt.Errorf("the option %q, or its value, is not supported by the driver: remove it", name)
+		}
+		delete(o, name)
+	}
+	return ignored, nil
+}
+
+// secureDefaults adds what the connection string leaves open: TLS where the server is not on this machine, and a
+// server that is not a standby, whose answers may be out of date. What is given explicitly, also by libpq's
+// environment variables (PGSSLMODE, PGTARGETSESSIONATTRS) or service file, is in the configuration and wins.
+func (o connectionOptions) secureDefaults(config pq.Config) error {
+	local := isLocal(config.Host, config.Hostaddr)
+	for _, m := range config.Multi {
+		local = local && isLocal(m.Host, m.Hostaddr)
+	}
+	if config.SSLMode == "" && config.SSLRootCert != "system" { // with which the driver verifies in full
+		o["sslmode"] = "require"
+		if local {
+			o["sslmode"] = "prefer"
+		}
+	}
+	switch config.TargetSessionAttrs {
+	case "":
+		o["target_session_attrs"] = string(pq.TargetSessionAttrsPrimary)
+		if len(config.Multi) > 0 {
+			o["target_session_attrs"] = string(pq.TargetSessionAttrsReadWrite)
+		}
+	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
+	default:
+		return errors.New("target_session_attrs must be read-write (the default for several hosts) or primary: a standby does not know at once what was revoked")
+	}
+	return nil
+}
+
+// isLocal reports whether a host is this machine, by name, address or socket.
+func isLocal(host string, address netip.Addr) bool {
+	if address.IsValid() {
+		return address.Unmap().IsLoopback()
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@")
+}
+
+// optionInError finds the option, or the environment variable, that the driver's error is about.
+var optionInError = regexp.MustCompile(`wrong value for "(\w+)"|variable (\$\w+)|wrong value for (\$\w+)|unsupported (\w+)|weak (\w+)`)
+
+// badOption is ErrBadURL with the option that the driver refused, but not its value.
+func badOption(err error) error {
+	if m := optionInError.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%w: the option %s, or its value, is not supported by PostgreSQL's driver", ErrBadURL, strings.Join(m[1:], ""))
+	}
+	return fmt.Errorf("%w: PostgreSQL's driver does not support one of the options; %s", ErrBadURL, postgresForm)
+}
