@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/vektah/gqlparser/v2/validator/core"
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
@@ -53,6 +55,8 @@ type cli struct {
 	Audit     auditCmd     `cmd:"" help:"Print what happened to accounts, oldest first."`
 	RevokeAll revokeAllCmd `cmd:"" help:"End every session, revoke every API token and replace the signing keys: after a backup was restored."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // A usageError says that the command line or a setting is wrong; the exit code is 2.
@@ -79,7 +83,7 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 	}()
 	parser, err := kong.New(&c,
 		kong.Name("latchkey"), kong.Description("A GraphQL server in which every field is locked until you say otherwise."),
-		kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": version()}, valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 	)
 	if err != nil {
@@ -88,12 +92,40 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 	if err := checkEnvironment(env, parser.Model); err != nil {
 		return &usageError{err}
 	}
+	args = asFlag(args)
+	if err := unknownCommand(parser.Model, args); err != nil {
+		return &usageError{err}
+	}
 	command, err := parser.Parse(args)
 	if err != nil {
 		return &usageError{err}
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(&c.Settings, io)
+}
+
+// asFlag makes `help COMMAND…` into `COMMAND… --help`.
+func asFlag(args []string) []string {
+	if len(args) > 0 && args[0] == "help" {
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
+}
+
+// unknownCommand says that the first argument is no command, which would otherwise be taken for an argument of serve,
+// the default. It returns nil if it is one.
+func unknownCommand(model *kong.Application, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == args[0] }) {
+		return nil
+	}
+	var names []string
+	for _, n := range model.Children {
+		names = append(names, n.Name)
+	}
+	if similar := core.SuggestionList(args[0], names); len(similar) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], similar[0])
+	}
+	return fmt.Errorf("there is no command %q: see `latchkey help`", args[0])
 }
 
 type serveCmd struct{ ServeSettings }
@@ -109,13 +141,13 @@ func operate(ctx context.Context, s *Settings, io stdio, f func(ctx context.Cont
 		return err
 	}
 	defer d.Close()
-	secrets, err := s.secrets()
+	secrets, err := s.secrets(ctx, d)
 	if err != nil {
 		return err
 	}
 	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Log: s.logger(io.err)})
 	if err != nil {
-		return err
+		return s.nameSecret(err)
 	}
 	return f(auth.WithViewer(ctx, auth.Operator()), service)
 }

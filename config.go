@@ -3,21 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/latchkey/latchkey/auth"
-	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph"
 )
 
@@ -60,9 +54,6 @@ type ServeSettings struct {
 	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"A refresh token may be used again for so long, at most 1m."`
 }
 
-// secretEnv may hold the secret itself. It is no flag: flags can be read by every user of the machine.
-const secretEnv = "LATCHKEY_SECRET"
-
 // Validate refuses what is malformed, does nothing, or contradicts another setting. kong calls it.
 func (s *Settings) Validate() error {
 	if s.SecretFile != "" && os.Getenv(secretEnv) != "" {
@@ -78,15 +69,18 @@ func (s *ServeSettings) Validate() error {
 	}
 	if s.Issuer != "" {
 		u, err := url.Parse(s.Issuer)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(s.Issuer, "/") {
+		if err != nil || !isPlain(s.Issuer) || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(s.Issuer, "/") {
 			return fmt.Errorf("--issuer (LATCHKEY_ISSUER) must be a URL without a slash at its end, such as https://id.example.com, not %q", s.Issuer)
 		}
+	}
+	if u, err := url.Parse(s.Audience); !isPlain(s.Audience) || strings.Contains(s.Audience, ":") && (err != nil || u.Scheme == "") {
+		return fmt.Errorf("--audience (LATCHKEY_AUDIENCE) must be a URL, such as https://api.example.com, or a name, without spaces or quotes, not %q", s.Audience)
 	}
 	if s.MetricsAddr != "" && !isAddress(s.MetricsAddr) {
 		return fmt.Errorf("--metrics-addr (LATCHKEY_METRICS_ADDR) must be HOST:PORT, such as 127.0.0.1:9090, not %q", s.MetricsAddr)
 	}
 	for _, origin := range s.Origins {
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, u.Host) != u.Scheme+"://" || strings.ContainsAny(origin, `*?[\\`) {
+		if u, err := url.Parse(origin); err != nil || !isPlain(origin) || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, u.Host) != u.Scheme+"://" || strings.ContainsAny(origin, `*?[\\`) {
 			return fmt.Errorf("--origins (LATCHKEY_ORIGINS) must be such as https://app.example.com, without a path or wildcard, not %q", origin)
 		}
 	}
@@ -136,6 +130,11 @@ func firstBelowOne(limits reflect.Value, prefix string) (name string, found bool
 	return "", false
 }
 
+// isPlain reports whether a text has only the characters that URLs are made of (RFC 3986, section 2).
+func isPlain(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'<>\\^`{|}", r) })
+}
+
 func isAddress(addr string) bool {
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
@@ -146,87 +145,4 @@ func isAddress(addr string) bool {
 
 func (s *ServeSettings) lifetimes() auth.Lifetimes {
 	return auth.Lifetimes{Access: s.AccessTTL, RefreshIdle: s.RefreshIdle, Session: s.SessionMax, Grace: s.RefreshGrace}
-}
-
-// checkEnvironment refuses variables that look like settings and are none: a typo must not leave a default in force.
-func checkEnvironment(env []string, model *kong.Application) error {
-	known := []string{secretEnv}
-	for _, flags := range model.AllFlags(false) {
-		for _, f := range flags {
-			known = append(known, f.Envs...)
-		}
-	}
-	for _, leaf := range model.Leaves(false) {
-		for _, f := range leaf.Flags {
-			known = append(known, f.Envs...)
-		}
-	}
-	for _, e := range env {
-		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "LATCHKEY_") && !strings.HasPrefix(name, "LATCHKEY_TEST_") && !slices.Contains(known, name) {
-			return fmt.Errorf("%s is not a setting: remove it, or see `latchkey serve --help` for the right name", name)
-		}
-	}
-	return nil
-}
-
-// secrets finds the secret: in LATCHKEY_SECRET, in the secret file, or, with SQLite, in a file made now.
-func (s *Settings) secrets() (auth.Secrets, error) {
-	if text := os.Getenv(secretEnv); text != "" {
-		secrets, err := auth.ParseSecrets(text)
-		if err != nil {
-			return nil, &usageError{err}
-		}
-		return secrets, nil
-	}
-	path := s.SecretFile
-	database, embedded := db.SQLiteFile(s.DatabaseURL)
-	if path == "" {
-		if !embedded {
-			return nil, &usageError{errors.New("LATCHKEY_SECRET is not set: with PostgreSQL every process needs the same secret; make one with `openssl rand -base64 33`")}
-		}
-		path = strings.TrimSuffix(database, filepath.Ext(database)) + ".secret"
-	}
-	if embedded {
-		if err := createSecretFile(path); err != nil {
-			return nil, err
-		}
-	}
-	return readSecretFile(path)
-}
-
-// createSecretFile makes the file with a new secret unless it is there. It appears whole or not at all.
-func createSecretFile(path string) error {
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("make the secret file: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err1 := f.WriteString(auth.GenerateSecret() + "\n")
-	err2 := f.Sync()
-	if err := errors.Join(err1, err2, f.Close()); err != nil {
-		return fmt.Errorf("make the secret file: %w", err)
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the secret file: %w", err)
-	}
-	return nil
-}
-
-func readSecretFile(path string) (auth.Secrets, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("secret file: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("secret file: others may read %s: run `chmod 600 %s`", path, path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("secret file: %w", err)
-	}
-	return auth.ParseSecrets(strings.TrimSpace(string(text)))
 }

@@ -145,6 +145,7 @@ func fillIn(t *testing.T, file, function string) {
 func serveAndAsk(t *testing.T, dir, token, query string) string {
 	t.Helper()
 	script := `
+: > out.log
 ./latchkey serve --addr 127.0.0.1:0 > out.log 2>&1 &
 pid=$!
 trap 'kill $pid; wait $pid' EXIT

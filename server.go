@@ -78,14 +78,14 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	if o.Issuer == "" {
 		o.Issuer = base
 	}
-	secrets, err := s.secrets()
+	secrets, err := s.secrets(ctx, d)
 	if err != nil {
 		return err
 	}
 	stopping := make(chan struct{})
 	w, err := wire(ctx, d, secrets, o, log, stopping)
 	if err != nil {
-		return err
+		return s.nameSecret(err)
 	}
 	if o.MetricsAddr != "" {
 		metrics, err := listen(o.MetricsAddr, "--metrics-addr")

@@ -29,16 +29,17 @@ func (Secret) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
 const minSecretBytes = 32
 
-// ParseSecrets reads LATCHKEY_SECRET: one secret or several, separated by commas.
+// ParseSecrets reads LATCHKEY_SECRET: one secret or several, separated by commas. Its errors continue
+// "LATCHKEY_SECRET …", or the name of the file that the text comes from.
 func ParseSecrets(s string) (Secrets, error) {
 	var all Secrets
 	for text := range strings.SplitSeq(s, ",") {
 		text = strings.TrimSpace(text)
 		if len(text) < minSecretBytes {
-			return nil, fmt.Errorf("LATCHKEY_SECRET must have at least %d random characters: make one with `openssl rand -base64 33`", minSecretBytes)
+			return nil, fmt.Errorf("must have at least %d random characters: make one with `openssl rand -base64 33`", minSecretBytes)
 		}
 		if strings.Count(text, text[:1]) == len(text) {
-			return nil, errors.New("LATCHKEY_SECRET is one character repeated: make one with `openssl rand -base64 33`")
+			return nil, errors.New("is one character repeated: make one with `openssl rand -base64 33`")
 		}
 		all = append(all, Secret{&text})
 	}
@@ -74,7 +75,8 @@ func (all Secrets) seal(name string, plain []byte) string {
 	return base64.StdEncoding.EncodeToString(all[0].aead().Seal(nil, nil, plain, []byte(name)))
 }
 
-var errWrongSecret = errors.New("LATCHKEY_SECRET does not open the signing keys in the database: was it changed? Put the old one behind the new one, separated by a comma")
+// ErrWrongSecret says that none of the secrets opens the signing keys. It continues "LATCHKEY_SECRET …".
+var ErrWrongSecret = errors.New("does not open the signing keys in the database: was it changed? Put the old secret behind the new one, separated by a comma")
 
 func (all Secrets) open(name, sealed string) ([]byte, error) {
 	b, err := base64.StdEncoding.DecodeString(sealed)
@@ -86,5 +88,5 @@ func (all Secrets) open(name, sealed string) ([]byte, error) {
 			return plain, nil
 		}
 	}
-	return nil, errWrongSecret
+	return nil, ErrWrongSecret
 }
