@@ -31,8 +31,12 @@ func (c *tokenCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 		if err != nil {
 			return err
 		}
+		if _, err := fmt.Fprintln(io.out, token); err != nil {
+			_, revokeErr := service.RevokeAPIToken(ctx, t.ID) // nobody has it
+			return fmt.Errorf("the token could not be shown and was revoked: %w", errors.Join(err, revokeErr))
+		}
 		fmt.Fprintf(io.err, "created %s for %s; keep the token, it is shown only now\n", t.ID, u.Username)
-		return printed(io.out, nil, token)
+		return nil
 	})
 }
 

@@ -1,63 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
-	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 )
-
-type passwordFlags struct {
-	PasswordStdin bool `help:"Read the password from standard input. Without this: ask on a terminal, or else generate one and print it."`
-}
-
-// read finds the new password; generated says that the caller must show it.
-func (f passwordFlags) read(io stdio) (password string, generated bool, err error) {
-	if f.PasswordStdin {
-		line, err := bufio.NewReader(io.in).ReadString('\n')
-		line = strings.TrimRight(line, "\r\n")
-		if line == "" {
-			return "", false, fmt.Errorf("--password-stdin: no password on standard input (%w)", errors.Join(err, errors.New("empty line")))
-		}
-		return line, false, nil
-	}
-	terminal, ok := io.in.(*os.File)
-	if !ok || !term.IsTerminal(int(terminal.Fd())) {
-		return generatePassword(), true, nil
-	}
-	fmt.Fprint(io.err, "Password (empty: generate one): ")
-	text, err := term.ReadPassword(int(terminal.Fd()))
-	fmt.Fprintln(io.err)
-	if err != nil {
-		return "", false, fmt.Errorf("read the password: %w", err)
-	}
-	if len(text) == 0 {
-		return generatePassword(), true, nil
-	}
-	return string(text), false, nil
-}
-
-// generatePassword makes 130 random bits, easy to copy.
-func generatePassword() string {
-	text := strings.ToLower(rand.Text())
-	return text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:20] + "-" + text[20:]
-}
-
-func showGenerated(w io.Writer, password string, generated bool) {
-	if generated {
-		fmt.Fprintf(w, "password: %s  (shown only now)\n", password)
-	}
-}
 
 type userCreateCmd struct {
 	Name  string    `arg:"" help:"User name."`
@@ -67,7 +18,7 @@ type userCreateCmd struct {
 }
 
 func (c *userCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
-	password, generated, err := c.read(io)
+	password, generated, err := c.read(ctx, io)
 	if err != nil {
 		return err
 	}
@@ -77,8 +28,7 @@ func (c *userCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 			return err
 		}
 		fmt.Fprintf(io.out, "created %s (%s)\n", u.Username, u.ID)
-		showGenerated(io.out, password, generated)
-		return nil
+		return showGenerated(io.out, u.Username, password, generated)
 	})
 }
 
@@ -104,7 +54,7 @@ type userSetPasswordCmd struct {
 }
 
 func (c *userSetPasswordCmd) Run(ctx context.Context, s *Settings, io stdio) error {
-	password, generated, err := c.read(io)
+	password, generated, err := c.read(ctx, io)
 	if err != nil {
 		return err
 	}
@@ -113,8 +63,7 @@ func (c *userSetPasswordCmd) Run(ctx context.Context, s *Settings, io stdio) err
 			return err
 		}
 		fmt.Fprintf(io.out, "set the password of %s; sessions ended%s\n", u.Username, andTokens(c.KeepTokens))
-		showGenerated(io.out, password, generated)
-		return nil
+		return showGenerated(io.out, u.Username, password, generated)
 	})
 }
 

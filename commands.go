@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/graph/scalar"
 )
 
 // cli is the command line: each command is parsed into its struct, and its Run makes one call and prints.
@@ -70,6 +72,8 @@ type exit int
 // run is the program below main.
 func run(ctx context.Context, args, env []string, io stdio) (err error) {
 	var c cli
+	out := &checkedWriter{w: io.out}
+	io.out = out
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -80,7 +84,13 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 		default:
 			panic(r)
 		}
+		if err == nil && out.err != nil {
+			err = fmt.Errorf("standard output: %w", out.err)
+		}
 	}()
+	if err := checkArguments(args); err != nil {
+		return &usageError{err}
+	}
 	parser, err := kong.New(&c,
 		kong.Name("latchkey"), kong.Description("A GraphQL server in which every field is locked until you say otherwise."),
 		kong.Vars{"version": version()}, valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -97,11 +107,49 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 		return &usageError{err}
 	}
 	command, err := parser.Parse(args)
-	if err != nil {
+	switch {
+	case out.err != nil: // the help could not be printed
+		return fmt.Errorf("standard output: %w", out.err)
+	case err != nil:
+		return &usageError{err}
+	}
+	if err := c.Settings.checkURLs(); err != nil {
 		return &usageError{err}
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(&c.Settings, io)
+}
+
+// A checkedWriter keeps the first error, so that what could not be printed makes a command fail.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.w.Write(p)
+	c.err = err
+	return n, err
+}
+
+// tokenArgument matches what Latchkey issues: API tokens, refresh tokens and access tokens.
+var tokenArgument = regexp.MustCompile(`\blk_\w{20,}|\blr_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
+
+// checkArguments refuses what no argument can be, without repeating it.
+func checkArguments(args []string) error {
+	for i, arg := range args {
+		if tokenArgument.MatchString(arg) {
+			return fmt.Errorf("argument %d is a token, which other users of this machine can read in the list of processes: consider it leaked, and revoke it by its ID (`latchkey token list USER`)", i+1)
+		}
+		if _, err := scalar.UnmarshalString(arg); err != nil {
+			return fmt.Errorf("argument %d %w", i+1, err)
+		}
+	}
+	return nil
 }
 
 // asFlag makes `help COMMAND…` into `COMMAND… --help`.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph"
 )
 
@@ -58,6 +59,16 @@ type ServeSettings struct {
 func (s *Settings) Validate() error {
 	if s.SecretFile != "" && os.Getenv(secretEnv) != "" {
 		return errors.New("LATCHKEY_SECRET and --secret-file (LATCHKEY_SECRET_FILE) are both set: remove one")
+	}
+	return nil
+}
+
+// checkURLs refuses a password in a flag, which other users of the machine can read.
+func (s *Settings) checkURLs() error {
+	for env, url := range map[string]string{"DATABASE_URL": s.DatabaseURL, "DATABASE_DIRECT_URL": s.DirectURL} {
+		if url != os.Getenv(env) && db.HasPassword(url) {
+			return fmt.Errorf("a flag with the password of the database can be read by all users of this machine, in the list of processes: set %s in the environment instead", env)
+		}
 	}
 	return nil
 }

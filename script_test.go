@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,7 +32,7 @@ import (
 //	start [COMMAND…]                start a server (latchkey serve) on LATCHKEY_ADDR
 //	ready                           wait until it answers; stdout is what it has printed so far
 //	serve [COMMAND…]                start and ready
-//	stop                            end it by SIGTERM, which is no failure; stdout and stderr are all it printed
+//	stop [SIGNAL]                   end it by SIGTERM (or SIGHUP), which is no failure; stdout and stderr are all it printed
 //	graphql QUERY [TOKEN]           ask the server on LATCHKEY_ADDR; stdout is its answer
 //	login USER PASSWORD             ask it for tokens
 //	within TIME REGEXP QUERY TOKEN  graphql, again and again until the answer matches
@@ -42,7 +43,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"start":   command(0, 99, start),
 	"ready":   command(0, 0, ready),
 	"serve":   command(0, 99, serveAndWait),
-	"stop":    command(0, 0, stop),
+	"stop":    command(0, 1, stop),
 	"graphql": command(1, 2, graphql),
 	"login":   command(2, 2, login),
 	"within":  command(4, 4, within),
@@ -222,13 +223,16 @@ func serveAndWait(ts *testscript.TestScript, args []string) {
 	ready(ts, nil)
 }
 
-func stop(ts *testscript.TestScript, _ []string) {
-	p := here(ts)
-	ts.Check(p.Process.Signal(syscall.SIGTERM))
+func stop(ts *testscript.TestScript, args []string) {
+	p, signal := here(ts), syscall.SIGTERM
+	if slices.Equal(args, []string{"SIGHUP"}) {
+		signal = syscall.SIGHUP
+	}
+	ts.Check(p.Process.Signal(signal))
 	select {
 	case <-p.ended:
 	case <-time.After(15 * time.Second):
-		ts.Fatalf("the server still runs 15 s after SIGTERM")
+		ts.Fatalf("the server still runs 15 s after the signal")
 	}
 	fmt.Fprint(ts.Stdout(), ts.ReadFile(p.stdout))
 	fmt.Fprint(ts.Stderr(), ts.ReadFile(p.stderr))

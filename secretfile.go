@@ -125,7 +125,7 @@ func readSecretFile(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("secret file: %w", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil // the byte order mark that PowerShell writes
 }
 
 func writable(path string) bool {

@@ -27,7 +27,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	err := run(ctx, os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
@@ -40,6 +40,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "latchkey:", err)
 		os.Exit(1)
 	}
+}
+
+// stopSignals end the program in order. SIGHUP does so when a terminal or a session closes, unless the program was
+// started to outlive that, as by nohup.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 type stdio struct {
@@ -315,7 +325,9 @@ func welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, 
 	case users == 0:
 		b.WriteString("\n  There are no users yet. Create the first:  latchkey user create admin --role ADMIN\n")
 	}
-	_, err = fmt.Fprintln(out, b.String())
+	if _, err = fmt.Fprintln(out, b.String()); err != nil && users == 0 {
+		return fmt.Errorf("the password of admin could not be shown: set one with `latchkey user set-password admin`: %w", err)
+	}
 	return err
 }
 

@@ -59,6 +59,16 @@ func parsePostgres(raw string) (source string, ignored []string, err error) {
 	return o.String(), ignored, nil
 }
 
+// HasPassword reports whether a DATABASE_URL contains a password.
+func HasPassword(url string) bool {
+	read := parseURI
+	if keyValueForm.MatchString(url) {
+		read = parseKeyValues
+	}
+	o, err := read(url)
+	return err == nil && o["password"] != ""
+}
+
 // parseURI reads postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME?OPTION=VALUE. net/url knows neither lists of
 // hosts nor folders of sockets as hosts, so the hosts are read here. Options override what stands before them.
 func parseURI(raw string) (connectionOptions, error) {
