@@ -9,16 +9,25 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-type keysListCmd struct{}
+// A keyRow is a signing key as `keys list --json` prints it.
+type keyRow struct {
+	ID        string   `json:"kid"`
+	Algorithm string   `json:"algorithm"`
+	State     string   `json:"state"`
+	ActiveAt  db.Time  `json:"signsFrom"`
+	RetiredAt *db.Time `json:"retiredAt"`
+}
 
-func (keysListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+type keysListCmd struct{ listFlags }
+
+func (c *keysListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
 		keys, err := service.Keys(ctx)
-		t := newTable(io.out, "KID", "ALGORITHM", "STATE", "SIGNS FROM", "RETIRED")
+		l := c.start(io.out, "KID", "ALGORITHM", "STATE", "SIGNS FROM", "RETIRED")
 		for _, k := range keys {
-			t.row(k.ID, k.Algorithm, k.State, date(&k.ActiveAt), date(k.RetiredAt))
+			l.row(keyRow{k.ID, k.Algorithm, k.State, k.ActiveAt, k.RetiredAt}, k.ID, k.Algorithm, k.State, date(&k.ActiveAt), date(k.RetiredAt))
 		}
-		return errors.Join(err, t.Flush())
+		return errors.Join(err, l.end())
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/latchkey/latchkey/db"
 )
@@ -26,4 +27,37 @@ func (migrateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	}
 	fmt.Fprintf(io.out, "applied %d migrations\n", n)
 	return nil
+}
+
+// A migrationRow is a migration as `migrate status --json` prints it.
+type migrationRow struct {
+	Version   int64    `json:"version"`
+	Name      string   `json:"name"`
+	State     string   `json:"state"` // applied, pending or unknown
+	AppliedAt *db.Time `json:"appliedAt"`
+}
+
+type migrateStatusCmd struct{ listFlags }
+
+func (c *migrateStatusCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	if file, ok := db.SQLiteFile(s.DatabaseURL); ok && file != "" {
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("there is no database: %w", err)
+		}
+	}
+	d, err := connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	all, err := d.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	l := c.start(io.out, "VERSION", "NAME", "STATE", "APPLIED")
+	for _, m := range all {
+		row := migrationRow{m.Version, m.Name, m.State(), m.AppliedAt}
+		l.row(row, fmt.Sprintf("%05d", m.Version), m.Name, row.State, date(m.AppliedAt))
+	}
+	return l.end()
 }

@@ -12,6 +12,7 @@ import (
 )
 
 type schemaAuditCmd struct {
+	listFlags
 	Files []string `arg:"" optional:"" help:"Schema files. Default: the schema that this program was built with."`
 }
 
@@ -32,11 +33,11 @@ func (c *schemaAuditCmd) Run(io stdio) error {
 		return err
 	}
 	requirements, err := graph.Audit(schema)
-	t := newTable(io.out, "FIELD", "REQUIRES")
+	l := c.start(io.out, "FIELD", "REQUIRES")
 	for _, r := range requirements {
-		t.row(r.Field, r.Needs)
+		l.row(map[string]string{"field": r.Field, "requires": r.Needs}, r.Field, r.Needs)
 	}
-	return errors.Join(err, t.Flush())
+	return errors.Join(err, l.end())
 }
 
 type schemaPrintCmd struct{}
@@ -48,12 +49,12 @@ func (schemaPrintCmd) Run(io stdio) error {
 	return nil
 }
 
-type schemaScopesCmd struct{}
+type schemaScopesCmd struct{ listFlags }
 
-func (schemaScopesCmd) Run(io stdio) error {
-	t := newTable(io.out, "SCOPE", "MEANING")
+func (c *schemaScopesCmd) Run(io stdio) error {
+	l := c.start(io.out, "SCOPE", "MEANING")
 	for _, s := range auth.Scopes {
-		t.row(s.Name, s.Description)
+		l.row(map[string]string{"scope": s.Name, "meaning": s.Description}, s.Name, s.Description)
 	}
-	return t.Flush()
+	return l.end()
 }

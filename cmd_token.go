@@ -40,18 +40,31 @@ func (c *tokenCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	})
 }
 
+// A tokenRow is an API token as `token list --json` prints it.
+type tokenRow struct {
+	ID         string   `json:"id"`
+	UserID     string   `json:"userId"`
+	Name       string   `json:"name"`
+	Scopes     []string `json:"scopes"`
+	CreatedAt  db.Time  `json:"createdAt"`
+	ExpiresAt  *db.Time `json:"expiresAt"`
+	LastUsedAt *db.Time `json:"lastUsedAt"`
+}
+
 type tokenListCmd struct {
+	listFlags
 	User string `arg:"" help:"User name or e-mail of the owner."`
 }
 
 func (c *tokenListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operateOn(ctx, s, io, c.User, func(ctx context.Context, service *auth.Service, u *db.User) error {
-		t := newTable(io.out, "ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED")
+		l := c.start(io.out, "ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED")
 		err := allPages(func(p db.Page) (db.PageOf[db.APIToken], error) { return service.APITokens(ctx, u.ID, p) }, func(a *db.APIToken) string {
-			t.row(a.ID, a.Name, join(a.Scopes), date(&a.CreatedAt), date(a.ExpiresAt), date(a.LastUsedAt))
+			l.row(tokenRow{a.ID, a.UserID, a.Name, a.Scopes, a.CreatedAt, a.ExpiresAt, a.LastUsedAt},
+				a.ID, a.Name, join(a.Scopes), date(&a.CreatedAt), date(a.ExpiresAt), date(a.LastUsedAt))
 			return a.ID
 		})
-		return errors.Join(err, t.Flush())
+		return errors.Join(err, l.end())
 	})
 }
 

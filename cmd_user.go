@@ -32,18 +32,31 @@ func (c *userCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	})
 }
 
+// A userRow is a user as `user list --json` prints it.
+type userRow struct {
+	ID          string    `json:"id"`
+	Username    string    `json:"username"`
+	Email       *string   `json:"email"`
+	Roles       []db.Role `json:"roles"`
+	CreatedAt   db.Time   `json:"createdAt"`
+	LastLoginAt *db.Time  `json:"lastLoginAt"`
+	DisabledAt  *db.Time  `json:"disabledAt"`
+}
+
 type userListCmd struct {
+	listFlags
 	Search string `help:"Only users whose user name, e-mail or name contains this." placeholder:"TEXT"`
 }
 
 func (c *userListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
-		t := newTable(io.out, "ID", "NAME", "E-MAIL", "ROLES", "CREATED", "LAST LOGIN", "STATUS")
+		l := c.start(io.out, "ID", "NAME", "E-MAIL", "ROLES", "CREATED", "LAST LOGIN", "STATUS")
 		err := allPages(func(p db.Page) (db.PageOf[db.User], error) { return service.Users(ctx, c.Search, p) }, func(u *db.User) string {
-			t.row(u.ID, u.Username, orDash(u.Email), join(u.Roles), date(&u.CreatedAt), date(u.LastLoginAt), status(u.DisabledAt, "disabled"))
+			l.row(userRow{u.ID, u.Username, u.Email, u.Roles, u.CreatedAt, u.LastLoginAt, u.DisabledAt},
+				u.ID, u.Username, orDash(u.Email), join(u.Roles), date(&u.CreatedAt), date(u.LastLoginAt), status(u.DisabledAt, "disabled"))
 			return u.ID
 		})
-		return errors.Join(err, t.Flush())
+		return errors.Join(err, l.end())
 	})
 }
 

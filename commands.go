@@ -23,9 +23,12 @@ import (
 type cli struct {
 	Settings
 
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve GraphQL (the default)."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date."`
-	User    struct {
+	Serve   serveCmd `cmd:"" default:"withargs" help:"Serve GraphQL (the default)."`
+	Migrate struct {
+		Up     migrateCmd       `cmd:"" default:"1" help:"Bring the database schema up to date (the default)."`
+		Status migrateStatusCmd `cmd:"" help:"List the migrations and when they were applied."`
+	} `cmd:"" help:"Bring the database schema up to date."`
+	User struct {
 		Create      userCreateCmd      `cmd:"" help:"Create a user."`
 		List        userListCmd        `cmd:"" help:"List users."`
 		SetPassword userSetPasswordCmd `cmd:"" help:"Set a user's password and end the user's sessions."`
@@ -240,7 +243,12 @@ func newTable(w io.Writer, heads ...string) table {
 	return t
 }
 
-func (t table) row(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }
+func (t table) row(cells ...string) {
+	for i, cell := range cells {
+		cells[i] = printable(cell)
+	}
+	fmt.Fprintln(t, strings.Join(cells, "\t"))
+}
 
 func printed(w io.Writer, err error, line string) error {
 	if err == nil {

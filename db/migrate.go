@@ -1,12 +1,15 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -73,7 +76,7 @@ func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
 	if err := db.get(ctx, &tables, "look for migrations", `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`); err != nil || tables == 0 {
 		return err
 	}
-	applied, err := fetchAll[int64](ctx, db, "applied migrations", `SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0`)
+	applied, err := db.appliedMigrations(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,9 +84,9 @@ func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
 	for _, source := range p.ListSources() {
 		known[source.Version] = true
 	}
-	for _, version := range applied {
-		if !known[*version] {
-			return fmt.Errorf("%w: it has the migration %05d", ErrNewer, *version)
+	for _, m := range applied {
+		if !known[m.Version] {
+			return fmt.Errorf("%w: it has the migration %05d", ErrNewer, m.Version)
 		}
 	}
 	return nil
@@ -104,6 +107,58 @@ func (db *DB) CheckMigrated(ctx context.Context) error {
 		return ErrOutdated
 	}
 	return nil
+}
+
+// A Migration is a step of the schema.
+type Migration struct {
+	Version   int64
+	Name      string // of its file; empty if this program does not know it
+	AppliedAt *Time  // nil: not yet
+}
+
+// State is "applied", "pending", or "unknown": applied by a program with other migrations.
+func (m Migration) State() string {
+	switch {
+	case m.AppliedAt == nil:
+		return "pending"
+	case m.Name == "":
+		return "unknown"
+	}
+	return "applied"
+}
+
+// Migrations lists the migrations of this program and those that were applied to the database, by version.
+func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
+	p, err := db.migrator(db.pools.write.DB)
+	if err != nil {
+		return nil, err
+	}
+	states, err := p.Status(ctx) // makes its table if there is none
+	if err != nil {
+		return nil, db.wrap("migrations", err)
+	}
+	var all []Migration
+	for _, state := range states {
+		m := Migration{Version: state.Source.Version, Name: filepath.Base(state.Source.Path)}
+		if state.State == goose.StateApplied {
+			at := TimeOf(state.AppliedAt)
+			m.AppliedAt = &at
+		}
+		all = append(all, m)
+	}
+	applied, err := db.appliedMigrations(ctx)
+	for _, a := range applied {
+		if !slices.ContainsFunc(all, func(m Migration) bool { return m.Version == a.Version }) {
+			all = append(all, *a)
+		}
+	}
+	slices.SortFunc(all, func(a, b Migration) int { return cmp.Compare(a.Version, b.Version) })
+	return all, err
+}
+
+func (db *DB) appliedMigrations(ctx context.Context) ([]*Migration, error) {
+	return fetchAll[Migration](ctx, db, "applied migrations", `
+		SELECT version_id AS version, tstamp AS appliedat FROM goose_db_version WHERE is_applied AND version_id > 0`)
 }
 
 func (db *DB) migrator(pool *sql.DB) (*goose.Provider, error) {
