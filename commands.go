@@ -52,6 +52,9 @@ type cli struct {
 		Rotate keysRotateCmd `cmd:"" help:"Make a new signing key. It signs six minutes later, when all verifiers know it."`
 		Retire keysRetireCmd `cmd:"" help:"End the trust in a signing key: access tokens that it signed are refused."`
 	} `cmd:"" help:"Administer signing keys."`
+	Secret struct {
+		Rotate secretRotateCmd `cmd:"" help:"Seal the signing keys under the first secret, so that the others can be removed."`
+	} `cmd:"" help:"Change the secret that seals the signing keys."`
 	Schema struct {
 		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field requires; fail if one is unguarded."`
 		Print  schemaPrintCmd  `cmd:"" help:"Print the schema."`
@@ -196,7 +199,11 @@ func operate(ctx context.Context, s *Settings, io stdio, f func(ctx context.Cont
 	if err != nil {
 		return err
 	}
-	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Log: s.logger(io.err)})
+	log := s.logger(io.err)
+	if secrets[0].Guessable() {
+		log.Warn("the secret is guessable, so the server will not start with it: see \"Change the secret\" in docs/deploy.md")
+	}
+	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Log: log})
 	if err != nil {
 		return s.nameSecret(err)
 	}

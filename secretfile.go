@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,23 @@ func (s *Settings) secrets(ctx context.Context, d *db.DB) (auth.Secrets, error) 
 		return nil, &usageError{fmt.Errorf("%s %w", name, err)}
 	}
 	return secrets, nil
+}
+
+// refuseGuessable refuses a first secret that could be guessed, and warns of others, which are on their way out.
+func (s *Settings) refuseGuessable(secrets auth.Secrets, log *slog.Logger) error {
+	name, _, err := s.secretSource()
+	if err != nil {
+		return err
+	}
+	if secrets[0].Guessable() {
+		return &usageError{fmt.Errorf("%s is guessable: make a new secret with `openssl rand -base64 33`; if signing keys are sealed under this one, put the new one in front of it, separated by a comma, and see \"Change the secret\" in docs/deploy.md", name)}
+	}
+	for i, secret := range secrets[1:] {
+		if secret.Guessable() {
+			log.Warn("an old secret is guessable: run `latchkey secret rotate`, then remove it", "source", name, "position", i+2)
+		}
+	}
+	return nil
 }
 
 // nameSecret adds where the secret came from to the error that it is the wrong one.

@@ -92,6 +92,9 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	if err != nil {
 		return err
 	}
+	if err := s.refuseGuessable(secrets, log); err != nil {
+		return err
+	}
 	stopping := make(chan struct{})
 	w, err := wire(ctx, d, secrets, o, log, stopping)
 	if err != nil {

@@ -33,3 +33,8 @@ func (db *DB) LockSigningKeys(ctx context.Context) error { return db.lock(ctx, "
 func (db *DB) RetireSigningKey(ctx context.Context, id string, now Time) error {
 	return db.execOne(ctx, "retire signing key", `UPDATE signing_keys SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL`, id, now)
 }
+
+// ResealSigningKey replaces the sealed private half of a key.
+func (db *DB) ResealSigningKey(ctx context.Context, id, sealed string) error {
+	return db.execOne(ctx, "reseal signing key", `UPDATE signing_keys SET sealed_key = $2 WHERE id = $1`, id, sealed)
+}
