@@ -1,11 +1,14 @@
 # One static binary and nothing else. With SQLite, the default, everything is in the volume /data.
+#
+#   docker build --build-arg VERSION=$(git describe --tags --always) -t latchkey .
 
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -o /latchkey . && mkdir /data
+ARG VERSION
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-X main.stamp=$VERSION" -o /latchkey . && mkdir /data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
@@ -16,4 +19,6 @@ WORKDIR /data
 VOLUME /data
 ENV LATCHKEY_ADDR=:8080
 EXPOSE 8080
+# Whether the process lives: orchestrators replace a container that does not, which does not help against a lost database.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=10s CMD ["/latchkey", "health"]
 ENTRYPOINT ["/latchkey"]

@@ -28,7 +28,14 @@ func (c *userCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 			return err
 		}
 		fmt.Fprintf(io.out, "created %s (%s)\n", u.Username, u.ID)
-		return showGenerated(io.out, u.Username, password, generated)
+		if err := showGenerated(io.out, u.Username, password, generated); err != nil {
+			return err
+		}
+		some, err := service.HasAdministrator(ctx)
+		if err == nil && !some {
+			fmt.Fprintln(io.err, noAdministrator)
+		}
+		return err
 	})
 }
 

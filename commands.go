@@ -62,6 +62,7 @@ type cli struct {
 	} `cmd:"" help:"Look at the schema."`
 	Audit     auditCmd     `cmd:"" help:"Print what happened to accounts, oldest first."`
 	RevokeAll revokeAllCmd `cmd:"" help:"End every session, revoke every API token and replace the signing keys: after a backup was restored."`
+	Health    healthCmd    `cmd:"" help:"Ask a running server whether it is well; the exit code says so."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`

@@ -290,6 +290,12 @@ func (s *Settings) logger(w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong lets no other values through
 	options := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "json" {
+		options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+			if a.Value.Kind() == slog.KindDuration { // slog writes a number of nanoseconds
+				return slog.String(a.Key, a.Value.Duration().String())
+			}
+			return a
+		}
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
@@ -297,7 +303,7 @@ func (s *Settings) logger(w io.Writer) *slog.Logger {
 
 // reachable writes an address that clients on this machine can use, also where it stands for all interfaces.
 func reachable(a *net.TCPAddr) string {
-	if a.IP.IsUnspecified() {
+	if a.IP == nil || a.IP.IsUnspecified() {
 		return fmt.Sprintf("localhost:%d", a.Port)
 	}
 	return a.String()
@@ -327,12 +333,22 @@ func welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, 
 		}
 	case users == 0:
 		b.WriteString("\n  There are no users yet. Create the first:  latchkey user create admin --role ADMIN\n")
+	default:
+		some, err := service.HasAdministrator(ctx)
+		if err != nil {
+			return err
+		}
+		if !some {
+			b.WriteString("\n  " + noAdministrator + "\n")
+		}
 	}
 	if _, err = fmt.Fprintln(out, b.String()); err != nil && users == 0 {
 		return fmt.Errorf("the password of admin could not be shown: set one with `latchkey user set-password admin`: %w", err)
 	}
 	return err
 }
+
+const noAdministrator = "There is no administrator. Make one:  latchkey user grant NAME ADMIN"
 
 const firstLogin = `
   The user "admin" was created with this password, which is shown only now:
