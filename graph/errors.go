@@ -68,7 +68,7 @@ func presenter(log *slog.Logger, who introspection) graphql.ErrorPresenterFunc {
 		if extensions["code"] == Internal {
 			log.ErrorContext(ctx, "internal error", "error", err, "path", e.Path.String(), "request", requestIDOf(ctx))
 		}
-		return &gqlerror.Error{Message: shortened(message), Path: responsePath(e), Locations: e.Locations, Extensions: extensions}
+		return &gqlerror.Error{Message: shortened(message), Path: e.Path, Locations: e.Locations, Extensions: extensions}
 	}
 }
 
@@ -128,9 +128,6 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 
 // presentRequestError writes what gqlparser and the transport found wrong with a request.
 func presentRequestError(err *gqlerror.Error, code func(Code, ...any) map[string]any) (string, map[string]any) {
-	if len(err.Path) > 1 && err.Path[0] == ast.PathName("variable") {
-		return err.Message, code(BadUserInput, "field", err.Path[len(err.Path)-1])
-	}
 	if field, ok := err.Extensions["field"]; ok && err.Rule == valuesRule {
 		return err.Message, code(BadUserInput, "field", field)
 	}
@@ -147,7 +144,12 @@ func argumentOf(ctx context.Context, err *gqlerror.Error) string {
 	if field == nil || len(err.Path) <= len(field.Path()) {
 		return ""
 	}
-	for _, step := range slices.Backward(err.Path) {
+	return lastName(err.Path)
+}
+
+// lastName is the innermost name of a path: `extensions.field` is a text, also where the fault is in a list.
+func lastName(path ast.Path) string {
+	for _, step := range slices.Backward(path) {
 		if name, ok := step.(ast.PathName); ok {
 			return string(name)
 		}
@@ -165,14 +167,6 @@ func presentArgument(ctx context.Context, argument string, err *gqlerror.Error) 
 		Message: argument + " " + message, Path: graphql.GetFieldContext(ctx).Path(),
 		Extensions: map[string]any{"code": BadUserInput, "field": argument},
 	}
-}
-
-// responsePath is where in the answer the error belongs; gqlparser's paths into variables are not.
-func responsePath(e *gqlerror.Error) ast.Path {
-	if len(e.Path) > 0 && e.Path[0] == ast.PathName("variable") {
-		return nil
-	}
-	return e.Path
 }
 
 // recovered logs a panic with its stack; the client sees an internal error.

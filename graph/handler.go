@@ -64,7 +64,7 @@ func NewHandler(o Options) (*Handler, error) {
 	if o.Tracing {
 		srv.Use(tracing{})
 	}
-	shared := common{auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
+	shared := common{schema: es.Schema(), auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
 	open := &sockets{common: shared, origins: o.Origins}
 	srv.AddTransport(open)
 	srv.AddTransport(transport{shared})

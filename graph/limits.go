@@ -3,8 +3,8 @@ package graph
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -117,8 +117,8 @@ func validationRules() *rules.Rules {
 // schema's.
 var missingField = regexp.MustCompile(`^Field "\w+\.(\w+)" of required type "[^"]+" was not provided\.$`)
 
-// valuesOfCorrectType is gqlparser's rule, whose messages repeat the value: perhaps a password. Here they
-// name the argument.
+// valuesOfCorrectType is gqlparser's rule, whose messages repeat the value: perhaps a password. Here they name the
+// argument, input field or variable instead.
 func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 	var unnamed []*gqlerror.Error
 	rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc(observers, func(options ...core.ErrorOption) {
@@ -131,14 +131,30 @@ func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 			unnamed = append(unnamed, e)
 		})...)
 	})
-	observers.OnField(func(_ *core.Walker, field *ast.Field) {
-		for _, e := range unnamed {
-			if arg := argumentAt(field.Arguments, e.Locations); arg != "" && e.Extensions == nil {
-				e.Message = fmt.Sprintf("%s has a value of the wrong type", arg)
-				e.Extensions = map[string]any{"field": arg}
+	name := func(arguments ast.ArgumentList) {
+		unnamed = slices.DeleteFunc(unnamed, func(e *gqlerror.Error) bool {
+			argument := argumentAt(arguments, e.Locations)
+			if argument == "" {
+				return false
 			}
+			e.Message = argument + " has a value of the wrong type"
+			e.Extensions = map[string]any{"field": argument}
+			return true
+		})
+	}
+	observers.OnField(func(_ *core.Walker, field *ast.Field) { name(field.Arguments) })
+	observers.OnDirective(func(_ *core.Walker, directive *ast.Directive) { name(directive.Arguments) })
+	observers.OnOperation(func(_ *core.Walker, operation *ast.OperationDefinition) { name(defaultsOf(operation)) })
+}
+
+// defaultsOf are an operation's variables with their default values.
+func defaultsOf(operation *ast.OperationDefinition) (defaults ast.ArgumentList) {
+	for _, v := range operation.VariableDefinitions {
+		if v.DefaultValue != nil {
+			defaults = append(defaults, &ast.Argument{Name: v.Variable, Value: v.DefaultValue})
 		}
-	})
+	}
+	return defaults
 }
 
 // argumentAt names the innermost argument or input field whose value stands at the location.

@@ -67,8 +67,8 @@ func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.G
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("X-Content-Type-Options", "nosniff")
-	operation, errs := exec.CreateOperationContext(ctx, params)
-	if errs = namedOperation(operation, errs); len(errs) == 0 && operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet {
+	operation, errs := t.prepare(ctx, exec, params)
+	if len(errs) == 0 && operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet {
 		errs = gqlerror.List{gqlerrorOf(MethodNotAllowed, "mutations need POST")}
 	}
 	var last *graphql.Response

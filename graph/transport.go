@@ -33,6 +33,7 @@ type transport struct{ common }
 
 // common is what all transports need.
 type common struct {
+	schema   *ast.Schema
 	auth     *auth.Service
 	log      *slog.Logger
 	limits   Limits
@@ -96,8 +97,8 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 // execute runs the operation; when it takes too long its queries are cancelled and it answers UNAVAILABLE. Errors of the request as a whole have no data, and as
 // graphql-response+json the status 400 (GraphQL over HTTP, section 6.4.2).
 func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
-	operation, errs := exec.CreateOperationContext(r.Context(), params)
-	if errs = namedOperation(operation, errs); len(errs) == 0 {
+	operation, errs := t.prepare(r.Context(), exec, params)
+	if len(errs) == 0 {
 		errs = refuseByMethod(r.Method, operation)
 	}
 	if len(errs) > 0 {
@@ -120,12 +121,28 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 	return response, operation, http.StatusOK
 }
 
-// namedOperation says it better than gqlgen where the document has no operation of that name.
-func namedOperation(operation *graphql.OperationContext, errs gqlerror.List) gqlerror.List {
-	if operation.Doc != nil && operation.Operation == nil {
-		return gqlerror.List{gqlerrorOf(ValidationFailed, "operationName must name one of the document's operations")}
+// prepare parses, validates and counts an operation, and checks its variables.
+func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	operation, errs := exec.CreateOperationContext(ctx, params)
+	if operation.Doc == nil {
+		return operation, errs
 	}
-	return errs
+	if operation.Operation == nil {
+		return operation, gqlerror.List{gqlerrorOf(ValidationFailed, "operationName must name one of the document's operations")}
+	}
+	coercion := len(errs) == 1 && len(errs[0].Path) > 1 && errs[0].Path[0] == ast.PathName("variable") // gqlparser's
+	if len(errs) > 0 && !coercion {
+		return operation, errs
+	}
+	if err := checkVariables(c.schema, operation.Operation, params.Variables); err != nil {
+		return operation, gqlerror.List{err}
+	}
+	if coercion {
+		err := gqlerrorOf(BadUserInput, "a variable does not fit its type")
+		err.Extensions["field"] = lastName(errs[0].Path)
+		return operation, gqlerror.List{err}
+	}
+	return operation, nil
 }
 
 func refuseByMethod(method string, operation *graphql.OperationContext) gqlerror.List {

@@ -427,8 +427,8 @@ func (s *socket) run(ctx context.Context, o *operation, params *graphql.RawParam
 			s.transport.finished(s.request.WithContext(ctx), operation, last, http.StatusSwitchingProtocols, time.Since(start))
 		}
 	}()
-	operation, errs := s.exec.CreateOperationContext(ctx, params)
-	if errs = namedOperation(operation, errs); len(errs) > 0 {
+	operation, errs := s.transport.prepare(ctx, s.exec, params)
+	if len(errs) > 0 {
 		last = s.exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs)
 		if s.finish(o) {
 			_ = s.sendErrors(ctx, o.id, last.Errors)

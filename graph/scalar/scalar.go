@@ -4,6 +4,7 @@ package scalar
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"strconv"
@@ -72,6 +73,9 @@ func UnmarshalInt(v any) (int, error) {
 		n, err = v.Int64()
 	default:
 		return 0, Error("must be an Int")
+	}
+	if errors.Is(err, strconv.ErrSyntax) {
+		return 0, Error("must be a whole number")
 	}
 	if err != nil || n < math.MinInt32 || n > math.MaxInt32 {
 		return 0, Error("must be a whole number of at most 32 bits")
