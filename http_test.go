@@ -60,7 +60,7 @@ func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 		{"parse error", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ me "}`, 400, "GRAPHQL_PARSE_FAILED"},
 		{"unknown field", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ mee }"}`, 400, "GRAPHQL_VALIDATION_FAILED"},
 		{"which operation", "POST", headers{"Accept": graphqlResponse}, `{"query":"query A { __typename } query B { __typename }"}`, 400, "GRAPHQL_VALIDATION_FAILED"},
-		{"too many tokens", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ ` + strings.Repeat("a ", 2000) + `}"}`, 400, "GRAPHQL_PARSE_FAILED"},
+		{"too many tokens", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ ` + strings.Repeat("a ", 3000) + `}"}`, 400, "QUERY_TOO_COMPLEX"},
 		{"too long", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ __typename } ` + strings.Repeat("#", 70000) + `"}`, 400, "PAYLOAD_TOO_LARGE"},
 		{"nested past the stack", "POST", headers{"Accept": graphqlResponse}, `{"query":"{a(b:` + strings.Repeat("[", 500000) + `"}`, 400, "PAYLOAD_TOO_LARGE"},
 	} {

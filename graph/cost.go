@@ -31,7 +31,7 @@ type CostLimits struct {
 	Aliases                 int `env:"ALIASES" default:"30" help:"Fields with an alias that is not their name. Each may repeat what is dear."`
 	RootFields              int `env:"ROOT_FIELDS" default:"20" help:"Fields of the operation itself."`
 	Directives              int `env:"DIRECTIVES" default:"25" help:"@skip, @include and the like."`
-	IntrospectionSelections int `env:"INTROSPECTION_SELECTIONS" default:"300" help:"Fields below __schema and __type, which count here only."`
+	IntrospectionSelections int `env:"INTROSPECTION_SELECTIONS" default:"400" help:"Fields below __schema and __type, which count here only."`
 	IntrospectionDepth      int `env:"INTROSPECTION_DEPTH" default:"20" help:"Fields within fields from __schema or __type on. Answers grow exponentially with it."`
 
 	// Of the document as a whole:
@@ -43,7 +43,7 @@ type CostLimits struct {
 // DefaultCostLimits leave room for a large screen, and for the introspection of GraphiQL and Apollo.
 var DefaultCostLimits = CostLimits{
 	Selections: 500, Depth: 12, Aliases: 30, RootFields: 20, Directives: 25, Cost: 1000,
-	IntrospectionSelections: 300, IntrospectionDepth: 20,
+	IntrospectionSelections: 400, IntrospectionDepth: 20,
 	Operations: 10, Fragments: 30, Repeats: 20000,
 }
 
@@ -83,12 +83,11 @@ func takesCredentials(mutation string) bool {
 // bytes took it 1.5 seconds. An operation is counted again when its variables are known.
 type costGuard struct {
 	limits    CostLimits
-	tokens    int                               // of a document, as the executor's parser has it
 	documents graphql.Cache[*ast.QueryDocument] // the executor's: what is there has passed
 }
 
-func newCostGuard(limits CostLimits, tokens int, documents graphql.Cache[*ast.QueryDocument]) costGuard {
-	return costGuard{limits.orDefault(), tokens, documents}
+func newCostGuard(limits CostLimits, documents graphql.Cache[*ast.QueryDocument]) costGuard {
+	return costGuard{limits.orDefault(), documents}
 }
 
 // The methods of a gqlgen extension.
@@ -101,7 +100,7 @@ func (g costGuard) MutateOperationParameters(ctx context.Context, request *graph
 	if _, known := g.documents.Get(ctx, request.Query); known {
 		return nil
 	}
-	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: request.Query}, g.tokens)
+	document, err := parser.ParseQuery(&ast.Source{Input: request.Query})
 	if err != nil {
 		return nil //nolint:nilerr // the executor will say so
 	}
@@ -128,6 +127,7 @@ func (l CostLimits) orDefault() CostLimits {
 type measurement struct {
 	measure       string
 	figure, limit int
+	hint          string // what a client can do about it
 }
 
 // over refuses the first figure over its limit.
@@ -135,7 +135,7 @@ func over(measurements ...measurement) *gqlerror.Error {
 	for _, m := range measurements {
 		if m.figure > m.limit {
 			return &gqlerror.Error{
-				Message:    fmt.Sprintf("the query is too complex: %s %d, limit %d", m.measure, m.figure, m.limit),
+				Message:    fmt.Sprintf("the query is too complex: %s %d, limit %d; %s", m.measure, m.figure, m.limit, m.hint),
 				Extensions: map[string]any{"code": QueryTooComplex, "measure": m.measure, "figure": m.figure, "limit": m.limit},
 			}
 		}
@@ -146,12 +146,15 @@ func over(measurements ...measurement) *gqlerror.Error {
 // checkDocument counts what can be counted without the schema, in each operation: validation looks at all.
 func (l CostLimits) checkDocument(document *ast.QueryDocument) *gqlerror.Error {
 	if err := over(
-		measurement{"operations", len(document.Operations), l.Operations},
-		measurement{"fragments", len(document.Fragments), l.Fragments},
+		measurement{"operations", len(document.Operations), l.Operations, "send only the operation that runs"},
+		measurement{"fragments", len(document.Fragments), l.Fragments, splitQuery},
 	); err != nil {
 		return err
 	}
-	if err := over(measurement{"repeats", countRepeats(document, l.Repeats), l.Repeats}); err != nil {
+	if err := over(
+		measurement{"repeats", countRepeats(document, l.Repeats), l.Repeats, "select a field once, or split the query"},
+		measurement{"visits", countVisits(document), maxVisits, splitQuery},
+	); err != nil {
 		return err
 	}
 	c := counter{fragments: document.Fragments}
@@ -165,7 +168,7 @@ func (l CostLimits) checkDocument(document *ast.QueryDocument) *gqlerror.Error {
 
 // checkOperation counts one operation with its variables.
 func (l CostLimits) checkOperation(document *ast.QueryDocument, operation *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
-	if err := over(measurement{"fragments", len(document.Fragments), l.Fragments}); err != nil {
+	if err := over(measurement{"fragments", len(document.Fragments), l.Fragments, splitQuery}); err != nil {
 		return err
 	}
 	c := counter{fragments: document.Fragments, variables: variables}
@@ -177,21 +180,24 @@ func (l CostLimits) checkOperation(document *ast.QueryDocument, operation *ast.O
 }
 
 func (l CostLimits) check(t tally) *gqlerror.Error {
+	const fewerFields, lessSchema = "ask for fewer fields, or split the query", "read less of the schema at a time"
 	return over(
-		measurement{"credentials", t.credentials, maxCredentials},
-		measurement{"depth", t.depth, l.Depth},
-		measurement{"aliases", t.aliases, l.Aliases},
-		measurement{"aliasLength", t.aliasLength, maxAliasLength},
-		measurement{"rootFields", t.direct, l.RootFields},
-		measurement{"directives", t.directives, l.Directives},
-		measurement{"selections", t.fields, l.Selections},
-		measurement{"introspections", t.introspections, maxIntrospections},
-		measurement{"introspectionAliases", t.introspectionAliases, maxIntrospectionAliases},
-		measurement{"introspectionDepth", t.introspectionDepth, l.IntrospectionDepth},
-		measurement{"introspectionSelections", t.introspectionFields, l.IntrospectionSelections},
-		measurement{"cost", t.cost, l.Cost},
+		measurement{"credentials", t.credentials, maxCredentials, "send each of these mutations by itself"},
+		measurement{"depth", t.depth, l.Depth, "start from an inner object, by node(id)"},
+		measurement{"aliases", t.aliases, l.Aliases, fewerFields},
+		measurement{"aliasLength", t.aliasLength, maxAliasLength, "shorten the alias"},
+		measurement{"rootFields", t.direct, l.RootFields, splitQuery},
+		measurement{"directives", t.directives, l.Directives, splitQuery},
+		measurement{"selections", t.fields, l.Selections, fewerFields},
+		measurement{"introspections", t.introspections, maxIntrospections, lessSchema},
+		measurement{"introspectionAliases", t.introspectionAliases, maxIntrospectionAliases, lessSchema},
+		measurement{"introspectionDepth", t.introspectionDepth, l.IntrospectionDepth, lessSchema},
+		measurement{"introspectionSelections", t.introspectionFields, l.IntrospectionSelections, lessSchema},
+		measurement{"cost", t.cost, l.Cost, "ask for fewer items (first), or split the query"},
 	)
 }
+
+const splitQuery = "split the query"
 
 // A tally is what a selection set asks for. It depends on nothing outside of the set, so that a fragment is
 // counted once, wherever and however often it is spread: exponential documents take linear time.

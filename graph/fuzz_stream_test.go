@@ -88,19 +88,28 @@ func FuzzDocument(f *testing.F) {
 		f.Add(seed)
 	}
 	schema := ownSchema(f)
-	guard := newCostGuard(CostLimits{}, 1000, graphql.NoCache[*ast.QueryDocument]{})
+	cache := graphql.NoCache[*ast.QueryDocument]{}
+	lexical, guard := lexicalGuard{DefaultLimits.Tokens, cache}, newCostGuard(CostLimits{}, cache)
 	f.Fuzz(func(t *testing.T, query string) {
 		if len(query) > int(DefaultSocketLimits.Message) {
 			return
 		}
-		refused := guard.MutateOperationParameters(context.Background(), &graphql.RawParams{Query: query})
-		if refused != nil {
-			if refused.Extensions["code"] != QueryTooComplex || len(refused.Message) > 100 {
+		params := &graphql.RawParams{Query: query}
+		if refused := lexical.MutateOperationParameters(context.Background(), params); refused != nil {
+			if code := refused.Extensions["code"]; code != ParseFailed && code != QueryTooComplex || len(refused.Message) > 200 {
 				t.Errorf("%q: %v", query, refused)
 			}
 			return
 		}
-		document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, 1000)
+		query = params.Query
+		refused := guard.MutateOperationParameters(context.Background(), params)
+		if refused != nil {
+			if refused.Extensions["code"] != QueryTooComplex || len(refused.Message) > 150 {
+				t.Errorf("%q: %v", query, refused)
+			}
+			return
+		}
+		document, err := parser.ParseQuery(&ast.Source{Input: query})
 		if err != nil {
 			return
 		}

@@ -53,13 +53,13 @@ func NewHandler(o Options) (*Handler, error) {
 	who := introspection(o.Introspection)
 	srv.SetErrorPresenter(presenter(o.Log, who))
 	srv.SetRecoverFunc(recovered(o.Log))
-	srv.SetParserTokenLimit(o.Limits.Tokens)
 	srv.SetValidationRulesFn(validationRules)
 	srv.SetDisableSuggestion(true)
 	documents := newDocumentCache()
 	srv.SetQueryCache(documents)
-	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these two
-	srv.Use(newCostGuard(o.Limits.Cost, o.Limits.Tokens, documents))
+	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these three
+	srv.Use(lexicalGuard{o.Limits.Tokens, documents})
+	srv.Use(newCostGuard(o.Limits.Cost, documents))
 	srv.Use(who)
 	if o.Tracing {
 		srv.Use(tracing{})

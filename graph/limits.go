@@ -22,7 +22,7 @@ import (
 type Limits struct {
 	Body     int64         `env:"BODY" default:"1048576" help:"Bytes of a request's body. Each request in flight may hold as much memory."`
 	Query    int           `env:"QUERY" default:"65536" help:"Bytes of a GraphQL document. Parsing takes time and memory for each."`
-	Tokens   int           `env:"TOKENS" default:"1000" help:"Lexical tokens of a document. Validation may take the square of them in time."`
+	Tokens   int           `env:"TOKENS" default:"2500" help:"Lexical tokens of a document. Validation takes time for each, up to 40 times."`
 	Duration time.Duration `env:"DURATION" default:"10s" help:"How long an operation may take. Slow ones hold connections of the database."`
 	Cost     CostLimits    `embed:""`
 	Socket   SocketLimits  `embed:"" prefix:"socket-" envprefix:"SOCKET_"`
@@ -30,7 +30,7 @@ type Limits struct {
 
 // DefaultLimits leave room for screens of an application and for GraphiQL's introspection.
 var DefaultLimits = Limits{
-	Body: 1 << 20, Query: 64 << 10, Tokens: 1000, Duration: 10 * time.Second, Cost: DefaultCostLimits, Socket: DefaultSocketLimits,
+	Body: 1 << 20, Query: 64 << 10, Tokens: 2500, Duration: 10 * time.Second, Cost: DefaultCostLimits, Socket: DefaultSocketLimits,
 }
 
 // orDefault fills in the zero values.
@@ -110,7 +110,58 @@ func validationRules() *rules.Rules {
 	} {
 		r.ReplaceRule(name, quiet)
 	}
+	r.AddRule("NoConditionsOnSubscriptionRoots", noConditionsOnSubscriptionRoots)
+	for name, rule := range r.GetInner() {
+		r.ReplaceRule(name, withFewErrors(rule))
+	}
 	return r
+}
+
+// withFewErrors drops the errors of a rule that no answer lists: a small document can have 100,000.
+func withFewErrors(rule core.RuleFunc) core.RuleFunc {
+	return func(observers *core.Events, addError core.AddErrFunc) {
+		n := 0
+		rule(observers, func(options ...core.ErrorOption) {
+			if n++; n <= maxErrors {
+				addError(options...)
+			}
+		})
+	}
+}
+
+// noConditionsOnSubscriptionRoots refuses @skip and @include on what a subscription's root has, fragments included
+// (GraphQL, September 2025, section 5.2.4.1): a subscription to no field cannot be executed.
+func noConditionsOnSubscriptionRoots(observers *core.Events, addError core.AddErrFunc) {
+	observers.OnOperation(func(walker *core.Walker, operation *ast.OperationDefinition) {
+		if operation.Operation != ast.Subscription {
+			return
+		}
+		for _, d := range rootDirectives(walker.Document.Fragments, operation.SelectionSet, map[string]bool{}) {
+			if d.Name == "skip" || d.Name == "include" {
+				addError(core.Message("@%s cannot stand at the root of a subscription", d.Name), core.At(d.Position))
+			}
+		}
+	})
+}
+
+// rootDirectives are the directives of a set's own selections; each fragment counts once.
+func rootDirectives(fragments ast.FragmentDefinitionList, set ast.SelectionSet, seen map[string]bool) (found ast.DirectiveList) {
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			found = append(found, s.Directives...)
+		case *ast.InlineFragment:
+			found = append(found, s.Directives...)
+			found = append(found, rootDirectives(fragments, s.SelectionSet, seen)...)
+		case *ast.FragmentSpread:
+			found = append(found, s.Directives...)
+			if f := fragments.ForName(s.Name); f != nil && !seen[s.Name] {
+				seen[s.Name] = true
+				found = append(found, rootDirectives(fragments, f.SelectionSet, seen)...)
+			}
+		}
+	}
+	return found
 }
 
 // missingField is gqlparser's message about an input object without a field that it needs; all its names are the

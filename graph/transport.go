@@ -125,7 +125,7 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	operation, errs := exec.CreateOperationContext(ctx, params)
 	if operation.Doc == nil {
-		return operation, errs
+		return operation, errs[:min(len(errs), maxErrors)]
 	}
 	if operation.Operation == nil {
 		return operation, gqlerror.List{gqlerrorOf(ValidationFailed, "operationName must name one of the document's operations")}
@@ -215,6 +215,9 @@ func parseBody(data []byte, params *graphql.RawParams) *refusal {
 		return refuse(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
 	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
 		return refuse(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
+	}
+	if hasLoneSurrogate(string(data)) {
+		return refuse(http.StatusBadRequest, BadRequest, loneSurrogate)
 	}
 	if countValues(data) > maxValues {
 		return refuse(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
@@ -318,7 +321,7 @@ func readURL(u *url.URL, params *graphql.RawParams) *refusal {
 }
 
 func decodeObject(text string, into *map[string]any) bool {
-	if !json.Valid([]byte(text)) || !utf8.ValidString(text) {
+	if !json.Valid([]byte(text)) || !utf8.ValidString(text) || hasLoneSurrogate(text) {
 		return false
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))

@@ -395,6 +395,10 @@ func (s *socket) subscribe(ctx context.Context, m message) error {
 		cancel()
 		return &closing{closeSubscriberTwice, "Subscriber for " + m.ID + " already exists"}
 	}
+	if hasLoneSurrogate(string(m.Payload)) {
+		cancel()
+		return s.sendErrors(ctx, m.ID, gqlerror.List{gqlerrorOf(BadRequest, loneSurrogate)})
+	}
 	if s.count >= s.transport.limits.Socket.Operations {
 		cancel()
 		return s.sendErrors(ctx, m.ID, gqlerror.List{gqlerrorOf(RateLimited, "too many operations on this connection")})
