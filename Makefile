@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test lint generate bench fuzz strangers audits browser clients build vuln sbom
+.PHONY: help test mutations lint generate bench fuzz strangers audits browser clients build vuln sbom
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ test: ## All tests, with the race detector if there is a C compiler.
 	@$(if $(RACE),:,echo "there is no C compiler (or CGO_ENABLED=0): testing without the race detector")
 	go test $(RACE) -timeout 20m ./...
 	cd examples/notes && go test $(RACE) -timeout 5m ./...
+
+mutations: ## Removes each protection of docs/security.md in turn: its tests must fail. ONLY=REGEXP runs some.
+	go run ./test/mutations -run '$(ONLY)'
 
 lint: ## golangci-lint, with .golangci.yml. The first run builds it, in a minute or two.
 	$(GOLANGCI) run ./...

@@ -32,23 +32,23 @@ import (
 //	start [COMMAND…]                start a server (latchkey serve) on LATCHKEY_ADDR
 //	ready                           wait until it answers; stdout is what it has printed so far
 //	serve [COMMAND…]                start and ready
-//	stop [SIGNAL]                   end it by SIGTERM (or SIGHUP), which is no failure; stdout and stderr are all it printed
+//	terminate [SIGNAL]              end it by SIGTERM (or SIGHUP), which is no failure; stdout and stderr are all it printed
 //	graphql QUERY [TOKEN]           ask the server on LATCHKEY_ADDR; stdout is its answer
 //	login USER PASSWORD             ask it for tokens
 //	within TIME REGEXP QUERY TOKEN  graphql, again and again until the answer matches
 //	capture NAME REGEXP             set NAME to the first submatch in the last stdout
 //	mode FILE MODE                  FILE has these permissions, such as 0600
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"exits":   command(2, 99, exits),
-	"start":   command(0, 99, start),
-	"ready":   command(0, 0, ready),
-	"serve":   command(0, 99, serveAndWait),
-	"stop":    command(0, 1, stop),
-	"graphql": command(1, 2, graphql),
-	"login":   command(2, 2, login),
-	"within":  command(4, 4, within),
-	"capture": command(2, 2, capture),
-	"mode":    command(2, 2, mode),
+	"exits":     command(2, 99, exits),
+	"start":     command(0, 99, start),
+	"ready":     command(0, 0, ready),
+	"serve":     command(0, 99, serveAndWait),
+	"terminate": command(0, 1, terminate),
+	"graphql":   command(1, 2, graphql),
+	"login":     command(2, 2, login),
+	"within":    command(4, 4, within),
+	"capture":   command(2, 2, capture),
+	"mode":      command(2, 2, mode),
 }
 
 // TestMain lets the test program be latchkey where a script runs that.
@@ -178,7 +178,7 @@ func start(ts *testscript.TestScript, args []string) {
 	p.Stdout, p.stdout, p.Stderr, p.stderr = stdout, stdout.Name(), stderr, stderr.Name()
 	ts.Check(p.Start())
 	go func() {
-		_ = p.Wait() // stop looks at how it ended
+		_ = p.Wait() // terminate looks at how it ended
 		close(p.ended)
 	}()
 	ts.Defer(func() {
@@ -223,7 +223,7 @@ func serveAndWait(ts *testscript.TestScript, args []string) {
 	ready(ts, nil)
 }
 
-func stop(ts *testscript.TestScript, args []string) {
+func terminate(ts *testscript.TestScript, args []string) {
 	p, signal := here(ts), syscall.SIGTERM
 	if slices.Equal(args, []string{"SIGHUP"}) {
 		signal = syscall.SIGHUP

@@ -1,0 +1,6 @@
+package main
+
+// Authorization.
+func authorization() []mutation {
+	return []mutation{}
+}

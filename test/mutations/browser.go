@@ -1,0 +1,6 @@
+package main
+
+// Browser and HTTP.
+func browser() []mutation {
+	return []mutation{}
+}

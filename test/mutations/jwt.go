@@ -1,0 +1,6 @@
+package main
+
+// JWT.
+func jwt() []mutation {
+	return []mutation{}
+}

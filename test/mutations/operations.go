@@ -1,0 +1,6 @@
+package main
+
+// Leaks, injection, operations.
+func operations() []mutation {
+	return []mutation{}
+}

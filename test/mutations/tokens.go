@@ -1,0 +1,6 @@
+package main
+
+// Tokens and sessions.
+func tokens() []mutation {
+	return []mutation{}
+}
