@@ -468,6 +468,30 @@ func TestT112_ACrowdIsAnsweredOrToldWhenToComeBack(t *testing.T) {
 	f.alive(t)
 }
 
+// T112. Without a limit everything in flight is answered sooner or later, and holds memory until then. Logins take
+// long enough to be in flight together.
+func TestT112_RequestsBeyondTheLimitAreRefusedAndTheOthersAnswered(t *testing.T) {
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *ServeSettings) { s.InFlight = 4 })
+	var mu sync.Mutex
+	statuses := map[int]int{}
+	var clients sync.WaitGroup
+	for i := range 40 {
+		clients.Go(func() {
+			r := f.guess(fmt.Sprintf("10.0.%d.1", i), fmt.Sprintf("user%d", i), "wrong")
+			mu.Lock()
+			defer mu.Unlock()
+			statuses[r.Status]++
+			if r.Status == http.StatusServiceUnavailable && (r.code() != "UNAVAILABLE" || r.Header.Get("Retry-After") == "") {
+				t.Errorf("refused without a time to retry after: %v %s", r.Header, r.Body)
+			}
+		})
+	}
+	clients.Wait()
+	if statuses[http.StatusOK] < 4 || statuses[http.StatusServiceUnavailable] == 0 {
+		t.Errorf("answers to 40 requests with a limit of 4: %v", statuses)
+	}
+}
+
 func TestT113_TextThatDatabasesOrScreensChokeOnIsRefusedOrComesBackAsItWas(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		f := startFrontWithUsers(t, databaseURL)

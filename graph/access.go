@@ -168,7 +168,11 @@ func describe(schema *ast.Schema, requirements []Requirement) {
 // NewExecutableSchema joins the schema, the resolvers and the guards. It fails on a schema that leaves a
 // field unguarded.
 func NewExecutableSchema(r *Resolver) (graphql.ExecutableSchema, error) {
-	schema, err := ParseSchema(Sources()...) // its own copy, since describe changes it
+	return newExecutableSchema(r, Sources()...)
+}
+
+func newExecutableSchema(r *Resolver, files ...*ast.Source) (graphql.ExecutableSchema, error) {
+	schema, err := ParseSchema(files...) // its own copy, since describe changes it
 	if err != nil {
 		return nil, err
 	}

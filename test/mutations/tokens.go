@@ -2,5 +2,403 @@ package main
 
 // Tokens and sessions.
 func tokens() []mutation {
-	return []mutation{}
+	const everyProcess = "TestT036_T037_" // what is revoked in one process is refused by all
+	return []mutation{
+		{
+			"T29: a refresh token two generations old is refused", "auth/session.go",
+			"predecessor == session.Generation-1 && (inGrace || neverUsed)", "(inGrace || neverUsed)",
+			".", "TestT029_",
+		},
+		{
+			"T29: reuse of a refresh token ends the session", "auth/session.go",
+			"tx.EndSession(ctx, session.UserID, session.ID, endedByReuse, now)", "ctx.Err()",
+			".", "TestT029_",
+		},
+		{
+			"T30: a spent refresh token is refused once its successor was used", "auth/session.go",
+			"neverUsed := session.SeenGeneration < session.Generation", "neverUsed := true",
+			".", "TestT030_",
+		},
+		{
+			"T30: the use of an access token is noted", "auth/middleware.go",
+			"s.uses.ofGeneration(o.Session.ID, c.Generation)", "_ = c.Generation",
+			".", "TestT030_",
+		},
+		{
+			"T30: the grace ends", "auth/session.go",
+			"inGrace := now.Before(session.RotatedAt.Add(s.lifetimes.Grace).Time)", "inGrace := true",
+			".", "TestT030_",
+		},
+		{
+			"T30 T31: a spent refresh token works within the grace", "auth/session.go",
+			"inGrace := now.Before(session.RotatedAt.Add(s.lifetimes.Grace).Time)", "inGrace := false",
+			"./auth", "TestASpentRefreshToken",
+		},
+		{
+			"T31: one of several refreshes at once moves the session on", "db/session.go",
+			"WHERE id = $1 AND generation = $2 AND ended_at IS NULL", "WHERE id = $1 AND generation >= $2 AND ended_at IS NULL",
+			"./db", "TestOneOfEightRotationsWins",
+		},
+		{
+			"T29 T36: an ended session does not move on", "db/session.go",
+			"WHERE id = $1 AND generation = $2 AND ended_at IS NULL", "WHERE id = $1 AND generation = $2",
+			"./db", "TestAnEndedSessionDoesNotRotate",
+		},
+		{
+			"T33 T34: a refresh token's MAC is verified", "auth/refreshtoken.go",
+			"[]byte(s.mintRefreshToken(sessionID, generation))) == 1", "[]byte(s.mintRefreshToken(sessionID, generation))) >= 0",
+			".", "TestT033_",
+		},
+		{
+			"T34: a refresh token's MAC needs the secret", "auth/refreshtoken.go",
+			`hmac.New(sha256.New, s.derive("refresh token"))`, "hmac.New(sha256.New, nil)",
+			"./auth", "TestADamagedRefreshToken|TestAChangeOfTheSecret|TestTheOldSecret",
+		},
+		{
+			"T34: a refresh token's MAC has 160 bits", "auth/refreshtoken.go",
+			"mac.Sum(nil)[:20]", "mac.Sum(nil)[:4]",
+			".", "TestT034_",
+		},
+		{
+			"T34: a token's ID is random", "auth/accesstoken.go",
+			"randomBytes(16)", "randomBytes(16)[:4]",
+			".", "TestT034_",
+		},
+		{
+			"T34 T46: API tokens are random", "auth/apitoken.go",
+			"base62[n.Int64()]", "base62[n.Int64()/32]",
+			"./auth", "TestAnAPITokenHasTheDocumentedForm",
+		},
+		{
+			"T35: a session ends when it is idle", "db/session.go",
+			"return s.EndedAt == nil && now.Before(s.IdleAt.Time) && now.Before(s.ExpiresAt.Time)", "return s.EndedAt == nil && now.Before(s.ExpiresAt.Time)",
+			"./auth", "TestASessionEndsWhenIdleAndAtItsEnd",
+		},
+		{
+			"T35: a session ends at its end", "db/session.go",
+			"return s.EndedAt == nil && now.Before(s.IdleAt.Time) && now.Before(s.ExpiresAt.Time)", "return s.EndedAt == nil && now.Before(s.IdleAt.Time)",
+			"./auth", "TestASessionEndsWhenIdleAndAtItsEnd",
+		},
+		{
+			"T35: what is remembered of a token ends with its session", "auth/middleware.go",
+			"if end.Before(until.Time) {", "if end.Before(until.Time) && end.IsZero() {",
+			"./auth", "TestARememberedTokenExpires|TestASessionEnds",
+		},
+		{
+			"T35 T40: what is remembered of a token ends with it", "auth/cache.go",
+			"|| !e.until.IsZero() && !now.Before(e.until.Time)", "",
+			"./auth", "TestARememberedTokenExpires",
+		},
+		{
+			"T36: logout ends the session", "auth/session.go",
+			"err = tx.EndSession(ctx, u.ID, v.SessionID, endedByLogout, now)", "err = ctx.Err()",
+			".", everyProcess,
+		},
+		{
+			"T36: logout of others ends their sessions", "auth/session.go",
+			"ended, err = tx.EndSessions(ctx, u.ID, v.SessionID, endedByLogout, now)", "ended, err = 0, ctx.Err()",
+			".", everyProcess,
+		},
+		{
+			"T36 T37: logout everywhere ends all sessions", "auth/session.go",
+			`ended, err = tx.EndSessions(ctx, u.ID, "", endedByLogout, now)`, "ended, err = 0, ctx.Err()",
+			".", everyProcess,
+		},
+		{
+			"T36: an ended session's tokens are refused as revoked", "auth/session.go",
+			"case o.Session.EndedAt != nil:\n", "case o.Session.EndedAt != nil && now.IsZero():\n",
+			".", everyProcess,
+		},
+		{
+			"T36: this process forgets what it has changed", "auth/notices.go",
+			"defer s.cache.forget(userID)", "",
+			"./auth", "TestLogoutEndsTheSessionsThatAreMeant|TestADisabledUserIsOutAtOnce|TestARevokedTokenIsNotRemembered",
+		},
+		{
+			"T36: other processes are told of a change", "auth/notices.go",
+			"return tx.Notify(ctx, n)", "return nil",
+			".", everyProcess,
+		},
+		{
+			"T36: a process forgets what another has changed", "auth/notices.go",
+			"s.cache.forget(n.UserID)", "",
+			".", everyProcess,
+		},
+		{
+			"T36: what was read before a change is not remembered after it", "auth/cache.go",
+			"if c.until.IsZero() || uint64(t) != c.changes {", "if c.until.IsZero() {",
+			"./auth", "TestARevokedTokenIsNotRemembered",
+		},
+		{
+			"T36: what is remembered counts while the lease lasts", "auth/cache.go",
+			"if !ok || !time.Now().Before(c.until) ||", "if !ok || time.Now().IsZero() ||",
+			"./test/replicas", "TestAReplicaWithoutItsDatabase",
+		},
+		{
+			"T36: a process that hears no changes forgets everything", "auth/notices.go",
+			"s.cache.lost()\n\ts.revocations.endAll()", "s.revocations.endAll()",
+			"./test/replicas", "TestRevocationHoldsAndServiceReturns",
+		},
+		{
+			"T36: the sender of a slow body is identified again", "graph/transport.go",
+			"r = t.identifyAgain(r)", "_ = t.identifyAgain(r)",
+			".", "TestT036_ASlowQuery",
+		},
+		{
+			"T36 T37: a change checks the session in its own transaction", "auth/session.go",
+			"return refusal(o, s.timestamp(), Expired)", "return nil",
+			".", "TestT036_WhatFollows",
+		},
+		{
+			"T37: a new password ends the other sessions", "auth/user.go",
+			"_, err = tx.EndSessions(ctx, u.ID, v.SessionID, endedByPassword, now)", "err = ctx.Err()",
+			".", everyProcess,
+		},
+		{
+			"T37: a password set by an administrator ends all sessions", "auth/user.go",
+			`_, err := tx.EndSessions(ctx, u.ID, "", endedByPassword, now)`, "err := ctx.Err()",
+			".", everyProcess,
+		},
+		{
+			"T37: an administrator ends all sessions", "auth/session.go",
+			`ended, err = tx.EndSessions(ctx, u.ID, "", endedByAdmin, now)`, "ended, err = 0, ctx.Err()",
+			".", everyProcess,
+		},
+		{
+			"T37: a login by the old password does not survive the new one", "db/user.go",
+			"AND password_hash = $4 AND", "AND $4 <> '' AND",
+			".", "TestT037_",
+		},
+		{
+			"T38: a disabled user's sessions are refused", "auth/session.go",
+			"case o.DisabledAt != nil:", "case o.DisabledAt != nil && now.IsZero():",
+			".", everyProcess,
+		},
+		{
+			"T38: a disabled user's API tokens are refused", "auth/apitoken.go",
+			"case o.DisabledAt != nil:", "case o.DisabledAt != nil && now.IsZero():",
+			".", everyProcess,
+		},
+		{
+			"T38: disabling ends the sessions for good", "auth/user.go",
+			`_, err := tx.EndSessions(ctx, u.ID, "", endedByDisable, now)`, "err := ctx.Err()",
+			"./auth", "TestADisabledUserIsOutAtOnce",
+		},
+		{
+			"T38: a deleted user's rows go along", "db/dialect.go",
+			`"foreign_keys(1)"`, `"foreign_keys(0)"`,
+			"./db", "TestADeletedUserTakesAllRowsAlong",
+		},
+		{
+			"T38: a session without a user is refused", "db/viewer.go",
+			"FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1", "FROM sessions s JOIN users u ON u.id = s.user_id OR s.id <> $1 WHERE $1 <> ''",
+			".", "TestT038_",
+		},
+		{
+			"T39: an access token with other scopes than the user's is refused", "auth/middleware.go",
+			"if c.Scope != scopes.String() {", "if c.Scope != scopes.String() && c.Scope == \"\" {",
+			".", "TestT039_ALoweredRoleIsLost",
+		},
+		{
+			"T39: an API token loses the scopes that its owner loses", "auth/apitoken.go",
+			"Scopes: Granted(o.Token.Scopes).among(scopesOf(o.Roles))", "Scopes: Granted(o.Token.Scopes)",
+			".", "TestT039_ALoweredRoleIsLost",
+		},
+		{
+			"T39: an open socket closes when its scopes change", "auth/watch.go",
+			"if !slices.Equal(fresh.Scopes, w.viewer.Scopes) {", "if !slices.Equal(fresh.Scopes, w.viewer.Scopes) && w.token == \"\" {",
+			".", "TestT039_ALoweredRoleReachesOpenSockets",
+		},
+		{
+			"T39 T40: a socket is renewed by a token of its own session alone", "auth/watch.go",
+			"if v.ID() != w.viewer.ID() || v.SessionID != w.viewer.SessionID || v.TokenID != w.viewer.TokenID {", "if v.ID() == \"\" {",
+			".", "TestAnOpenSocketTakesARefreshedToken",
+		},
+		{
+			"T40: an open socket closes when another process ends its session", "auth/notices.go",
+			"s.watchers.changed(n.UserID)", "",
+			".", "TestT040_AnOpenSocketClosesWithItsToken",
+		},
+		{
+			"T40: an open socket closes when its token is refused", "auth/watch.go",
+			"\t\tw.cancel(err)\n", "",
+			".", "TestT040_AnOpenSocketClosesWithItsToken",
+		},
+		{
+			"T40: an open socket closes when its token expires", "auth/watch.go",
+			"w.cancel(&UnauthenticatedError{Expired})", "_ = w.token",
+			".", "TestT040_AnOpenSocketClosesWhenItsTokenExpires",
+		},
+		{
+			"T40: a watch looks again when it begins", "auth/watch.go",
+			"\tif err != nil {\n\t\tcancel(err)\n\t\treturn ctx, w\n\t}\n", "\tif err != nil {\n\t\treturn ctx, w\n\t}\n",
+			"./auth", "Watch",
+		},
+		{
+			"T40: a watch whose look-up failed looks again", "auth/watch.go",
+			"limited.Err() != nil {\n\t\t\treturn false", "limited.Err() != nil {\n\t\t\treturn true",
+			".", "TestT040_ASocketIsLookedAtAgain",
+		},
+		{
+			"T40: an event stream ends with its token", "graph/sse.go",
+			"ctx, cancel := context.WithCancelCause(watched)", "ctx, cancel := context.WithCancelCause(context.WithoutCancel(watched))",
+			".", "TestEventStreamsCarryResults",
+		},
+		{
+			"T41: a revocation that cannot be written is an error", "auth/notices.go",
+			"\t\ts.watchers.changed(userID)\n\t}\n\treturn err", "\t\ts.watchers.changed(userID)\n\t}\n\treturn nil",
+			".", "TestT041_",
+		},
+		{
+			"T41: a commit that no standby has is not acknowledged", "db/db.go",
+			`return db.wrap("commit", ctx.Err())`, "return nil",
+			"./test/operations", "TestALogoutIsNotAcknowledged",
+		},
+		{
+			"T42: services need the scope to introspect", "auth/introspection.go",
+			"(Introspection, error) {\n\tif err := ViewerFrom(ctx).Require(introspectScope); err != nil {", "(Introspection, error) {\n\tif err := ctx.Err(); err != nil {",
+			"./auth", "TestServicesNeedTheScope",
+		},
+		{
+			"T42: services need the scope to revoke", "auth/introspection.go",
+			"token string) error {\n\tif err := ViewerFrom(ctx).Require(introspectScope); err != nil {", "token string) error {\n\tif err := ctx.Err(); err != nil {",
+			"./auth", "TestServicesNeedTheScope",
+		},
+		{
+			"T42: services need the scope to hear of revocations", "auth/revocations.go",
+			"ViewerFrom(ctx).Require(introspectScope)", "ctx.Err()",
+			"./auth", "TestServicesNeedTheScope",
+		},
+		{
+			"T42: the endpoints for services need the scope", "web/oauth.go",
+			`auth.ViewerFrom(r.Context()).Require([]string{"tokens:introspect"})`, "r.Context().Err()",
+			".", "TestT042_",
+		},
+		{
+			"T42: a spent refresh token is not active", "auth/introspection.go",
+			"if refused != nil || generation != o.Session.Generation {", "if refused != nil || generation == 0 {",
+			".", "TestT042_",
+		},
+		{
+			"T42: an ended session's refresh token is not active", "auth/introspection.go",
+			"if refused != nil || generation != o.Session.Generation {", "if generation != o.Session.Generation {",
+			".", "TestT042_",
+		},
+		{
+			"T43: a stale token does not lock public fields", "graph/directives.go",
+			"func public(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return next(ctx) }",
+			"func public(ctx context.Context, _ any, next graphql.Resolver) (any, error) {\n\tmissing := &auth.UnauthenticatedError{Reason: auth.Missing}\n\tif err := auth.ViewerFrom(ctx).Authenticated(); err != nil && err.Error() != missing.Error() {\n\t\treturn nil, err\n\t}\n\treturn next(ctx)\n}",
+			".", "TestT043_",
+		},
+		{
+			"T44: a garbage header is not taken for none", "auth/middleware.go",
+			"if !ok {\n\t\treturn Viewer{}, &UnauthenticatedError{Malformed}", "if !ok {\n\t\treturn Viewer{}, &UnauthenticatedError{Missing}",
+			".", "TestT043_",
+		},
+		{
+			"T45: one Authorization header counts", "auth/middleware.go",
+			"if len(values) != 1 {", "if len(values) == 0 {",
+			".", "TestT043_",
+		},
+		{
+			"T45: other schemes are refused", "auth/middleware.go",
+			`if !equalScheme(scheme, "Bearer") && !equalScheme(scheme, "Token") {`, `if !equalScheme(scheme, "Bearer") && !equalScheme(scheme, "Token") && scheme == "" {`,
+			".", "TestT043_",
+		},
+		{
+			"T46 T124: the database has a digest of an API token", "auth/apitoken.go",
+			`return "sha256:" + hex.EncodeToString(sum[:])`, `return token + hex.EncodeToString(sum[:0])`,
+			".", "TestT046_",
+		},
+		{
+			"T47: a damaged API token is refused without the database", "auth/apitoken.go",
+			"&& checksum(s[:body]) == s[body:]", "",
+			"./auth", "TestADamagedAPIToken",
+		},
+		{
+			"T48: users revoke their own API tokens alone", "db/apitoken.go",
+			"SET revoked_at = $3 WHERE id = $1 AND user_id = $2", "SET revoked_at = $3 WHERE id = $1 AND $2 <> ''",
+			".", everyProcess,
+		},
+		{
+			"T48: a revoked API token is refused", "auth/apitoken.go",
+			"case o.Token.RevokedAt != nil:", "case o.Token.RevokedAt != nil && now.IsZero():",
+			".", everyProcess,
+		},
+		{
+			"T49: a scope is needed to change users", "graph/directives.go",
+			"return v.Require(ways...)", "return v.Authenticated()",
+			".", "TestT070_|TestT073_",
+		},
+		{
+			"T49: createUser needs the scope whatever the schema says", "auth/user.go",
+			"if err := v.Require([]string{\"users:write\"}); err != nil {\n\t\treturn nil, err\n\t}\n\tif in.Roles == nil {", "if in.Roles == nil {",
+			"./auth", "TestNobodyRises|TestActionsNeed",
+		},
+		{
+			"T49: changing a user needs the scope whatever the schema says", "auth/user.go",
+			"if err := v.Require([]string{\"users:write\"}); err != nil {\n\t\treturn nil, err\n\t}\n\tif err := db.CheckID", "if err := db.CheckID",
+			"./auth", "TestNobodyRises|TestActionsNeed",
+		},
+		{
+			"T50: an API token makes no API tokens", "auth/viewer.go",
+			`if v.SessionID == "" {`, `if v.SessionID == "" && v.TokenID == "" {`,
+			".", "TestT050_",
+		},
+		{
+			"T50: an API token gives no passwords and ends no sessions", "auth/viewer.go",
+			`if v.TokenID != "" {`, `if v.TokenID != "" && v.SessionID != "" {`,
+			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token creates no user with a password", "auth/user.go",
+			"if in.Password != nil {\n\t\tif err := v.noAPIToken(); err != nil {", "if in.Password != nil {\n\t\tif err := ctx.Err(); err != nil {",
+			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token sets no password", "auth/user.go",
+			"password string) (changed *db.User, err error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "password string) (changed *db.User, err error) {\n\tif err := ctx.Err(); err != nil {",
+			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token ends no sessions of others", "auth/session.go",
+			"if err := ViewerFrom(ctx).noAPIToken(); err != nil {", "if err := ctx.Err(); err != nil {",
+			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token gives no roles", "auth/user.go",
+			"if len(scopesOf(u.Roles)) > 0 {\n\t\tif err := v.noAPIToken(); err != nil {", "if len(scopesOf(u.Roles)) > 0 {\n\t\tif err := v.Authenticated(); err != nil {",
+			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token has scopes of its owner alone", "auth/apitoken.go",
+			"if !scopesOf(u.Roles).include(in.Scopes) {", "if !scopesOf(u.Roles).include(nil) {",
+			".", "TestT050_AToken",
+		},
+		{
+			"T50: an API token has known scopes alone", "auth/apitoken.go",
+			"if !KnownScope(scope) {", "if !KnownScope(scope) && in.Name == \"\" {",
+			".", "TestT050_AToken",
+		},
+		{
+			"T51: a user has 100 API tokens at most", "auth/apitoken.go",
+			"if n >= maxAPITokens {", "if n >= 100*maxAPITokens {",
+			".", "TestT051_",
+		},
+		{
+			"T51 T121: an API token's name is short text", "auth/apitoken.go",
+			`if err := checkText("name", in.Name, 1, maxName); err != nil {`, `if err := checkText("name", "x", 1, maxName); err != nil {`,
+			".", "TestT051_",
+		},
+		{
+			"T52: answers of GraphQL are not kept by caches", "graph/transport.go",
+			`h.Set("Cache-Control", "no-store")`, `h.Set("Cache-Control", "max-age=60")`,
+			".", "TestT052_",
+		},
+		{
+			"T52: other answers are not kept by caches", "web/web.go",
+			`w.Header().Set("Cache-Control", "no-store")`, `w.Header().Set("Cache-Control", "max-age=60")`,
+			".", "TestT052_",
+		},
+	}
 }
