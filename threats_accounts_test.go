@@ -266,6 +266,8 @@ func TestT018_AHugePasswordIsRefusedBeforeItIsHashed(t *testing.T) {
 	if n := f.events(auth.EventLoginFailed); n != 0 {
 		t.Errorf("%d were tried", n)
 	}
+	alice, _, _ := f.login("alice", userPassword) // the other place where a password is verified
+	f.want("BAD_USER_INPUT currentPassword", f.ask(alice, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: "another secret of mine"}) { user { id } } }`, "c", strings.Repeat("p", 900_000)))
 }
 
 func TestT019_ACrowdOfLoginsTakesNeitherMemoryNorTheServer(t *testing.T) {
@@ -338,6 +340,14 @@ func TestT023_APasswordThatIsNoTextIsNoPassword(t *testing.T) {
 		wantHarmless(t, literal, r)
 		if r.code() == "" || r.Data != nil || strings.Contains(r.Body, "271828") {
 			t.Errorf("%s: %s", literal, r.Body)
+		}
+	}
+	for what, document := range map[string]string{ // where the value belongs to no field's argument
+		"a variable's default":   `mutation($p: String! = 271828) { login(input: {username: "alice", password: $p}) { accessToken } }`,
+		"a directive's argument": `{ __typename @include(if: 271828) }`,
+	} {
+		if r := f.query(document); r.code() == "" || r.Data != nil || strings.Contains(r.Body, "271828") {
+			t.Errorf("%s: %s", what, r.Body)
 		}
 	}
 	if n := f.events(auth.EventLoginFailed); n != 0 {

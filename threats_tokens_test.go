@@ -435,6 +435,8 @@ func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
 		other, otherRefresh, _ := f.login("alice", userPassword)
 		api, _ := f.newAPIToken(alice)
 		weak, _ := f.newAPIToken(admin, "users:read")
+		_, spent, _ := f.login("alice", userPassword)
+		newest := f.want("", f.refresh(spent)).text("refresh.refreshToken")
 		for _, on := range []*front{f, replica} {
 			on.hearing(t)
 			on.warm(alice, other, api)
@@ -447,11 +449,16 @@ func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
 			}
 			for caller, status := range map[string]int{"": 401, "garbage": 401, weak: 403, alice: 403, api: 403} {
 				for _, path := range []string{"/oauth/introspect", "/oauth/revoke"} {
-					if r := on.form(path, caller, other); r.Status != status || strings.Contains(r.Body, "active") {
-						t.Errorf("%s with %q: %d %s", path, caller, r.Status, r.Body)
+					for _, token := range []string{other, ""} { // a malformed form is no way to learn more
+						if r := on.form(path, caller, token); r.Status != status || strings.Contains(r.Body, "active") {
+							t.Errorf("%s with %q: %d %s", path, caller, r.Status, r.Body)
+						}
 					}
 				}
 			}
+		}
+		if f.active(service, spent) || !f.active(service, newest) {
+			t.Error("of a session's refresh tokens the newest alone is active")
 		}
 		f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
 		if r := f.form("/oauth/revoke", service, otherRefresh, "token_type_hint", "access_token"); r.Status != http.StatusOK {

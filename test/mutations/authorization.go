@@ -2,5 +2,241 @@ package main
 
 // Authorization.
 func authorization() []mutation {
-	return []mutation{}
+	return []mutation{
+		{
+			"T70: @authenticated refuses anonymous callers", "graph/directives.go",
+			"func authenticated(v *auth.Viewer) error { return v.Authenticated() }", "func authenticated(*auth.Viewer) error { return nil }",
+			".", "TestT070_",
+		},
+		{
+			"T70 T72: @requiresScopes refuses callers without the scopes", "graph/directives.go",
+			"return v.Require(ways...)", "return v.Authenticated()",
+			".", "TestT070_",
+		},
+		{
+			"T70 T72: a caller without the scopes is refused", "auth/viewer.go",
+			"if !v.Scopes.Satisfy(ways) {", "if !v.Scopes.Satisfy(ways) && v.User == nil {",
+			".", "TestT070_",
+		},
+		{
+			"T70: all scopes of a way are needed", "auth/scopes.go",
+			"if !slices.Contains(g, s) {\n\t\t\treturn false", "if len(g) == 0 {\n\t\t\treturn false",
+			".", "TestT049_|TestT050_|TestT042_",
+		},
+		{
+			"T71: login unlocks its own payload alone", "graph/directives.go",
+			"return next(obj.(*auth.LoginPayload).WithViewer(ctx))", "*auth.ViewerFrom(ctx) = *auth.ViewerFrom(obj.(*auth.LoginPayload).WithViewer(ctx))\n\treturn next(ctx)",
+			".", "TestT071_ALogin",
+		},
+		{
+			"T72: nobody manages a user with more scopes", "auth/user.go",
+			"if v.Scopes.include(theirs) {", "if len(theirs) >= 0 {",
+			"./auth", "TestNobodyRises",
+		},
+		{
+			"T72: nobody creates a user with more scopes", "auth/user.go",
+			"\tif err == nil {\n\t\terr = v.mayGive(u)\n\t}\n", "",
+			"./auth", "TestNobodyRises",
+		},
+		{
+			"T72: nobody gives scopes that they do not have", "auth/user.go",
+			"kind = EventRolesChanged\n\t\t\tif err := v.mayGive(u); err != nil {", "kind = EventRolesChanged\n\t\t\tif err := ctx.Err(); err != nil {",
+			"./auth", "TestNobodyRises",
+		},
+		{
+			"T73 T74: others' objects are not found", "auth/viewer.go",
+			"if v.ID() == userID || v.Scopes", "if v.ID() != \"\" || v.Scopes",
+			".", "TestT073_AnothersObject",
+		},
+		{
+			"T73: another's object is refused as one that does not exist", "auth/viewer.go",
+			"\treturn db.ErrNotFound\n", "\treturn &ForbiddenError{Message: \"this is another's\"}\n",
+			".", "TestT073_AnothersObject",
+		},
+		{
+			"T73: an ended session is not found", "auth/session.go",
+			"if err == nil && !session.Live(s.timestamp()) {", "if err == nil && session.ID == \"\" {",
+			".", "TestT073_AnEndedObject",
+		},
+		{
+			"T73: a revoked API token is not found", "auth/apitoken.go",
+			"if err == nil && t.RevokedAt != nil {", "if err == nil && t.ID == \"\" {",
+			".", "TestT073_AnEndedObject",
+		},
+		{
+			"T73: another's session is not found", "auth/session.go",
+			"\tif err == nil {\n\t\terr = ViewerFrom(ctx).maySee(session.UserID)\n\t}\n", "",
+			".", "TestT073_AnothersObject",
+		},
+		{
+			"T73: another's API token is not found", "auth/apitoken.go",
+			"\tif err == nil {\n\t\terr = ViewerFrom(ctx).maySee(t.UserID)\n\t}\n", "",
+			".", "TestT073_AnothersObject",
+		},
+		{
+			"T73 T74: another user is not found", "auth/user.go",
+			"if err := ViewerFrom(ctx).maySee(id); err != nil {", "if err := ctx.Err(); err != nil {",
+			".", "TestT074_",
+		},
+		{
+			"T73: another's sessions are not listed", "auth/session.go",
+			"if err := ViewerFrom(ctx).maySee(userID); err != nil {\n\t\treturn db.PageOf[db.Session]{}, err", "if err := ctx.Err(); err != nil {\n\t\treturn db.PageOf[db.Session]{}, err",
+			"./auth", "TestUsersSeeTheirOwnAlone",
+		},
+		{
+			"T73: another's sessions are not counted", "auth/session.go",
+			"if err := ViewerFrom(ctx).maySee(userID); err != nil {\n\t\treturn 0, err", "if err := ctx.Err(); err != nil {\n\t\treturn 0, err",
+			"./auth", "TestUsersSeeTheirOwnAlone",
+		},
+		{
+			"T73: another's API tokens are not listed", "auth/apitoken.go",
+			"if err := ViewerFrom(ctx).maySee(userID); err != nil {\n\t\treturn db.PageOf[db.APIToken]{}, err", "if err := ctx.Err(); err != nil {\n\t\treturn db.PageOf[db.APIToken]{}, err",
+			"./auth", "TestUsersSeeTheirOwnAlone",
+		},
+		{
+			"T73: another's API tokens are not counted", "auth/apitoken.go",
+			"if err := ViewerFrom(ctx).maySee(userID); err != nil {\n\t\treturn 0, err", "if err := ctx.Err(); err != nil {\n\t\treturn 0, err",
+			"./auth", "TestUsersSeeTheirOwnAlone",
+		},
+		{
+			"T74: users are listed for users:read alone, whatever the schema says", "auth/user.go",
+			"if err := ViewerFrom(ctx).Require([]string{\"users:read\"}); err != nil {\n\t\treturn db.PageOf[db.User]{}, err", "if err := ctx.Err(); err != nil {\n\t\treturn db.PageOf[db.User]{}, err",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T74: users are counted for users:read alone, whatever the schema says", "auth/user.go",
+			"if err := ViewerFrom(ctx).Require([]string{\"users:read\"}); err != nil {\n\t\treturn 0, err", "if err := ctx.Err(); err != nil {\n\t\treturn 0, err",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T74: users are found by name for users:read alone", "auth/user.go",
+			"if err := ViewerFrom(ctx).Require([]string{\"users:read\"}); err != nil {\n\t\treturn nil, err", "if err := ctx.Err(); err != nil {\n\t\treturn nil, err",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T74: events of all are listed for audit:read alone, whatever the schema says", "auth/event.go",
+			"if err := ViewerFrom(ctx).Require([]string{\"audit:read\"}); err != nil {\n\t\treturn db.PageOf[db.Event]{}, err", "if err := ctx.Err(); err != nil {\n\t\treturn db.PageOf[db.Event]{}, err",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T74: events of all are counted for audit:read alone, whatever the schema says", "auth/event.go",
+			"if err := ViewerFrom(ctx).Require([]string{\"audit:read\"}); err != nil {\n\t\treturn 0, err", "if err := ctx.Err(); err != nil {\n\t\treturn 0, err",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T74: events of all are heard with audit:read alone, whatever the schema says", "auth/event.go",
+			"if err := ViewerFrom(ctx).Require([]string{\"audit:read\"}); err != nil {\n\t\treturn nil, err", "if err := ctx.Err(); err != nil {\n\t\treturn nil, err",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T74: subscribers hear of their own account alone", "auth/event.go",
+			"if sub.userID != \"\" && (e.UserID == nil || *e.UserID != sub.userID) {", "if sub.userID != \"\" && e.UserID == nil {",
+			".", "TestSecurityEventsReach",
+		},
+		{
+			"T72: only the operator makes API tokens for others", "auth/apitoken.go",
+			"if !ViewerFrom(ctx).operator {\n\t\treturn \"\", nil,", "if ctx.Err() != nil {\n\t\treturn \"\", nil,",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T72: only the operator revokes API tokens of others", "auth/apitoken.go",
+			"if !ViewerFrom(ctx).operator {\n\t\treturn nil,", "if ctx.Err() != nil {\n\t\treturn nil,",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T72: only the operator rotates keys", "auth/key.go",
+			"if !ViewerFrom(ctx).operator {\n\t\treturn &ForbiddenError{Message: \"only the operator rotates", "if ctx.Err() != nil {\n\t\treturn &ForbiddenError{Message: \"only the operator rotates",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T72: only the operator retires keys", "auth/key.go",
+			"if !ViewerFrom(ctx).operator {\n\t\treturn &ForbiddenError{Message: \"only the operator retires", "if ctx.Err() != nil {\n\t\treturn &ForbiddenError{Message: \"only the operator retires",
+			"./auth", "TestActionsNeed",
+		},
+		{
+			"T76: introspection is for those whom the setting names", "graph/handler.go",
+			"op.DisableIntrospection = !(", "op.DisableIntrospection = known && !known && !(",
+			".", "TestT076_TheSchema",
+		},
+		{
+			"T76: introspection has a depth", "graph/cost.go",
+			`{"introspectionDepth", t.introspectionDepth, l.IntrospectionDepth}`, `{"introspectionDepth", 0, l.IntrospectionDepth}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T76: introspection has a size", "graph/cost.go",
+			`{"introspectionSelections", t.introspectionFields, l.IntrospectionSelections}`, `{"introspectionSelections", 0, l.IntrospectionSelections}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T76: the schema is asked for twice at most", "graph/cost.go",
+			`{"introspections", t.introspections, maxIntrospections}`, `{"introspections", 0, maxIntrospections}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T76: introspection has few aliases", "graph/cost.go",
+			`{"introspectionAliases", t.introspectionAliases, maxIntrospectionAliases}`, `{"introspectionAliases", 0, maxIntrospectionAliases}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T78: IDs are random", "db/id.go",
+			"u := uuid.Must(uuid.NewV7())", "u := uuid.Must(uuid.NewV7())\n\tcopy(u[8:], make([]byte, 8))",
+			".", "TestT078_",
+		},
+		{
+			"T79: a locked root field is nullable", "graph/access.go",
+			`case root && field.Type.NonNull && access[0].Name != "public":`, `case root && field.Type.NonNull && access[0].Name == "":`,
+			"./graph", "TestAnUnguardedField",
+		},
+		{
+			"T80: an unguarded field stops the start", "graph/access.go",
+			"if err != nil {\n\t\treturn nil, fmt.Errorf(\"the schema leaves fields unguarded", "if err != nil && schema == nil {\n\t\treturn nil, fmt.Errorf(\"the schema leaves fields unguarded",
+			"./graph", "TestASchemaWithAnUnguardedField",
+		},
+		{
+			"T80: a root field without a guard is a fault", "graph/access.go",
+			"closed := root || def", "closed := def",
+			"./graph", "TestAnUnguardedField",
+		},
+		{
+			"T80: a field of a sensitive type without a guard is a fault", "graph/access.go",
+			`closed := root || def.Directives.ForName("sensitive") != nil`, "closed := root",
+			"./graph", "TestAnUnguardedField",
+		},
+		{
+			"T80: a guard on a type is a fault", "graph/access.go",
+			"if d := accessOf(def.Directives); len(d) > 0 {", "if d := accessOf(def.Directives); len(d) > 9 {",
+			"./graph", "TestAnUnguardedField",
+		},
+		{
+			"T80: an unknown scope is a fault", "graph/access.go",
+			"if !auth.KnownScope(scope.Value.Raw) {", "if !auth.KnownScope(scope.Value.Raw) && d == nil {",
+			"./graph", "TestAnUnguardedField",
+		},
+		{
+			"T80: scopes that everybody has are a fault", "graph/access.go",
+			"if len(way) == 0 {", "if len(way) < 0 {",
+			"./graph", "TestAnUnguardedField",
+		},
+		{
+			"T80: each directive has a function", "graph/directives.go",
+			"AsNewViewer: asNewViewer,", "",
+			"./graph", "TestEveryDirective",
+		},
+		{
+			"T81: a cursor is an ID of the list", "graph/relay/relay.go",
+			"|| db.CheckID(kind, string(b)) != nil ", "",
+			".", "TestT081_",
+		},
+		{
+			"T81: a cursor has one spelling", "graph/relay/relay.go",
+			" || cursorOf(string(b)) != cursor", "",
+			".", "TestT081_",
+		},
+		{
+			"T81: a list shows its owner's rows alone", "db/session.go",
+			"from: `sessions WHERE user_id = $1 AND", "from: `sessions WHERE $1 <> '' AND",
+			".", "TestT081_",
+		},
+	}
 }

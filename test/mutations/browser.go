@@ -2,5 +2,146 @@ package main
 
 // Browser and HTTP.
 func browser() []mutation {
-	return []mutation{}
+	return []mutation{
+		{
+			"T82: GET runs no mutation", "graph/transport.go",
+			"case kind == ast.Mutation && method == http.MethodGet:", "case kind == ast.Mutation && method == http.MethodHead:",
+			".", "TestT082_",
+		},
+		{
+			"T82: GET runs no mutation as an event stream", "graph/sse.go",
+			"operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet", "operation.Operation.Operation == ast.Mutation && r.Method == http.MethodHead",
+			".", "TestT082_",
+		},
+		{
+			"T83 T84: a body is application/json", "graph/transport.go",
+			"|| mediaType != plainJSON ||", "||",
+			".", "TestT083_|TestT084_",
+		},
+		{
+			"T83: a body has one type", "graph/transport.go",
+			` || len(h.Values("Content-Type")) > 1`, "",
+			".", "TestT083_",
+		},
+		{
+			"T83: a body is UTF-8", "graph/transport.go",
+			`if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {`, `if charset, ok := params["charset"]; ok && charset == "" {`,
+			".", "TestT083_",
+		},
+		{
+			"T85: pages of listed origins alone read answers", "web/guard.go",
+			"AllowedOrigins: origins,", `AllowedOrigins: append([]string{"*"}, origins...),`,
+			".", "TestT085_",
+		},
+		{
+			"T85: without listed origins no page reads answers", "web/guard.go",
+			"if len(origins) == 0 {", "if origins == nil && len(origins) > 0 {",
+			".", "TestT085_",
+		},
+		{
+			"T85: no credentials travel by themselves", "web/guard.go",
+			"MaxAge: 7200,", "MaxAge: 7200, AllowCredentials: true,",
+			".", "TestT085_",
+		},
+		{
+			"T87: pages of listed origins alone open WebSockets", "graph/websocket.go",
+			"OriginPatterns: t.origins,", "InsecureSkipVerify: true,",
+			".", "TestT087_",
+		},
+		{
+			"T88: other methods do nothing", "graph/transport.go",
+			"case http.MethodPost:", `case http.MethodPost, http.MethodPut, "QUERY":`,
+			".", "TestT088_",
+		},
+		{
+			"T88: nor do headers that override the method", "graph/transport.go",
+			"switch r.Method {", "if override := r.Header.Get(\"X-Http-Method-Override\"); override != \"\" {\n\t\tr.Method = override\n\t}\n\tswitch r.Method {",
+			".", "TestT088_",
+		},
+		{
+			"T89: the page runs no script of its own text", "web/graphiql/graphiql.go",
+			"style-src 'self'; ", "style-src 'self' 'unsafe-inline'; ",
+			".", "TestT089_",
+		},
+		{
+			"T89: the page stands in no frame, by its policy", "web/graphiql/graphiql.go",
+			"form-action 'none'; frame-ancestors 'none'", "form-action 'none'",
+			".", "TestT089_",
+		},
+		{
+			"T89: the page stands in no frame, for old browsers", "web/graphiql/graphiql.go",
+			`"X-Frame-Options":            "DENY",`, "",
+			".", "TestT089_",
+		},
+		{
+			"T89: the page loads nothing from elsewhere", "web/graphiql/graphiql.go",
+			"connect-src 'self'; ", "connect-src https:; ",
+			".", "TestT089_",
+		},
+		{
+			"T89: the page can be off", "web/web.go",
+			"if o.GraphiQL {", "if o.GraphiQL || !o.GraphiQL {",
+			".", "TestT089_",
+		},
+		{
+			"T90 T93: a request's ID is ours", "web/web.go",
+			`id := []string{rand.Text()[:16]}`, `id := append(r.Header["X-Request-Id"], rand.Text()[:16])[:1]`,
+			".", "TestT090_",
+		},
+		{
+			"T90: paths are not cleaned up by redirects", "web/web.go",
+			`clean != r.URL.Path && clean+"/" != r.URL.Path`, `clean == "" && clean+"/" != r.URL.Path`,
+			".", "TestT090_",
+		},
+		{
+			"T90: a refused handshake repeats no header", "graph/websocket.go",
+			"h.refused = true", "h.refused = false",
+			".", "TestT090_",
+		},
+		{
+			"T91: other paths are not found", "web/web.go",
+			`mux.HandleFunc("/", notFound)`, `mux.Handle("/", http.FileServer(http.Dir(".")))`,
+			".", "TestT091_",
+		},
+		{
+			"T92: a length beside chunks closes the connection", "web/guard.go",
+			`h.Set("Connection", "close")`, `_ = h`,
+			".", "TestT092_ARequestInAnOddForm",
+		},
+		{
+			"T94: names in a body count once", "graph/transport.go",
+			"if seen[name] {", `if seen[name] && name == "" {`,
+			".", "TestT094_|TestNamesInARequest",
+		},
+		{
+			"T94: a body is UTF-8", "graph/transport.go",
+			"case !utf8.Valid(data):", "case data == nil:",
+			".", "TestT094_",
+		},
+		{
+			"T94: a refusal does not repeat the body", "graph/transport.go",
+			`"the request is not a JSON object")`, `"the request is not a JSON object: "+string(data))`,
+			".", "TestT094_",
+		},
+		{
+			"T94: nothing follows the JSON object", "graph/transport.go",
+			"|| !json.Valid(data):", "|| data == nil:",
+			".", "TestT094_",
+		},
+		{
+			"T95: browsers are told to keep to HTTPS", "web/guard.go",
+			`h.Set("Strict-Transport-Security", "max-age=31536000")`, "_ = h",
+			".", "TestT095_",
+		},
+		{
+			"T95: an untrusted peer cannot say that it came by HTTPS", "web/guard.go",
+			"delete(r.Header, forwardedProto)", "",
+			".", "TestT095_BrowsersAreTold",
+		},
+		{
+			"T95: HTTP/2 needs TLS", "server.go",
+			"server := &http.Server{\n", "server := &http.Server{\n\t\tProtocols: func() *http.Protocols {\n\t\t\tp := new(http.Protocols)\n\t\t\tp.SetHTTP1(true)\n\t\t\tp.SetHTTP2(true)\n\t\t\tp.SetUnencryptedHTTP2(true)\n\t\t\treturn p\n\t\t}(),\n",
+			".", "TestT095_HTTP2",
+		},
+	}
 }

@@ -2,5 +2,261 @@ package main
 
 // Cost.
 func cost() []mutation {
-	return []mutation{}
+	return []mutation{
+		{
+			"T96: aliases have a limit", "graph/cost.go",
+			`{"aliases", t.aliases, l.Aliases}`, `{"aliases", 0, l.Aliases}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T96: an alias has a length", "graph/cost.go",
+			`{"aliasLength", t.aliasLength, maxAliasLength}`, `{"aliasLength", 0, maxAliasLength}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T96: root fields have a limit", "graph/cost.go",
+			`{"rootFields", t.direct, l.RootFields}`, `{"rootFields", 0, l.RootFields}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T96: lists in lists multiply", "graph/cost.go",
+			`{"cost", t.cost, l.Cost}`, `{"cost", 0, l.Cost}`,
+			"./graph", "TestAnOperationAtTheCostLimit|TestScreensOfAnApplication",
+		},
+		{
+			"T96: pages multiply what stands below edges", "graph/cost.go",
+			"t.perItem = plus(t.perItem, item)", "t.cost = plus(t.cost, item)",
+			"./graph", "TestAListCosts",
+		},
+		{
+			"T96: an operation is counted with its variables", "graph/cost.go",
+			"return g.limits.checkOperation(op.Doc, op.Operation, op.Variables)", "return nil",
+			"./graph", "TestAnOperationAtTheCostLimit|TestScreensOfAnApplication",
+		},
+		{
+			"T98: directives have a limit", "graph/cost.go",
+			`{"directives", t.directives, l.Directives}`, `{"directives", 0, l.Directives}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T99: selections have a limit", "graph/cost.go",
+			`{"selections", t.fields, l.Selections}`, `{"selections", 0, l.Selections}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T99: repeated fields have a limit", "graph/cost.go",
+			`{"repeats", countRepeats(document, l.Repeats), l.Repeats}`, `{"repeats", 0 * countRepeats(document, l.Repeats), l.Repeats}`,
+			"./graph", "TestADocumentThatIsSlowToValidate|TestAScreenAtALimit",
+		},
+		{
+			"T99: fragments have a limit", "graph/cost.go",
+			"measurement{\"fragments\", len(document.Fragments), l.Fragments},\n\t)", "measurement{\"fragments\", 0, l.Fragments},\n\t)",
+			"./graph", "TestAScreenAtALimit|TestADocumentThatIsSlow",
+		},
+		{
+			"T99: operations have a limit", "graph/cost.go",
+			`{"operations", len(document.Operations), l.Operations}`, `{"operations", 0, l.Operations}`,
+			"./graph", "TestAScreenAtALimit|TestADocumentThatIsSlow",
+		},
+		{
+			"T99: a document is counted before it is validated", "graph/cost.go",
+			"return g.limits.checkDocument(document)", "return nil",
+			"./graph", "TestADocumentThatIsSlowToValidate",
+		},
+		{
+			"T100: a circle of fragments ends", "graph/cost.go",
+			"c.counted[i] = &tally{}", "",
+			"./graph", "TestAFragmentThatSpreadsItself",
+		},
+		{
+			"T101: counting does not overflow", "graph/cost.go",
+			"func plus(a, b int) int { return min(a+b, many) }", "func plus(a, b int) int { return a + b }",
+			"./graph", "TestADocumentBuiltToExplode",
+		},
+		{
+			"T102: depth has a limit", "graph/cost.go",
+			`{"depth", t.depth, l.Depth}`, `{"depth", 0, l.Depth}`,
+			"./graph", "TestAScreenAtALimit",
+		},
+		{
+			"T102: fragments do not hide depth", "graph/cost.go",
+			"t.depth = max(t.depth, u.depth)", "",
+			"./graph", "TestAScreenAtALimit|TestADocumentBuiltToExplode|FuzzCountingOnce",
+		},
+		{
+			"T103 T105: a document has few tokens", "graph/handler.go",
+			"srv.SetParserTokenLimit(o.Limits.Tokens)", "",
+			".", "TestT096_",
+		},
+		{
+			"T104: a document has few bytes", "graph/handler.go",
+			"if len(request.Query) > int(limit) {", "if len(request.Query) > 1000*int(limit) {",
+			".", "TestT096_",
+		},
+		{
+			"T104 T105: a long name is not repeated whole", "graph/errors.go",
+			"if len(message) <= longest {", "if len(message) <= 1000*longest {",
+			".", "TestT104_",
+		},
+		{
+			"T105: an answer has ten errors at most", "graph/transport.go",
+			`member("errors", errs[:min(len(errs), maxErrors)])`, `member("errors", errs)`,
+			".", "TestT096_",
+		},
+		{
+			"T105: a socket's message has ten errors at most", "graph/websocket.go",
+			"json.Marshal(errs[:min(len(errs), maxErrors)])", "json.Marshal(errs)",
+			".", "TestT096_",
+		},
+		{
+			"T106: a page has 100 items at most", "graph/relay/relay.go",
+			"|| *size.n > MaxPage {", "|| *size.n < -MaxPage {",
+			"./graph/relay", "TestPageArguments",
+		},
+		{
+			"T106: a page has an item at least", "graph/relay/relay.go",
+			"if *size.n < 1 ||", "if *size.n < -MaxPage ||",
+			"./graph/relay", "TestPageArguments",
+		},
+		{
+			"T106: an Int has 32 bits", "graph/scalar/scalar.go",
+			"|| n < math.MinInt32 || n > math.MaxInt32 {", "|| n == math.MinInt64 {",
+			"./graph/scalar", "TestScalars",
+		},
+		{
+			"T107: a body has few values", "graph/transport.go",
+			"if countValues(data) > maxValues {", "if countValues(data) > 1000*maxValues {",
+			".", "TestT107_",
+		},
+		{
+			"T108: a body has 1 MiB at most", "graph/transport.go",
+			"http.MaxBytesReader(w, r.Body, t.limits.Body)", "r.Body",
+			".", "TestT108_",
+		},
+		{
+			"T109: a compressed body is refused", "graph/transport.go",
+			`encoding != "" && encoding != "identity" {`, `encoding != "" && len(h) == 0 {`,
+			".", "TestT109_",
+		},
+		{
+			"T110: a header arrives within five seconds", "server.go",
+			"ReadHeaderTimeout: 5 * time.Second,\n\t\tReadTimeout:       15 * time.Second,", "ReadTimeout: 15 * time.Second,",
+			".", "TestT110_",
+		},
+		{
+			"T111: remembered documents have few bytes", "graph/limits.go",
+			"for c.bytes > cachedBytes {", "for c.bytes > 1000*cachedBytes {",
+			"./graph", "TestRememberedDocuments",
+		},
+		{
+			"T112: requests at the same time have a limit", "web/guard.go",
+			"inFlight, open := newSlots(requests), newSlots(streams)", "inFlight, open := newSlots(0*requests), newSlots(streams)",
+			".", "TestT112_Requests",
+		},
+		{
+			"T112: streams at the same time have a limit", "web/guard.go",
+			"inFlight, open := newSlots(requests), newSlots(streams)", "inFlight, open := newSlots(requests), newSlots(0*streams)",
+			"./web", "TestACrowdIsBounded",
+		},
+		{
+			"T112: a header does not pass the limit", "web/guard.go",
+			"if !inFlight.take() {", "if !mayStream(r) && !inFlight.take() {",
+			".", "TestT112_AHeader",
+		},
+		{
+			"T112: a client's requests have a rate", "web/guard.go",
+			"if c.ClientRate > 0 {", "if c.ClientRate < 0 {",
+			"./web", "TestPagesCanRead",
+		},
+		{
+			"T112: an IPv6 network is one client", "web/guard.go",
+			"addr.Is6() && !addr.Is4In6() {", "addr.Is6() && addr.Is4In6() {",
+			"./web", "Client",
+		},
+		{
+			"T6 T112: an IPv6 network is one client of logins", "auth/throttle.go",
+			"addr.Is6() && !addr.Is4In6() {", "addr.Is6() && addr.Is4In6() {",
+			".", "TestT006_",
+		},
+		{
+			"T113: a text has no NUL", "graph/scalar/scalar.go",
+			"case strings.ContainsRune(s, 0):", "case strings.ContainsRune(s, -1):",
+			".", "TestT113_",
+		},
+		{
+			"T113: a name has control characters no more than a token's", "auth/names.go",
+			"|| len(text) > maximum ||", "|| len(text) > 1000*maximum ||",
+			".", "TestT113_",
+		},
+		{
+			"T114: a socket is initialised in time", "graph/websocket.go",
+			`s.cancel(&closing{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
+			".", "TestSocketsClose",
+		},
+		{
+			"T114: a socket is initialised once", "graph/websocket.go",
+			"if s.watch != nil {\n\t\treturn nil, &closing", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closing",
+			".", "TestSocketsClose",
+		},
+		{
+			"T114: an operation's ID is used once", "graph/websocket.go",
+			"if _, taken := s.operations[m.ID]; taken {", `if _, taken := s.operations[m.ID]; taken && m.ID == "" {`,
+			".", "TestSocketsClose",
+		},
+		{
+			"T114: another subprotocol is refused", "graph/websocket.go",
+			"if s.conn.Subprotocol() != subprotocol {", `if s.conn.Subprotocol() == "none" {`,
+			".", "TestT114_",
+		},
+		{
+			"T115: a socket needs a good token", "graph/websocket.go",
+			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, refusalOf(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, refusalOf(err)",
+			".", "TestT114_",
+		},
+		{
+			"T116: a message has few bytes", "graph/websocket.go",
+			"s.conn.SetReadLimit(t.limits.Socket.Message)", "s.conn.SetReadLimit(1 << 30)",
+			".", "TestSocketsClose|TestT116_ADamaged",
+		},
+		{
+			"T116: messages have a rate", "graph/websocket.go",
+			"if !s.messages.Allow() {", "if s.messages == nil {",
+			".", "TestT116_AFlood",
+		},
+		{
+			"T116: pings of the protocol have a rate", "graph/websocket.go",
+			"return s.mayGoOn() }", "return true }",
+			".", "TestT116_Pings",
+		},
+		{
+			"T117: a socket's operations have a limit", "graph/websocket.go",
+			"if s.count >= s.transport.limits.Socket.Operations {", "if s.count < 0 {",
+			".", "TestT117_Subscriptions",
+		},
+		{
+			"T117: an operation's place comes back", "graph/websocket.go",
+			"\ts.count--\n", "",
+			".", "TestT117_Subscriptions",
+		},
+		{
+			"T117: a user's sockets have a limit", "graph/websocket.go",
+			"if p.ofUser[userID] >= p.limit {", "if p.ofUser[userID] < 0 {",
+			".", "TestT117_Sockets",
+		},
+		{
+			"T117: a socket's place comes back", "graph/websocket.go",
+			"s.transport.streams.give(v.ID())", "_ = v",
+			".", "TestT117_Sockets",
+		},
+		{
+			"T117: a user's event streams have a limit", "graph/sse.go",
+			"!t.streams.take(id) {", "!t.streams.take(id) && id == \"\" {",
+			".", "TestT117_EventStreams",
+		},
+		{
+			"T117: a socket that is closing is not waited for", "graph/websocket.go",
+			"cut := time.AfterFunc(closeWait,", "cut := time.AfterFunc(100*closeWait,",
+			".", "TestT117_AStranger",
+		},
+	}
 }

@@ -2,5 +2,186 @@ package main
 
 // JWT.
 func jwt() []mutation {
-	return []mutation{}
+	return []mutation{
+		{
+			"T53 T54 T55 T56 T58: signatures are verified", "auth/accesstoken.go",
+			"_, err := s.jwtParser().ParseWithClaims(token, c, func(", "_, _, err := s.jwtParser().ParseUnverified(token, c)\n\t_, _ = s.jwtParser().ParseWithClaims(token, new(claims), func(",
+			".", "TestT053_|TestT054_",
+		},
+		{
+			"T55: a short secret stops the start", "auth/secret.go",
+			"if len(text) < minSecretBytes {", "if len(text) < 1 {",
+			"./auth", "TestASecretMustBeLong",
+		},
+		{
+			"T55: a secret of one repeated character stops the start", "auth/secret.go",
+			"if strings.Count(text, text[:1]) == len(text) {", "if strings.Count(text, text[:1]) < 0 {",
+			"./auth", "TestASecretMustBeLong",
+		},
+		{
+			"T57: a key ID that cannot be ours asks no database", "auth/key.go",
+			"ok || db.CheckID(db.KeyID, id) != nil {", "ok {",
+			".", "TestT057_",
+		},
+		{
+			"T57: unknown keys are looked for once a second", "auth/key.go",
+			"time.Since(s.keys.asked) >= time.Second", "time.Since(s.keys.asked) >= 0",
+			".", "TestT057_",
+		},
+		{
+			"T58 T63: a header has our three members alone", "auth/accesstoken.go",
+			"len(t.Header) != 3 || ", "",
+			".", "TestT058_|TestT062_",
+		},
+		{
+			"T59: a token must expire", "auth/accesstoken.go",
+			"jwt.WithExpirationRequired(), ", "",
+			".", "TestT059_",
+		},
+		{
+			"T59 T60 T69: clocks differ by 30 seconds at most", "auth/accesstoken.go",
+			"const clockSkew = 30 * time.Second", "const clockSkew = 3000 * time.Second",
+			".", "TestT059_",
+		},
+		{
+			"T59: expiry is verified", "auth/accesstoken.go",
+			"return seconds(c.Expiry), nil", "return seconds(c.Expiry + 1e6*min(c.Expiry, 1)), nil",
+			".", "TestT059_",
+		},
+		{
+			"T60: a token issued in the future is refused", "auth/accesstoken.go",
+			"jwt.WithIssuedAt(), ", "",
+			".", "TestT059_",
+		},
+		{
+			"T60: a token must say when it was issued", "auth/accesstoken.go",
+			"c.IssuedAt == 0 || ", "",
+			".", "TestT059_",
+		},
+		{
+			"T60: a token that is not valid yet is refused", "auth/accesstoken.go",
+			"return seconds(c.NotBefore), nil", "return nil, nil",
+			".", "TestT059_",
+		},
+		{
+			"T61: the issuer is verified", "auth/accesstoken.go",
+			"jwt.WithIssuer(s.issuer), ", "",
+			".", "TestT061_",
+		},
+		{
+			"T61: the audience is verified", "auth/accesstoken.go",
+			"jwt.WithAudience(s.audience),", "",
+			".", "TestT061_",
+		},
+		{
+			"T62: the type of a token is verified", "auth/accesstoken.go",
+			`t.Header["typ"] != "at+jwt" || `, "",
+			".", "TestT062_",
+		},
+		{
+			"T64: the subject is a user's ID", "auth/accesstoken.go",
+			"db.CheckID(db.UserID, c.Subject) != nil || ", "",
+			".", "TestT064_",
+		},
+		{
+			"T64: the session is a session's ID", "auth/accesstoken.go",
+			" || db.CheckID(db.SessionID, c.SessionID) != nil", "",
+			".", "TestT064_",
+		},
+		{
+			"T64: a token has an ID", "auth/accesstoken.go",
+			`c.ID == "" || `, "",
+			".", "TestT064_",
+		},
+		{
+			"T64: the session is the subject's", "auth/middleware.go",
+			"|| err == nil && o.User.ID != c.Subject {", "{",
+			".", "TestT064_",
+		},
+		{
+			"T65: tokens in the header have at most 4 KiB", "auth/middleware.go",
+			`token != "" && len(token) <= maxTokenBytes && `, `token != "" && `,
+			"./auth", "TestWhoIsCalling|FuzzAuthorizationHeader",
+		},
+		{
+			"T65: tokens have at most 4 KiB, wherever they come from", "auth/middleware.go",
+			"if len(token) > maxTokenBytes || strings", "if strings",
+			".", "TestT065_",
+		},
+		{
+			"T65 T93: headers have at most 32 KiB", "server.go",
+			"MaxHeaderBytes:    32 << 10,", "MaxHeaderBytes:    8 << 20,",
+			".", "TestT065_",
+		},
+		{
+			"T66: base64 has one spelling", "auth/accesstoken.go",
+			", jwt.WithStrictDecoding()", "",
+			".", "TestT066_",
+		},
+		{
+			"T66: a token has base64's characters alone, wherever it comes from", "auth/middleware.go",
+			" || strings.ContainsFunc(token, notTokenChar)", "",
+			".", "TestT066_",
+		},
+		{
+			"T67: access tokens live 15 minutes at most", "config.go",
+			"|| s.AccessTTL > auth.MaxAccess", "",
+			".", "TestT067_",
+		},
+		{
+			"T67: an access token has no user name", "auth/accesstoken.go",
+			`ClientID: "latchkey"`, "ClientID: u.Username",
+			".", "TestT067_",
+		},
+		{
+			"T67: an access token ends with its session", "auth/session.go",
+			"if end := session.RefreshExpiry(); end.Before(expires) {", "if end := session.RefreshExpiry(); end.IsZero() {",
+			"./auth", "TestASessionEndsWhenIdle|TestAnAccessTokenIsAsDocumented",
+		},
+		{
+			"T68: a key is published before it signs", "auth/key.go",
+			"activeAt := now.Add(keyLead)", "activeAt := now",
+			".", "TestT068_",
+		},
+		{
+			"T68: a retired key verifies nothing", "auth/key.go",
+			"if row.RetiredAt != nil {", "if row.RetiredAt != nil && len(rows) == 0 {",
+			".", "TestT068_",
+		},
+		{
+			"T68: what a retired key signed is forgotten", "auth/key.go",
+			"s.cache.forgetAll()", "",
+			".", "TestT068_",
+		},
+		{
+			"T68: open sockets of a retired key's tokens close", "auth/key.go",
+			"s.cache.forgetAll()\n\t\ts.watchers.changed(\"\")", "s.cache.forgetAll()",
+			".", "TestT068_",
+		},
+		{
+			"T68: other processes are told of a change of keys", "auth/key.go",
+			"return tx.Notify(ctx, db.Notice{Keys: true, EventID: e.ID})", "return nil",
+			".", "TestT068_",
+		},
+		{
+			"T68: the last signing key is not retired", "auth/key.go",
+			"if !slices.ContainsFunc(others, func(k *db.SigningKey) bool { return !now.Before(k.ActiveAt.Time) }) {", "if false && others == nil {",
+			"./auth", "TestARetiredKey",
+		},
+		{
+			"T68: the previous secret still opens keys", "auth/secret.go",
+			"for _, s := range all {\n\t\tif plain", "for _, s := range all[:1] {\n\t\tif plain",
+			"./auth", "TestAChangeOfTheSecret",
+		},
+		{
+			"T68: the previous secret still verifies refresh tokens", "auth/refreshtoken.go",
+			"for _, s := range all {", "for _, s := range all[:1] {",
+			"./auth", "TestAChangeOfTheSecret",
+		},
+		{
+			"T69: a revocation is a flag and no time", "auth/middleware.go",
+			"if err := refusal(o, s.timestamp(), Revoked); err != nil {", "if err := refusal(o, s.timestamp(), Revoked); err != nil && (o.Session.EndedAt == nil || seconds(c.IssuedAt).Before(o.Session.EndedAt.Time)) {",
+			".", "TestT069_",
+		},
+	}
 }

@@ -1,6 +1,143 @@
 package main
 
-// Leaks, injection, operations.
+// Leaks, injection, operations. Not here: the end of the process by SIGKILL (T125) and a full disk (T128), whose
+// protections are the database's; damaged requests (T130), which are random; T131, which is no code of ours.
 func operations() []mutation {
-	return []mutation{}
+	return []mutation{
+		{
+			"T118: a misspelt field is not corrected", "graph/limits.go",
+			`"FieldsOnCorrectType": rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc,`, "",
+			".", "TestT118_",
+		},
+		{
+			"T118: a misspelt argument is not corrected", "graph/limits.go",
+			`"KnownArgumentNames":  rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc,`, "",
+			".", "TestT118_",
+		},
+		{
+			"T118: a misspelt type is not corrected", "graph/limits.go",
+			`"KnownTypeNames":      rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc,`, "",
+			".", "TestT118_",
+		},
+		{
+			"T118: fields of an object are not suggested", "graph/limits.go",
+			`"ScalarLeafs":         rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc,`, "",
+			".", "TestT118_",
+		},
+		{
+			"T119 T41: what went wrong inside is not told", "graph/errors.go",
+			`return "internal error", code(Internal)`, "return err.Error(), code(Internal)",
+			".", "TestT041_",
+		},
+		{
+			"T119: a user's ID is checked", "auth/user.go",
+			"if err := db.CheckID(db.UserID, id); err != nil {", "if err := ctx.Err(); err != nil {",
+			".", "TestT119_",
+		},
+		{
+			"T120: wildcards of LIKE are letters", "db/user.go",
+			"likeEscaper.Replace(strings.ToLower(search))", "strings.ToLower(search)",
+			".", "TestT120_",
+		},
+		{
+			"T120: a search is a parameter", "db/user.go",
+			"l.from, l.args = `users WHERE search_text LIKE $1 ESCAPE '\\'`, []any{\"%\" + likeEscaper.Replace(strings.ToLower(search)) + \"%\"}", "l.from = `users WHERE search_text LIKE '%` + likeEscaper.Replace(strings.ToLower(search)) + `%' ESCAPE '\\'`",
+			".", "TestT120_",
+		},
+		{
+			"T121 T122: names have no control characters", "auth/names.go",
+			"|| strings.ContainsFunc(text, isControl) {", "{",
+			".", "TestT121_",
+		},
+		{
+			"T122: the log has no credentials", "graph/transport.go",
+			`slog.String("field", field)`, `slog.String("field", field+r.Header.Get("Authorization"))`,
+			".", "TestT122_",
+		},
+		{
+			"T122: a struct with a secret is not printed", "auth/redact.go",
+			`func (redacted) LogValue() slog.Value { return slog.StringValue("REDACTED") }`, "",
+			"./auth", "TestAStructWithASecret",
+		},
+		{
+			"T122: a struct with a secret is not formatted", "auth/redact.go",
+			`func (redacted) Format(f fmt.State, _ rune) { fmt.Fprint(f, "REDACTED") }`, "func (redacted) text() string { return fmt.Sprint() }",
+			"./auth", "TestAStructWithASecret",
+		},
+		{
+			"T122: a struct with a secret is not JSON", "auth/redact.go",
+			"func (redacted) MarshalJSON() ([]byte, error) { return []byte(`\"REDACTED\"`), nil }", "",
+			"./auth", "TestAStructWithASecret",
+		},
+		{
+			"T122: the secret is not printed", "auth/secret.go",
+			`func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "REDACTED") }`, "func (s Secret) String() string { return *s.text }",
+			"./auth", "TestASecretIsNeverPrinted",
+		},
+		{
+			"T123: a change is recorded", "auth/notices.go",
+			"if err := tx.CreateEvent(ctx, e); err != nil {", "if err := ctx.Err(); err != nil {",
+			".", "TestT123_WhatHappens",
+		},
+		{
+			"T123: a failed login is recorded", "auth/session.go",
+			`if err := s.record(ctx, s.event(ctx, EventLoginFailed, u.ID, "", "")); err != nil {`, "if err := ctx.Err(); err != nil {",
+			".", "TestT123_WhatHappens",
+		},
+		{
+			"T123: a refresh is recorded", "auth/session.go",
+			"return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, \"\")))", "return nil",
+			".", "TestT123_WhatHappens",
+		},
+		{
+			"T123: a refused change is recorded", "graph/directives.go",
+			"service.RecordDenied(ctx, field.Field.Name)", "_ = service",
+			".", "TestT123_",
+		},
+		{
+			"T123: a refused change is recorded once a minute", "auth/event.go",
+			`if !s.uses.first("denied "+v.ID()+" "+field, s.timestamp()) {`, `if !s.uses.first("denied "+db.NewID(db.EventID), s.timestamp()) {`,
+			".", "TestT123_Refused",
+		},
+		{
+			"T123: who did it is recorded", "auth/event.go",
+			"e.ActorID = &id", "_ = id",
+			".", "TestT123_WhatHappens",
+		},
+		{
+			"T124: the database's files are their owner's alone", "db/dialect.go",
+			"os.O_RDWR|os.O_CREATE, 0o600)", "os.O_RDWR|os.O_CREATE, 0o644)",
+			".", "TestScripts/sqlite/first_start$",
+		},
+		{
+			"T124: a secret file that others may read stops the start", "config.go",
+			"if info.Mode().Perm()&0o077 != 0 {", "if info.Mode().Perm()&0o077 != 0 && path == \"\" {",
+			".", "TestScripts/sqlite/secret$",
+		},
+		{
+			"T124: what is sealed for one key opens for no other", "auth/secret.go",
+			"Seal(nil, nil, plain, []byte(name))", "Seal(nil, nil, plain, nil)",
+			"./auth", "Test",
+		},
+		{
+			"T126: a server that stops answers what it has taken on", "server.go",
+			"server.Shutdown(drain)", "errors.Join(server.Close(), drain.Err())",
+			"./test/faults", "TestWhoIsBeingServed",
+		},
+		{
+			"T127: without the database nobody is let in", "auth/cache.go",
+			"if !ok || !time.Now().Before(c.until) ||", "if !ok || time.Now().IsZero() ||",
+			"./test/faults", "TestWithoutItsDatabase",
+		},
+		{
+			"T127: what the database does not answer is UNAVAILABLE", "db/errors.go",
+			"return fmt.Errorf(\"%w: %w\", ErrUnavailable, err)", "return err",
+			"./db", "TestADatabaseThatCannotAnswer",
+		},
+		{
+			"T129: guesses are counted by all processes together", "auth/throttle.go",
+			`hashedKey("account at client", name, client)`, `hashedKey("account at client", name, client, s.hasher.dummy)`,
+			".", "TestT129_",
+		},
+	}
 }
