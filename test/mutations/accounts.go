@@ -236,7 +236,7 @@ func accounts() []mutation {
 		{
 			"T28: changes of administrators wait for each other", "auth/user.go",
 			"tx.LockAdministrators(ctx); err != nil {\n\t\t\treturn nil, err", "ctx.Err(); err != nil {\n\t\t\treturn nil, err",
-			"./auth", "TestTheLastAdministratorStays",
+			"./auth", "TestAdministratorsWhoDemote",
 		},
 		{
 			"T28: disabled administrators do not count", "db/user.go",
