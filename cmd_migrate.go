@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/latchkey/latchkey/db"
 )
@@ -40,12 +39,7 @@ type migrationRow struct {
 type migrateStatusCmd struct{ listFlags }
 
 func (c *migrateStatusCmd) Run(ctx context.Context, s *Settings, io stdio) error {
-	if file, ok := db.SQLiteFile(s.DatabaseURL); ok && file != "" {
-		if _, err := os.Stat(file); err != nil {
-			return fmt.Errorf("there is no database: %w", err)
-		}
-	}
-	d, err := connect(ctx, s)
+	d, err := connectExisting(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,8 @@ type cli struct {
 		Up     migrateCmd       `cmd:"" default:"1" help:"Bring the database schema up to date (the default)."`
 		Status migrateStatusCmd `cmd:"" help:"List the migrations and when they were applied."`
 	} `cmd:"" help:"Bring the database schema up to date."`
-	User struct {
+	Backup backupCmd `cmd:"" help:"Write a copy of the SQLite database to a file, while the server runs."`
+	User   struct {
 		Create      userCreateCmd      `cmd:"" help:"Create a user."`
 		List        userListCmd        `cmd:"" help:"List users."`
 		SetPassword userSetPasswordCmd `cmd:"" help:"Set a user's password and end the user's sessions."`

@@ -131,12 +131,16 @@ func readSecretFile(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("secret file: %w", err)
 	}
-	switch mode := info.Mode().Perm(); {
-	case mode&0o022 != 0:
+	shared, err := db.SharedWith(path)
+	if err != nil {
+		return "", fmt.Errorf("secret file: %w", err)
+	}
+	switch {
+	case shared&0o022 != 0:
 		return "", fmt.Errorf("secret file: others may write %s: run `chmod 600 %s`", path, path)
 	case !trustedOwner(path, info):
 		return "", fmt.Errorf("secret file: %s belongs to another user, who knows the secret: run `chown` for it", path)
-	case mode&0o044 != 0 && mode&0o200 != 0 && writable(path):
+	case shared != 0 && info.Mode()&0o200 != 0 && writable(path):
 		return "", fmt.Errorf("secret file: others may read %s: run `chmod 600 %s`", path, path)
 	}
 	text, err := os.ReadFile(path)

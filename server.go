@@ -278,6 +278,16 @@ func connect(ctx context.Context, s *Settings) (*db.DB, error) {
 	return d, nil
 }
 
+// connectExisting is connect for what makes no sense in a new database: it does not create a SQLite file.
+func connectExisting(ctx context.Context, s *Settings) (*db.DB, error) {
+	if file, ok := db.SQLiteFile(s.DatabaseURL); ok && file != "" {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("there is no database: %w", err)
+		}
+	}
+	return connect(ctx, s)
+}
+
 // warnIgnored names the options of DATABASE_URL that ask for something that the driver cannot do.
 func warnIgnored(log *slog.Logger, d *db.DB) {
 	for _, option := range d.Ignored() {

@@ -90,7 +90,7 @@ func openSQLite(path string, o openOptions) (*pools, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(f.Close(), checkPrivate(path)); err != nil {
 		return nil, err
 	}
 	dsn := func(options ...string) string {

@@ -1,0 +1,81 @@
+package db_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/db/dbtest"
+)
+
+// Users are added in pairs; a copy with an odd number was not made at one moment.
+func TestABackupIsConsistentWhileOthersWrite(t *testing.T) {
+	url := dbtest.SQLite(t)
+	d, other := dbtest.Open(t, url), dbtest.Open(t, url)
+	stop, written := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for n := 0; ; n += 2 {
+			select {
+			case <-stop:
+				written <- nil
+				return
+			default:
+			}
+			err := other.Transact(t.Context(), func(tx *db.DB) error {
+				for i := range 2 {
+					name := fmt.Sprintf("user%d", n+i)
+					if err := tx.CreateUser(t.Context(), &db.User{ID: db.NewID(db.UserID), Username: name, UsernameKey: name, CreatedAt: noon, UpdatedAt: noon}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	for i := range 5 {
+		path := filepath.Join(t.TempDir(), fmt.Sprint(i, ".db"))
+		if err := d.Backup(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		copied := dbtest.Open(t, "sqlite:"+path)
+		if err := copied.CheckMigrated(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := must[int](t)(copied.CountUsers(t.Context(), "")); n%2 != 0 {
+			t.Errorf("the copy has %d users", n)
+		}
+	}
+	close(stop)
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestABackupOverwritesNothingAndLeavesNothingHalf(t *testing.T) {
+	d := dbtest.Open(t, dbtest.SQLite(t))
+	path := filepath.Join(t.TempDir(), "copy.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Backup(t.Context(), path); !errors.Is(err, os.ErrExist) {
+		t.Errorf("over an empty file: %v", err)
+	}
+	d.Close()
+	path = filepath.Join(t.TempDir(), "other.db")
+	if err := d.Backup(t.Context(), path); err == nil {
+		t.Error("a closed database was copied")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a failed backup left a file: %v", err)
+	}
+	if err := dbtest.Open(t, dbtest.Postgres(t)).Backup(t.Context(), path); !errors.Is(err, db.ErrNotSQLite) {
+		t.Errorf("PostgreSQL: %v", err)
+	}
+}
