@@ -17,7 +17,6 @@ func TestActionsNeedTheirScopesWhateverTheSchemaSays(t *testing.T) {
 	other, _ := f.apiToken(f.root, "users:read")
 	newcomer := auth.CreateUserInput{Username: "newcomer"}
 	page := db.Page{Limit: 10}
-	_, bensToken := f.apiToken(f.ben)
 	kid, _ := f.SigningKey()
 	actions := map[string]struct {
 		narrow string // an API token of an administrator that has another scope
@@ -25,13 +24,14 @@ func TestActionsNeedTheirScopesWhateverTheSchemaSays(t *testing.T) {
 	}{
 		"CreateUser":  {narrow, func(ctx context.Context) error { _, err := f.CreateUser(ctx, newcomer); return err }},
 		"UpdateUser":  {narrow, func(ctx context.Context) error { _, err := f.UpdateUser(ctx, f.ben.ID, auth.UserChanges{}); return err }},
-		"DisableUser": {narrow, func(ctx context.Context) error { _, err := f.DisableUser(ctx, f.ben.ID); return err }},
+		"DisableUser": {narrow, func(ctx context.Context) error { _, err := f.DisableUser(ctx, f.ben.ID, false); return err }},
 		"EnableUser":  {narrow, func(ctx context.Context) error { _, err := f.EnableUser(ctx, f.ben.ID); return err }},
 		"SetUserPassword": {narrow, func(ctx context.Context) error {
-			_, err := f.SetUserPassword(ctx, f.ben.ID, "another secret of ben")
+			_, err := f.SetUserPassword(ctx, f.ben.ID, "another secret of ben", false)
 			return err
 		}},
-		"RevokeSessions":    {narrow, func(ctx context.Context) error { _, err := f.RevokeSessions(ctx, f.ben.ID); return err }},
+		"RevokeSessions":    {narrow, func(ctx context.Context) error { _, err := f.RevokeSessions(ctx, f.ben.ID, false); return err }},
+		"DeleteUser":        {narrow, func(ctx context.Context) error { return f.DeleteUser(ctx, f.ben.ID) }},
 		"Users":             {narrow, func(ctx context.Context) error { _, err := f.Users(ctx, "", page); return err }},
 		"CountUsers":        {narrow, func(ctx context.Context) error { _, err := f.CountUsers(ctx, "ben"); return err }},
 		"UserByLogin":       {narrow, func(ctx context.Context) error { _, err := f.UserByLogin(ctx, "ben"); return err }},
@@ -47,10 +47,10 @@ func TestActionsNeedTheirScopesWhateverTheSchemaSays(t *testing.T) {
 			_, _, err := f.CreateAPITokenFor(ctx, f.ben, auth.CreateAPITokenInput{Name: "x"})
 			return err
 		},
-		"RevokeAPITokenOf": func(ctx context.Context) error { _, err := f.RevokeAPITokenOf(ctx, bensToken.ID); return err },
-		"RotateKeys":       func(ctx context.Context) error { return f.RotateKeys(ctx, true) },
-		"RetireKey":        func(ctx context.Context) error { return f.RetireKey(ctx, kid) },
-		"Keys":             func(ctx context.Context) error { _, err := f.Keys(ctx); return err },
+		"RevokeAll":  func(ctx context.Context) error { _, err := f.RevokeAll(ctx); return err },
+		"RotateKeys": func(ctx context.Context) error { return f.RotateKeys(ctx, true) },
+		"RetireKey":  func(ctx context.Context) error { return f.RetireKey(ctx, kid) },
+		"Keys":       func(ctx context.Context) error { _, err := f.Keys(ctx); return err },
 	}
 	ann, root := f.asUser("ann"), f.asUser("root")
 	wantForbidden := func(what string, err error) {
@@ -82,7 +82,7 @@ func TestAWatchOfATokenThatWasRevokedBeforeItBeganEndsAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		token := f.login("ann").AccessToken
 		v := f.Identify(t.Context(), auth.Client{}, []string{"Bearer " + token})
-		must[int](t)(f.Logout(f.as(token), auth.CurrentSession))
+		must[auth.Ended](t)(f.Logout(f.as(token), auth.CurrentSession, false))
 		ctx, _ := f.Watch(t.Context(), token, v)
 		select {
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // with changes the fixture's service to one with other options.
 func (f *fixture) with(change func(*auth.Options)) *fixture {
 	f.t.Helper()
-	o := auth.Options{DB: f.db, Secrets: secrets, Issuer: issuer, Audience: audience, Now: f.now}
+	o := auth.Options{DB: f.db, Secrets: secrets, Issuer: issuer, Audience: audience, Now: f.now, Log: slog.New(slog.DiscardHandler)}
 	change(&o)
 	other := *f
 	other.Service = must[*auth.Service](f.t)(auth.New(context.Background(), o))

@@ -183,7 +183,14 @@ func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, bool) {
 func (k *keyring) fresh() bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return boottime.Now() < k.read+lease
+	return k.read != 0 && boottime.Now() < k.read+lease
+}
+
+// expire ends the trust in the keys as they were read: changes of them may be missed from now on.
+func (k *keyring) expire() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.read, k.asked = 0, 0
 }
 
 // mayAsk reports, once a second, that the keys may be read for the sake of a token.

@@ -292,17 +292,20 @@ func TestAfterARestoreOneCommandEndsWhatTheBackupRevived(t *testing.T) {
 	}
 }
 
-// byHand runs a statement as an operator does in an SQL shell: past the program.
-func (f *fixture) byHand(statement string, args ...any) {
+// shell is a connection past the program, as an operator's SQL shell is; the caller closes it.
+func (f *fixture) shell() *sql.DB {
 	f.t.Helper()
 	driver, source := "postgres", f.url
 	if path, ok := strings.CutPrefix(f.url, "sqlite:"); ok {
 		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)"
 	}
-	shell, err := sql.Open(driver, source)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	return must[*sql.DB](f.t)(sql.Open(driver, source))
+}
+
+// byHand runs a statement in the shell.
+func (f *fixture) byHand(statement string, args ...any) {
+	f.t.Helper()
+	shell := f.shell()
 	defer shell.Close()
 	if _, err := shell.Exec(statement, args...); err != nil {
 		f.t.Fatal(err)

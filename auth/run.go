@@ -50,14 +50,22 @@ func (s *Service) follow(ctx context.Context) {
 		}
 		s.log.Debug("idle: changes of other processes are not followed until the next request")
 		s.stats.idle.Store(true)
+		s.forgetEverything()
 		stop()
 	}()
 	s.stats.idle.Store(false)
 	s.db.Listen(ctx, db.Listener{
 		Received: func(n db.Notice) { s.received(ctx, n) }, Synced: s.synced, Disconnected: s.disconnected,
 	})
+	s.forgetEverything()
+}
+
+// forgetEverything drops what is remembered: from now on changes may be missed. Feeds end, since their subscribers may
+// miss some too.
+func (s *Service) forgetEverything() {
 	s.cache.disconnected()
-	s.revocations.endAll() // who has subscribed just now may have missed something
+	s.keys.expire()
+	s.revocations.endAll()
 	s.stats.hearing.Store(false)
 }
 
@@ -122,6 +130,9 @@ func (s *Service) received(ctx context.Context, n db.Notice) {
 }
 
 func (s *Service) synced(asOf time.Duration) {
+	if s.Idle() {
+		return
+	}
 	s.cache.synced(asOf)
 	if s.stats.hearing.Swap(true) {
 		return
@@ -133,9 +144,7 @@ func (s *Service) synced(asOf time.Duration) {
 }
 
 func (s *Service) disconnected(err error) {
-	s.cache.disconnected()
-	s.revocations.endAll()
-	s.stats.hearing.Store(false)
+	s.forgetEverything()
 	if s.stats.reported.Swap(false) {
 		s.log.Warn("asking the database for each request: changes by other processes may be missed", "error", err)
 	} else {
