@@ -266,7 +266,7 @@ func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *test
 			on.hearing(t)
 		}
 		admin, _, _ := f.login("admin", adminPassword)
-		bob, _, _ := f.login("bob", userPassword)
+		bob, _, _ := f.login("bob", userPassword+" bob")
 		for i, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				name, password := fmt.Sprintf("user%d", i), userPassword
