@@ -152,7 +152,7 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 	w.metrics = web.NewMetrics(w.service, d.Pools(), func() int { return graphql.Sockets() })
 	graphql, err = graph.NewHandler(graph.Options{
 		Auth: w.service, DB: d, Log: log, Introspection: o.Introspection, Limits: o.Limits, Stopping: stopping,
-		Observe: w.metrics.Operation, Tracing: tracingWanted(), Origins: o.Origins,
+		Observe: w.metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
 	})
 	if err != nil {
 		return w, err

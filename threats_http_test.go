@@ -188,13 +188,13 @@ func TestT086_AHugePreflightCostsNothing(t *testing.T) {
 	f := startFront(t, dbtest.SQLite(t), withAppOrigin)
 	for what, c := range map[string]struct {
 		size   int
-		status string // of the answer, "" for any
+		status string // of the answer
 	}{"over the limit": {500_000, "HTTP/1.1 431"}, "below it": {30_000, "HTTP/1.1 204"}} {
 		request := "OPTIONS /graphql HTTP/1.1\r\nHost: x\r\nOrigin: " + appOrigin + "\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: " + strings.Repeat("a,", c.size/2) + "zzmarker\r\nConnection: close\r\n\r\n"
 		start := time.Now()
 		for range 40 {
-			answer := f.raw(t, request, 5*time.Second)
-			if answer != "" && !strings.HasPrefix(answer, c.status) || strings.Contains(answer, "zzmarker") || len(answer) > 4096 { // the connection may be reset before the answer is read
+			answer := f.raw(t, request, 5*time.Second) // the server keeps the connection for a moment, so that the answer arrives
+			if !strings.HasPrefix(answer, c.status) || strings.Contains(answer, "zzmarker") || len(answer) > 4096 {
 				t.Fatalf("%s: %d bytes: %.300s", what, len(answer), answer)
 			}
 		}
@@ -241,7 +241,11 @@ func TestT088_OtherMethodsDoNothing(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for _, method := range []string{"TRACE", "TRACK", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "PROPFIND", "MOVE", "DEBUG", "PURGE", "QUERY", "post", "POSTX", "GRAPHQL"} {
 		answer := f.raw(t, method+" /graphql HTTP/1.1\r\nHost: x\r\nX-Marker: zzmarker\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: "+fmt.Sprint(len(loginAliceBody))+"\r\n\r\n"+loginAliceBody, 5*time.Second)
-		if !strings.HasPrefix(answer, "HTTP/1.1 405 ") || !strings.Contains(answer, "\r\nAllow: GET, POST\r\n") || strings.Contains(answer, "zzmarker") || strings.Contains(answer, `"data"`) {
+		status := "HTTP/1.1 405 "
+		if method == "OPTIONS" {
+			status = "HTTP/1.1 204 "
+		}
+		if !strings.HasPrefix(answer, status) || !strings.Contains(answer, "\r\nAllow: GET, POST\r\n") || strings.Contains(answer, "zzmarker") || strings.Contains(answer, `"data"`) {
 			t.Errorf("%s: %s", method, answer)
 		}
 		for _, path := range []string{"/", "/healthz", "/oauth/revoke", "/nothing"} {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"mime"
 	"strconv"
 	"strings"
@@ -12,39 +13,47 @@ const (
 	plainJSON       = "application/json"
 )
 
-// negotiate chooses the answer's media type by the Accept header (RFC 9110, section 12.5.1), or "" if none
-// of ours will do. Without a preference it is application/json, which every client understands.
+// negotiate chooses the answer's media type by the Accept header (RFC 9110, section 12.5.1), or "" if none of ours will
+// do. Of two with the same weight it is the one that is named more precisely, then the one that stands first, then
+// application/json, which every client understands.
 func negotiate(accept []string) string {
 	joined := strings.Join(accept, ",")
 	if strings.TrimSpace(joined) == "" {
 		return plainJSON
 	}
-	offers := [...]string{plainJSON, graphqlResponse}
-	var best string
-	var bestQ float64
-	var bestRank int
-	for _, offer := range offers {
-		q, rank := quality(joined, offer)
-		if q > bestQ || q == bestQ && q > 0 && rank > bestRank {
-			best, bestQ, bestRank = offer, q, rank
-		}
+	best := preferenceFor(joined, plainJSON)
+	other := preferenceFor(joined, graphqlResponse)
+	if cmp.Or(cmp.Compare(other.q, best.q), cmp.Compare(other.rank, best.rank), cmp.Compare(best.place, other.place)) > 0 {
+		best = other
 	}
-	return best
+	if best.q == 0 {
+		return ""
+	}
+	return best.mediaType
 }
 
-// quality is the weight that the header gives to a media type, and how precisely it names it: 3 by name,
-// 2 by application/*, 1 by */*.
-func quality(accept, offer string) (q float64, rank int) {
+// A preference is what an Accept header says about a media type.
+type preference struct {
+	mediaType string
+	q         float64 // its weight; 0: not acceptable
+	rank      int     // how precisely it is named: 3 by name, 2 by application/*, 1 by */*
+	place     int     // of the entry in the header
+}
+
+func preferenceFor(accept, offer string) preference {
+	found := preference{mediaType: offer}
+	place := 0
 	for part := range strings.SplitSeq(accept, ",") {
+		place++
 		mediaType, params, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
 		}
-		r := map[string]int{offer: 3, "application/*": 2, "*/*": 1}[mediaType]
+		rank := map[string]int{offer: 3, "application/*": 2, "*/*": 1}[mediaType]
 		if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-			r = 0
+			rank = 0
 		}
-		if r <= rank {
+		if rank <= found.rank {
 			continue
 		}
 		weight := 1.0
@@ -53,7 +62,7 @@ func quality(accept, offer string) (q float64, rank int) {
 				continue
 			}
 		}
-		q, rank = weight, r
+		found = preference{offer, weight, rank, place}
 	}
-	return q, rank
+	return found
 }

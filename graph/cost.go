@@ -157,10 +157,19 @@ func (l CostLimits) checkDocument(document *ast.QueryDocument) *gqlerror.Error {
 	); err != nil {
 		return err
 	}
-	c := counter{fragments: document.Fragments}
+	c := counter{fragments: document.Fragments, counted: make([]*tally, len(document.Fragments))}
 	for _, operation := range document.Operations {
 		if err := l.check(c.operation(operation)); err != nil {
 			return err
+		}
+	}
+	for i := range document.Fragments {
+		if c.counted[i] == nil { // used by no operation, which validation will say; but it looks at all of it
+			t := c.count(i)
+			t.direct, t.credentials = 0, 0
+			if err := l.check(t); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -279,6 +288,11 @@ func (c *counter) fragment(name string, t *tally) {
 	if i < 0 {
 		return // validation will say so
 	}
+	t.add(c.count(i))
+}
+
+// count counts a fragment, the first time that it is asked for.
+func (c *counter) count(i int) tally {
 	if c.counted == nil {
 		c.counted = make([]*tally, len(c.fragments))
 	}
@@ -288,7 +302,7 @@ func (c *counter) fragment(name string, t *tally) {
 		c.set(c.fragments[i].SelectionSet, &whole)
 		*c.counted[i] = whole
 	}
-	t.add(*c.counted[i])
+	return *c.counted[i]
 }
 
 func (c *counter) field(field *ast.Field, t *tally) {
@@ -439,14 +453,28 @@ func plus(a, b int) int { return min(a+b, many) }
 func times(a, b int) int { return int(min(int64(a)*int64(b), many)) }
 
 // countRepeats counts the pairs of fields with one name, and of spreads, in each operation with the fragments
-// that it reaches, each taken once: validation compares about as many. It stops above the limit.
+// that it reaches, each taken once, and in fragments that no operation reaches: validation compares about as many. It
+// stops above the limit.
 func countRepeats(document *ast.QueryDocument, limit int) int {
-	r := repeats{fragments: document.Fragments, seen: make([]bool, len(document.Fragments)), names: map[string]int{}, limit: limit}
-	for _, operation := range document.Operations {
-		clear(r.seen)
+	n := len(document.Fragments)
+	r := repeats{fragments: document.Fragments, seen: make([]bool, n), names: map[string]int{}, limit: limit}
+	reached := make([]bool, n)
+	count := func(set ast.SelectionSet) {
 		clear(r.names)
 		r.spreads = 0
-		r.set(operation.SelectionSet)
+		r.set(set)
+		for i, seen := range r.seen {
+			reached[i] = reached[i] || seen
+		}
+		clear(r.seen)
+	}
+	for _, operation := range document.Operations {
+		count(operation.SelectionSet)
+	}
+	for i, fragment := range document.Fragments {
+		if !reached[i] {
+			count(fragment.SelectionSet)
+		}
 	}
 	return r.pairs
 }

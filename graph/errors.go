@@ -44,13 +44,15 @@ const (
 	NotAcceptable        Code = "NOT_ACCEPTABLE"
 	UnsupportedMediaType Code = "UNSUPPORTED_MEDIA_TYPE"
 	PayloadTooLarge      Code = "PAYLOAD_TOO_LARGE"
+
+	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED" // Apollo's; clients send the query then
 )
 
 // Codes are all codes, for the test that keeps docs/errors.md complete.
 var Codes = []Code{
 	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
-	QueryTooComplex,
+	QueryTooComplex, PersistedQueryNotSupported,
 }
 
 // presenter writes an error as clients see it: the one place where errors become codes. What is no error

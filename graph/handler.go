@@ -3,6 +3,8 @@ package graph
 import (
 	"context"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -29,7 +31,8 @@ type Options struct {
 	Limits        Limits                                             // DefaultLimits where zero
 	Tracing       bool                                               // by OpenTelemetry's global provider
 	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
-	Origins       []string                                           // of pages that may open WebSockets, beside the server's own: scheme, host and port
+	Issuer        string                                             // the server's public URL, whose pages may open WebSockets; may be empty
+	Origins       []string                                           // of other pages that may: scheme, host and port
 	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and event streams end
 }
 
@@ -65,10 +68,24 @@ func NewHandler(o Options) (*Handler, error) {
 		srv.Use(tracing{})
 	}
 	shared := common{schema: es.Schema(), auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
-	open := &sockets{common: shared, origins: o.Origins}
+	open := &sockets{common: shared, origins: socketOrigins(o.Issuer, o.Origins)}
 	srv.AddTransport(open)
 	srv.AddTransport(transport{shared})
 	return &Handler{srv, open}, nil
+}
+
+// socketOrigins are the patterns of origins whose pages may open WebSockets, beside those of the request's Host. A
+// proxy may pass its own name for the server as Host: the issuer's pages are known by the issuer.
+func socketOrigins(issuer string, others []string) (patterns []string) {
+	if u, err := url.Parse(issuer); err == nil && u.Host != "" {
+		host := strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]) // which browsers leave out
+		patterns = append(patterns, u.Scheme+"://"+host)
+	}
+	patterns = append(patterns, others...)
+	for i, pattern := range patterns {
+		patterns[i] = strings.ReplaceAll(pattern, "[", `\[`) // of IPv6; a class of characters in patterns
+	}
+	return patterns
 }
 
 // querySize refuses documents of more bytes, on every transport.

@@ -57,6 +57,8 @@ func refuse(status int, code Code, message string) *refusal {
 	return &refusal{status, gqlerrorOf(code, message)}
 }
 
+const allowedMethods = "GET, POST"
+
 // slowRequest is how long a body may take to arrive before the caller is looked up again: a token may have been
 // taken back meanwhile.
 const slowRequest = 100 * time.Millisecond
@@ -68,6 +70,11 @@ func (t transport) identifyAgain(r *http.Request) *http.Request {
 
 // Do answers one request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if r.Method == http.MethodOptions { // not of a page: CORS has answered those
+		w.Header().Set("Allow", allowedMethods)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	start := time.Now()
 	mediaType := negotiate(r.Header.Values("Accept"))
 	params, refused := t.read(w, r)
@@ -171,6 +178,11 @@ func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 		refused = refuse(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
 	}
 	params.ReadTime.End = graphql.Now()
+	if refused == nil {
+		if err := checkPersistedQuery(params); err != nil {
+			refused = &refusal{http.StatusOK, err} // as Apollo's server: clients read errors of other statuses in different ways
+		}
+	}
 	if refused == nil && strings.TrimSpace(params.Query) == "" {
 		refused = refuse(http.StatusBadRequest, BadRequest, "the parameter query is missing")
 	}
@@ -381,7 +393,7 @@ func writeResponse(w http.ResponseWriter, status int, mediaType string, response
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept")
 	if status == http.StatusMethodNotAllowed {
-		h.Set("Allow", "GET, POST")
+		h.Set("Allow", allowedMethods)
 	}
 	if retry := retryAfter(response.Errors); retry != "" {
 		h.Set("Retry-After", retry)

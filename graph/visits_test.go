@@ -95,7 +95,7 @@ func TestTheSlowestDocumentsThatPassAreBounded(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct{ query, refusal string }{
-		"2,000 values, 40 times": {slowDocuments["a chain, enums"](2000), "visits 80"},
+		"2,000 values, 40 times": {slowDocuments["a chain, enums"](2000), "visits 8"},
 		"the same once":          {chainOf(1, "me{id}") + "query Q{auditLog(filter:{kinds:[" + strings.Repeat("LOGIN ", 2000) + "]}){totalCount}}", ""},
 		"2,501 tokens":           {"{me{" + strings.Repeat("#\n", 2495) + "id}}", "tokens 2501"},
 		"2,500 tokens":           {"{me{" + strings.Repeat("#\n", 2494) + "id}}", ""},
@@ -124,7 +124,9 @@ func TestTheLargestDocumentsOfApplicationsPass(t *testing.T) {
 		t.Fatal(refused)
 	}
 	tokens, _, _ := readTokens(b.String())
-	if n := countVisits(document); tokens < 1500 || n > maxVisits/2 {
+	n := countVisits(document)
+	t.Logf("%d tokens, %d visits", tokens, n)
+	if tokens < 1500 || n > maxVisits/2 {
 		t.Errorf("%d tokens, %d visits", tokens, n)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -28,7 +27,10 @@ import (
 // codes. A socket needs a token, in the payload of connection_init or the Authorization header, and lives no
 // longer than it.
 
-const subprotocol = "graphql-transport-ws"
+const (
+	subprotocol    = "graphql-transport-ws"
+	oldSubprotocol = "graphql-ws" // of subscriptions-transport-ws: chosen where a client offers no other, so that a browser sees why it is closed
+)
 
 // The codes that sockets are closed with.
 const (
@@ -38,8 +40,9 @@ const (
 	closeNotAcceptable   websocket.StatusCode = 4406 // another subprotocol
 	closeInitTimeout     websocket.StatusCode = 4408
 	closeSubscriberTwice websocket.StatusCode = 4409 // an operation ID in use
-	closeTooMany         websocket.StatusCode = 4429 // a second connection_init, or too many sockets or messages
+	closeInitTwice       websocket.StatusCode = 4429 // a second connection_init
 	closeRestart         websocket.StatusCode = 1012 // the server stops: connect again
+	closeTryLater        websocket.StatusCode = 1013 // too many sockets of the user; clients try again, unlike after 4429
 )
 
 const (
@@ -54,7 +57,7 @@ const (
 type SocketLimits struct {
 	Message    int64 `env:"MESSAGE" default:"65536" help:"Bytes of a message to a WebSocket. Each socket may hold as much memory."`
 	Operations int   `env:"OPERATIONS" default:"50" help:"Operations on a WebSocket at the same time."`
-	Rate       int   `env:"RATE" default:"20" help:"Messages a second to a WebSocket, with bursts of two seconds' worth."`
+	Rate       int   `env:"RATE" default:"20" help:"Messages a second that are read from a WebSocket, after a burst of as many as it may have operations, and of two seconds' worth."`
 	PerUser    int   `env:"PER_USER" default:"20" help:"WebSockets and subscriptions by event stream of one user, in one process."`
 }
 
@@ -69,10 +72,16 @@ func (l SocketLimits) orDefault() SocketLimits {
 	}
 }
 
+// limiter slows a client's messages down. Those that it needs to ask at once for all that it may have at the same time,
+// as after a reconnect, pass as they come.
+func (l SocketLimits) limiter() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(l.Rate), l.Operations+2*l.Rate)
+}
+
 // sockets is the transport for WebSockets, and counts those that are open.
 type sockets struct {
 	common
-	origins []string // of pages that may connect, beside the server's own
+	origins []string // of pages that may connect, beside those of the request's Host
 
 	mu   sync.Mutex
 	open int
@@ -92,13 +101,13 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	defer cancel(nil)
 	s := &socket{
 		transport: t, exec: exec, request: r, cancel: cancel,
-		operations: map[string]*operation{}, messages: rate.NewLimiter(rate.Limit(t.limits.Socket.Rate), 2*t.limits.Socket.Rate),
+		operations: map[string]*operation{}, messages: t.limits.Socket.limiter(), answered: make(chan struct{}),
 	}
 	var err error
 	s.conn, err = websocket.Accept(h, r, &websocket.AcceptOptions{
-		Subprotocols: []string{subprotocol}, OriginPatterns: t.origins,
-		OnPingReceived: func(context.Context, []byte) bool { return s.mayGoOn() },
-		OnPongReceived: func(context.Context, []byte) { s.mayGoOn() },
+		Subprotocols: []string{subprotocol, oldSubprotocol}, OriginPatterns: t.origins,
+		OnPingReceived: func(context.Context, []byte) bool { return s.messages.Wait(ctx) == nil },
+		OnPongReceived: func(context.Context, []byte) { _ = s.messages.Wait(ctx) },
 	})
 	if err != nil {
 		return // Accept has answered
@@ -167,17 +176,10 @@ type socket struct {
 	mu         sync.Mutex
 	operations map[string]*operation // that the client has not completed
 	count      int                   // of operations that run, completed by the client or not
+	answering  int                   // queries and mutations that run
+	ending     bool                  // the watch has ended: nothing new begins
+	answered   chan struct{}         // closed when the last of them has been answered
 	running    sync.WaitGroup
-	answering  atomic.Int32 // queries and mutations that run
-}
-
-// mayGoOn counts a frame, and ends a socket that brings too many.
-func (s *socket) mayGoOn() bool {
-	if s.messages.Allow() {
-		return true
-	}
-	s.cancel(&closing{closeTooMany, "Too many messages"})
-	return false
 }
 
 // A message is one of the protocol, in either direction.
@@ -225,7 +227,8 @@ func (s *socket) serve(ctx context.Context) {
 // read handles messages until one is the last. With the acknowledgement, ctx becomes the context that ends
 // with the token.
 func (s *socket) read(ctx *context.Context, init *time.Timer) error {
-	go s.keepAlive(*ctx)
+	connection := *ctx
+	go s.keepAlive(connection)
 	for {
 		kind, data, err := s.conn.Read(context.WithoutCancel(*ctx)) // a context that ends would close without a code
 		if err != nil {
@@ -235,8 +238,8 @@ func (s *socket) read(ctx *context.Context, init *time.Timer) error {
 		if kind != websocket.MessageText || !utf8.Valid(data) || json.Unmarshal(data, &m) != nil {
 			return &closing{closeBadRequest, "Invalid message received"}
 		}
-		if !s.messages.Allow() {
-			return &closing{closeTooMany, "Too many messages"}
+		if s.messages.Wait(connection) != nil { // a client that sends more waits in its own buffers, or is cut off by keepAlive
+			return context.Cause(connection)
 		}
 		if m.Type == "connection_init" {
 			next, err := s.initialise(*ctx, m)
@@ -278,7 +281,7 @@ func (s *socket) handle(ctx context.Context, m message) error {
 // initialise finds the viewer and acknowledges.
 func (s *socket) initialise(ctx context.Context, m message) (context.Context, error) {
 	if s.watch != nil {
-		return nil, &closing{closeTooMany, "Too many initialisation requests"}
+		return nil, &closing{closeInitTwice, "Too many initialisation requests"}
 	}
 	authorization, err := credentials(m.Payload)
 	if err != nil {
@@ -293,7 +296,7 @@ func (s *socket) initialise(ctx context.Context, m message) (context.Context, er
 		return nil, refusalOf(err)
 	}
 	if !s.transport.streams.take(v.ID()) {
-		return nil, &closing{closeTooMany, "Too many connections"}
+		return nil, &closing{closeTryLater, "Too many connections"}
 	}
 	token, _ := auth.TokenOf(values)
 	watched, watch := s.transport.auth.Watch(auth.WithViewer(ctx, v), token, v)
@@ -305,16 +308,46 @@ func (s *socket) initialise(ctx context.Context, m message) (context.Context, er
 	return watched, s.write(ctx, message{Type: "connection_ack"})
 }
 
-// awaitAnswers lets queries and mutations that run be answered, for a moment.
+// awaitAnswers lets queries and mutations that run be answered, for a moment. Nothing new begins.
 func (s *socket) awaitAnswers() {
-	for deadline := time.Now().Add(answerWait); s.answering.Load() > 0 && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
+	s.mu.Lock()
+	s.ending = true
+	if s.answering == 0 {
+		close(s.answered)
 	}
+	s.mu.Unlock()
+	select {
+	case <-s.answered:
+	case <-time.After(answerWait):
+	}
+}
+
+// begin reports whether an operation may still run, and counts it if it has one answer; done counts it no longer.
+func (s *socket) begin(ctx context.Context, operation *graphql.OperationContext) (done func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending || ctx.Err() != nil {
+		return nil, false
+	}
+	if operation.Operation.Operation == ast.Subscription {
+		return func() {}, true
+	}
+	s.answering++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.answering--; s.answering == 0 && s.ending {
+			close(s.answered)
+		}
+	}, true
 }
 
 // pong answers a ping with its payload. A payload with credentials puts a refreshed token of the same session
 // in the place of the old one, and the pong says so.
 func (s *socket) pong(ctx context.Context, m message) error {
+	if _, err := decodeMembers(m.Payload); err != nil {
+		return err
+	}
 	if s.watch == nil {
 		return s.write(ctx, message{Type: "pong", Payload: m.Payload})
 	}
@@ -333,38 +366,48 @@ func (s *socket) pong(ctx context.Context, m message) error {
 }
 
 // credentials finds the token in a payload, in the spellings of Apollo, graphql-ws, GraphiQL and Hasura:
-// {"Authorization": "Bearer …"}, {"headers": {…}}, {"authToken": "…"}, {"token": "…"}, {"accessToken": "…"}; names in any case.
+// {"Authorization": "Bearer …"}, {"headers": {…}}, {"authToken": "…"}, {"token": "…"}, {"accessToken": "…"}; names in any
+// case. It may stand there more than once if it is the same; null and "" count as absent.
 func credentials(payload json.RawMessage) (authorization string, err error) {
-	if len(payload) == 0 || string(payload) == "null" {
-		return "", nil
-	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(payload, &members) != nil {
-		return "", errPayload
+	members, err := decodeMembers(payload)
+	if err != nil {
+		return "", err
 	}
 	found := credentialsIn(members)
 	for name, value := range members {
 		if strings.EqualFold(name, "headers") { // one level deep, and no deeper
-			var headers map[string]json.RawMessage
-			if json.Unmarshal(value, &headers) != nil {
-				return "", errPayload
+			headers, err := decodeMembers(value)
+			if err != nil {
+				return "", err
 			}
 			found = append(found, credentialsIn(headers)...)
 		}
 	}
-	if len(found) == 0 {
-		return "", nil
-	}
-	if len(found) > 1 || json.Unmarshal(found[0], &authorization) != nil {
-		return "", errPayload
-	}
-	if authorization != "" && !strings.Contains(authorization, " ") {
-		authorization = "Bearer " + authorization
+	for _, value := range found {
+		var text string
+		if json.Unmarshal(value, &text) != nil {
+			return "", errPayload
+		}
+		if text != "" && !strings.Contains(text, " ") {
+			text = "Bearer " + text
+		}
+		if text != "" && authorization != "" && text != authorization {
+			return "", errPayload
+		}
+		authorization = cmp.Or(text, authorization)
 	}
 	return authorization, nil
 }
 
 var errPayload = &closing{closeBadRequest, "Invalid payload"}
+
+// decodeMembers reads an object, or null or nothing as an empty one.
+func decodeMembers(data json.RawMessage) (members map[string]json.RawMessage, err error) {
+	if len(data) > 0 && json.Unmarshal(data, &members) != nil {
+		return nil, errPayload
+	}
+	return members, nil
+}
 
 // credentialsIn are the values of members whose name says that they are a token.
 func credentialsIn(members map[string]json.RawMessage) (found []json.RawMessage) {
@@ -381,6 +424,12 @@ func credentialsIn(members map[string]json.RawMessage) (found []json.RawMessage)
 func (s *socket) subscribe(ctx context.Context, m message) error {
 	var params graphql.RawParams
 	if m.ID == "" || len(m.ID) > 256 || decodeParams(m.Payload, &params) != nil {
+		return &closing{closeBadRequest, "Invalid message received"}
+	}
+	if err := checkPersistedQuery(&params); err != nil {
+		return s.sendErrors(ctx, m.ID, gqlerror.List{err})
+	}
+	if strings.TrimSpace(params.Query) == "" {
 		return &closing{closeBadRequest, "Invalid message received"}
 	}
 	params.Headers = s.request.Header
@@ -439,9 +488,12 @@ func (s *socket) run(ctx context.Context, o *operation, params *graphql.RawParam
 		}
 		return
 	}
+	done, ok := s.begin(ctx, operation)
+	if !ok {
+		return // the token has ended; the socket closes, and says why
+	}
+	defer done()
 	if operation.Operation.Operation != ast.Subscription {
-		s.answering.Add(1)
-		defer s.answering.Add(-1)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.transport.limits.Duration)
 		defer cancel()

@@ -1,11 +1,13 @@
 // Apollo Client 4: subscriptions by a WebSocket, the rest by HTTP; and its Relay pagination.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { SetContextLink } from '@apollo/client/link/context';
+import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { relayStylePagination } from '@apollo/client/utilities';
-import { OperationTypeNode } from 'graphql';
+import { OperationTypeNode, getIntrospectionQuery, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { SUBSCRIPTION, until } from './server.mjs';
@@ -15,6 +17,8 @@ export async function run(server, ok) {
 	const client = newClient(server, tokens);
 	await splitByKind(client, server, tokens, ok);
 	await paginate(client, server, tokens, ok);
+	await introspect(client, ok);
+	await fallBackFromPersistedQueries(server, tokens, ok);
 	client.stop();
 	client.sockets.dispose();
 	await server.logOut(tokens.accessToken);
@@ -129,4 +133,45 @@ async function refetch(client, made) {
 
 function idsOf({ edges }) {
 	return edges.map(({ node }) => node.id);
+}
+
+// introspect reads the schema with all that graphql-js can ask for; Apollo adds __typename to each selection set.
+async function introspect(client, ok) {
+	const all = {
+		descriptions: true,
+		specifiedByUrl: true,
+		directiveIsRepeatable: true,
+		schemaDescription: true,
+		inputValueDeprecation: true,
+		oneOf: true,
+	};
+	for (const options of [{}, all]) {
+		const { data } = await client.query({ query: parse(getIntrospectionQuery(options)), fetchPolicy: 'no-cache' });
+		assert.ok(data.__schema.types.length > 10);
+	}
+	ok('graphql-js reads the schema through the client, with its defaults and with all options');
+}
+
+// fallBackFromPersistedQueries sends hashes, by POST and by GET; the server supports none.
+async function fallBackFromPersistedQueries(server, tokens, ok) {
+	const headers = { authorization: `Bearer ${tokens.accessToken}` };
+	const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+	for (const useGETForHashedQueries of [false, true]) {
+		const sent = [];
+		const http = new HttpLink({
+			uri: server.graphql,
+			headers,
+			fetch: (url, options) => (sent.push({ url, ...options }), fetch(url, options)),
+		});
+		const link = ApolloLink.from([new PersistedQueryLink({ sha256, useGETForHashedQueries }), http]);
+		const client = new ApolloClient({ link, cache: new InMemoryCache() });
+		for (const alias of ['first', 'second']) {
+			const { data } = await client.query({ query: parse(`query { ${alias}: me { username } }`), fetchPolicy: 'no-cache' });
+			assert.equal(data[alias].username, server.username);
+		}
+		assert.deepEqual(sent.map(({ method }) => method), [useGETForHashedQueries ? 'GET' : 'POST', 'POST', 'POST']);
+		assert.ok(!JSON.stringify(sent[0]).includes('username') && !sent[2].body.includes('sha256Hash'));
+		client.stop();
+	}
+	ok('PersistedQueryLink falls back to whole queries after one hash, by POST and by GET');
 }

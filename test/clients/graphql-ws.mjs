@@ -13,6 +13,8 @@ export async function run(server, ok) {
 	await reconnectAfterStrangersToken(server, ok);
 	await queryBySocket(server, ok);
 	await logOutBySocket(server, ok);
+	await subscribeAgainAtOnce(server, ok);
+	await tellTheOldSubprotocol(server, ok);
 }
 
 // A connection is a client with what happened to it.
@@ -147,4 +149,36 @@ async function logOutBySocket(server, ok) {
 		await c.client.dispose();
 	}
 	ok('a logout by the socket is answered, to its end, before the socket closes');
+}
+
+// After a reconnect, as when the server restarts, the client asks for all its subscriptions at once.
+async function subscribeAgainAtOnce(server, ok) {
+	const { accessToken } = await server.logIn();
+	const c = new Connection(server, () => ({ Authorization: `Bearer ${accessToken}` }));
+	const heard = Array.from({ length: 45 }, () => []);
+	for (const received of heard) {
+		const sink = { next: ({ data }) => received.push(data.securityEvents), error: (error) => (c.failed = error), complete: () => {} };
+		c.client.subscribe({ query: SUBSCRIPTION }, sink);
+		await sleep(20);
+	}
+	await server.hear(accessToken, heard.at(-1));
+	c.socket.terminate();
+	await until('the next connection', () => c.asked === 2);
+	for (const received of heard) received.length = 0;
+	await server.hear(accessToken, heard.at(-1));
+	await until('an event for each', () => heard.every((received) => received.length > 0));
+	assert.deepEqual([c.asked, c.fatal, c.failed], [2, null, null]);
+	ok('45 subscriptions of one socket are back after a lost connection');
+	await c.client.dispose();
+	await server.logOut(accessToken);
+}
+
+async function tellTheOldSubprotocol(server, ok) {
+	const socket = new WebSocket(server.socket, 'graphql-ws');
+	const code = await new Promise((resolve, reject) => {
+		socket.on('close', resolve);
+		socket.on('error', reject);
+	});
+	assert.equal(code, 4406);
+	ok('a client of the old subprotocol graphql-ws sees 4406');
 }
