@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ type Requirement struct {
 	Needs string // "anyone", "any viewer who is logged in", "the scope a and b, or c"
 }
 
-// Sources are the schema's files that this program was built with.
+// Sources are the schema's files that this program was built with, named from the repository's root.
 func Sources() []*ast.Source {
 	var files []*ast.Source
 	add := func(at *ast.Position) {
@@ -41,19 +42,28 @@ func Sources() []*ast.Source {
 			add(field.Position)
 		}
 	}
-	return slices.DeleteFunc(files, func(f *ast.Source) bool { return f.BuiltIn })
+	var own []*ast.Source
+	for _, f := range files {
+		if !f.BuiltIn { // gqlgen names the others from the folder of its code
+			own = append(own, &ast.Source{Name: path.Join("graph/generated", f.Name), Input: f.Input})
+		}
+	}
+	return own
 }
 
-// ParseSchema reads schema files.
+// ParseSchema reads schema files. What is wrong with them begins a line, as "FILE:LINE:COLUMN: …".
 func ParseSchema(files ...*ast.Source) (*ast.Schema, error) {
 	schema, err := gqlparser.LoadSchema(files...)
 	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
+		return nil, fmt.Errorf("the schema is not valid:\n%w", err)
+	}
+	if err := auditCosts(schema); err != nil {
+		return nil, err
 	}
 	return schema, nil
 }
 
-// Audit lists what each guarded field needs, and each fault against the rule as "FILE:LINE: …".
+// Audit lists what each guarded field needs, and each fault against the rule as "FILE:LINE:COLUMN: …".
 func Audit(schema *ast.Schema) (requirements []Requirement, faults error) {
 	var found []error
 	for _, def := range ownTypes(schema) {
@@ -149,7 +159,7 @@ func requiredScopes(d *ast.Directive) (ways [][]string, err error) {
 }
 
 func fault(at *ast.Position, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %w", at.Src.Name, at.Line, fmt.Errorf(format, args...))
+	return fmt.Errorf("%s:%d:%d: %w", at.Src.Name, at.Line, at.Column, fmt.Errorf(format, args...))
 }
 
 // describe appends to each guarded field's description what it needs, where every client's tooling shows

@@ -18,9 +18,9 @@ scalar Scope
 // T80.
 func TestAnUnguardedFieldIsFoundWithItsLine(t *testing.T) {
 	for name, c := range map[string]struct{ schema, fault string }{
-		"root field without":       {"type Query { a: Int @public b: Int }", "test.graphqls:7: Query.b has 0 access directives"},
+		"root field without":       {"type Query { a: Int @public b: Int }", "test.graphqls:7:29: Query.b has 0 access directives"},
 		"root field with two":      {"type Query { a: Int @public @authenticated }", "Query.a has 2 access directives"},
-		"mutation":                 {"type Query { a: Int @public }\ntype Mutation { b: Int }", "test.graphqls:8: Mutation.b has 0"},
+		"mutation":                 {"type Query { a: Int @public }\ntype Mutation { b: Int }", "test.graphqls:8:17: Mutation.b has 0"},
 		"subscription":             {"type Query { a: Int @public }\ntype Subscription { b: Int }", "Subscription.b has 0"},
 		"sensitive type":           {"type Query { a: T @public }\ntype T @sensitive { b: Int }", "T.b has 0"},
 		"on a type":                {"type Query { a: T @public }\ntype T @authenticated { b: Int }", "T carries @authenticated: access directives stand on fields"},
