@@ -49,6 +49,8 @@ type ServeSettings struct {
 	Streams        int            `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"WebSockets and event streams open at the same time, each of about 60 KiB; 0: any number."`
 	AuditRetention time.Duration  `name:"audit-retention" env:"LATCHKEY_AUDIT_RETENTION" default:"8760h" help:"How long security events are kept; 0s: for ever."`
 	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Where to serve /metrics for Prometheus. Default: nowhere."`
+	IdleTimeout    time.Duration  `name:"idle-timeout" env:"LATCHKEY_IDLE_TIMEOUT" default:"90s" help:"How long a connection without a request stays open, 1s to 1h; longer than the load balancer in front keeps it."`
+	Connections    *int           `name:"database-connections" env:"LATCHKEY_DATABASE_CONNECTIONS" placeholder:"N" help:"Connections to PostgreSQL at the same time, at least 2. Default: 20."`
 	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"When asked to stop, answer 503 at /readyz for so long before the listener closes; at most 10s."`
 	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is followed by a new one; 0s: never."`
 	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
@@ -108,6 +110,10 @@ func (s *ServeSettings) Validate() error {
 		return errors.New("--max-auth-age (LATCHKEY_MAX_AUTH_AGE) must be 0s or at least 1m")
 	case s.AuditRetention != 0 && s.AuditRetention < 24*time.Hour:
 		return errors.New("--audit-retention (LATCHKEY_AUDIT_RETENTION) must be 0s or at least 24h")
+	case s.IdleTimeout < time.Second || s.IdleTimeout > time.Hour:
+		return errors.New("--idle-timeout (LATCHKEY_IDLE_TIMEOUT) must be 1s to 1h")
+	case s.Connections != nil && *s.Connections < 2:
+		return errors.New("--database-connections (LATCHKEY_DATABASE_CONNECTIONS) must be at least 2")
 	case s.DrainDelay < 0 || s.DrainDelay > 10*time.Second:
 		return errors.New("--drain-delay (LATCHKEY_DRAIN_DELAY) must be 0s to 10s")
 	case s.AccessTTL < time.Minute || s.AccessTTL > auth.MaxAccess:
@@ -152,6 +158,17 @@ func isAddress(addr string) bool {
 		_, err = net.LookupPort("tcp", port)
 	}
 	return err == nil
+}
+
+// databaseOptions are the settings of the connections.
+func (s *ServeSettings) databaseOptions(common *Settings) ([]db.Option, error) {
+	if s.Connections == nil {
+		return nil, nil
+	}
+	if _, embedded := db.SQLiteFile(common.DatabaseURL); embedded {
+		return nil, &usageError{errors.New("--database-connections (LATCHKEY_DATABASE_CONNECTIONS) does nothing with SQLite: remove it")}
+	}
+	return []db.Option{db.Connections(*s.Connections)}, nil
 }
 
 func (s *ServeSettings) lifetimes() auth.Lifetimes {

@@ -67,7 +67,11 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 		}
 		defer func() { _ = stop(context.WithoutCancel(ctx)) }() // the last traces, if they still can be sent
 	}
-	d, err := openDatabase(ctx, s, o.Migrate)
+	options, err := o.databaseOptions(s)
+	if err != nil {
+		return err
+	}
+	d, err := openDatabase(ctx, s, o.Migrate, options...)
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); w.service.Run(background) }()
-	err = serveHTTP(ctx, listener, w.handler, log, o.DrainDelay, stopping)
+	err = serveHTTP(ctx, listener, w.handler, log, timeouts{drain: o.DrainDelay, idle: o.IdleTimeout}, stopping)
 	stop() // only now: the requests in flight needed it
 	<-done
 	return err
@@ -193,15 +197,21 @@ func (l httpLog) Write(p []byte) (int, error) {
 // header it has not read when Shutdown begins.
 const settle = 200 * time.Millisecond
 
+// timeouts are those of an HTTP server that are settings.
+type timeouts struct {
+	drain time.Duration // between the wish to stop and the end of the listener
+	idle  time.Duration // of a connection without a request
+}
+
 // serveHTTP answers requests until the context ends and the delay is over, and then those in flight. In the
 // delay /readyz already says no, so that a load balancer sends nothing more.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, delay time.Duration, stopping chan<- struct{}) error {
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, t timeouts, stopping chan<- struct{}) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       60 * time.Second,
+		IdleTimeout:       t.idle,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          stdlog.New(httpLog{log}, "", 0),
 	}
@@ -213,8 +223,8 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	log.Info("stopping: answering the requests in flight", "delay", delay)
-	time.Sleep(delay)
+	log.Info("stopping: answering the requests in flight", "delay", t.drain)
+	time.Sleep(t.drain)
 	_ = listener.Close() // again at the end
 	server.SetKeepAlivesEnabled(false)
 	time.Sleep(settle)
@@ -228,12 +238,12 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 }
 
 // openDatabase opens and, for SQLite or if asked, migrates. An outdated PostgreSQL is refused.
-func openDatabase(ctx context.Context, s *Settings, migrate bool) (*db.DB, error) {
+func openDatabase(ctx context.Context, s *Settings, migrate bool, options ...db.Option) (*db.DB, error) {
 	embedded := strings.HasPrefix(s.DatabaseURL, "sqlite:")
 	if embedded && migrate {
 		return nil, &usageError{errors.New("--migrate (LATCHKEY_MIGRATE) does nothing with SQLite, which always migrates: remove it")}
 	}
-	d, err := connect(ctx, s)
+	d, err := connect(ctx, s, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -253,8 +263,7 @@ func openDatabase(ctx context.Context, s *Settings, migrate bool) (*db.DB, error
 }
 
 // connect opens the database as the settings say, whatever its schema. A malformed URL is a fault of usage.
-func connect(ctx context.Context, s *Settings) (*db.DB, error) {
-	var options []db.Option
+func connect(ctx context.Context, s *Settings, options ...db.Option) (*db.DB, error) {
 	if tracingWanted() {
 		options = append(options, db.Traced)
 	}

@@ -639,7 +639,7 @@ func serveOverTLS(t *testing.T, handler http.Handler) (address string, roots *x5
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := serveHTTP(ctx, listener, handler, slog.New(slog.DiscardHandler), 0, make(chan struct{})); err != nil {
+		if err := serveHTTP(ctx, listener, handler, slog.New(slog.DiscardHandler), timeouts{}, make(chan struct{})); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -62,7 +62,7 @@ func startFront(t testing.TB, databaseURL string, change ...func(*ServeSettings)
 	served, ran := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := serveHTTP(serving, listener, s.handler, log, 0, s.stopping); err != nil {
+		if err := serveHTTP(serving, listener, s.handler, log, timeouts{}, s.stopping); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +34,10 @@ type DB struct {
 // reader never waits for a writer; on PostgreSQL both are the same pool.
 type pools struct {
 	read, write *sqlx.DB
-	direct      string   // PostgreSQL: where to LISTEN
-	ignored     []string // options of the URL that the driver does not implement
+	direct      string      // PostgreSQL: where to LISTEN
+	ignored     []string    // options of the URL that the driver does not implement
+	file        os.FileInfo // SQLite: the file that is open
+	path        string
 	guard       atomic.Pointer[Guard]
 	outbox      outbox
 }
@@ -46,7 +49,7 @@ type querier = sqlx.ExtContext
 // A missing SQLite file is created, readable by its owner alone. Open does not migrate: see Migrate.
 // Its errors never contain the URL, which may hold a password.
 func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
-	var o openOptions
+	o := openOptions{connections: 20}
 	for _, option := range options {
 		option(&o)
 	}
@@ -85,7 +88,13 @@ func (db *DB) firstPing(ctx context.Context) error {
 // An Option changes how Open opens.
 type Option func(*openOptions)
 
-type openOptions struct{ traced bool }
+type openOptions struct {
+	traced      bool
+	connections int
+}
+
+// Connections bounds the connections to PostgreSQL; the default is 20. Listen has one more.
+func Connections(n int) Option { return func(o *openOptions) { o.connections = n } }
 
 // Traced gives each query a span, by OpenTelemetry's global provider. Arguments are not in it.
 func Traced(o *openOptions) { o.traced = true }
@@ -124,6 +133,9 @@ func (db *DB) Close() error {
 func (db *DB) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeout) // SQLite may be busy for five seconds
 	defer cancel()
+	if err := db.sameFile(); err != nil {
+		return db.wrap("ping", err)
+	}
 	var one int
 	err := sqlx.GetContext(ctx, db.writer, &one, db.dialect.alive())
 	if errors.Is(err, sql.ErrNoRows) {

@@ -77,8 +77,8 @@ func (d dialect) open(source string, o openOptions) (*pools, error) {
 	if o.traced {
 		pool = sqlx.NewDb(otelsql.OpenDB(connector, otelsql.WithAttributes(attribute.String("db.system.name", "postgresql"))), "postgres")
 	}
-	pool.SetMaxOpenConns(20)
-	pool.SetMaxIdleConns(20)
+	pool.SetMaxOpenConns(o.connections)
+	pool.SetMaxIdleConns(o.connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return &pools{read: pool, write: pool, direct: source}, nil
 }
@@ -90,7 +90,8 @@ func openSQLite(path string, o openOptions) (*pools, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(f.Close(), checkPrivate(path)); err != nil {
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close(), checkPrivate(path)); err != nil {
 		return nil, err
 	}
 	dsn := func(options ...string) string {
@@ -116,7 +117,7 @@ func openSQLite(path string, o openOptions) (*pools, error) {
 	}
 	read.SetMaxOpenConns(5) // one of them waits for notices
 	read.SetMaxIdleConns(5)
-	return &pools{read: read, write: write}, nil
+	return &pools{read: read, write: write, file: info, path: path}, nil
 }
 
 // busy reports whether another process has the SQLite file locked.
@@ -140,6 +141,22 @@ func (d dialect) alive() string {
 		return `SELECT 1 WHERE NOT pg_is_in_recovery()`
 	}
 	return `SELECT 1`
+}
+
+// sameFile reports that a SQLite file was deleted, moved or replaced since it was opened: what is written goes into
+// the old one, which nobody will find again.
+func (db *DB) sameFile() error {
+	if db.dialect != sqliteDialect || db.pools == nil {
+		return nil
+	}
+	now, err := os.Stat(db.pools.path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: the file: %w", ErrUnavailable, err)
+	case !os.SameFile(now, db.pools.file):
+		return fmt.Errorf("%w: %s is another file than the one that was opened: restart", ErrUnavailable, db.pools.path)
+	}
+	return nil
 }
 
 // lock makes one transaction at a time pass for the name, across processes, until it ends.
