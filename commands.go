@@ -119,7 +119,7 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 	case out.err != nil: // the help could not be printed
 		return fmt.Errorf("standard output: %w", out.err)
 	case err != nil:
-		return &usageError{err}
+		return &usageError{withoutPassword(args, err)}
 	}
 	if err := c.Settings.checkURLs(); err != nil {
 		return &usageError{err}
@@ -158,6 +158,14 @@ func checkArguments(args []string) error {
 		}
 	}
 	return nil
+}
+
+// withoutPassword replaces an error that would repeat what was probably meant as a password.
+func withoutPassword(args []string, err error) error {
+	if len(args) > 1 && args[0] == "user" && (args[1] == "create" || args[1] == "set-password") && strings.HasPrefix(err.Error(), "unexpected argument") {
+		return errors.New("unexpected argument after the name: a password is no argument, which other users of this machine could read; see --password-stdin")
+	}
+	return err
 }
 
 // asFlag makes `help COMMAND…` into `COMMAND… --help`.

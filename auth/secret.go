@@ -17,8 +17,8 @@ import (
 type Secret struct{ text *string } // a pointer, so that not even the struct it is in prints it
 
 // Secrets are the secrets in force: the first seals, all of them open. To change the secret, put the new
-// one in front, and remove the old one when the signing keys that it sealed are retired and no session of its
-// time lives any more.
+// one in front, seal the signing keys under it (ResealKeys), and remove the old one when the sessions of its time
+// were refreshed or have ended.
 type Secrets []Secret
 
 // Format implements fmt.Formatter, for every verb.

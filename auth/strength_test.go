@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 )
 
-// Whoever has a refresh token can test guesses of the secret offline.
+// The owner of a refresh token can test guesses of the secret offline.
 func TestGuessableSecretsAreRecognized(t *testing.T) {
 	for _, text := range []string{
 		"passwordpasswordpasswordpassword", "Password123Password123Password123", "0123456789abcdef0123456789abcdef", "abcdefghijklmnopqrstuvwxyz0123456789",

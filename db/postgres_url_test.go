@@ -147,6 +147,9 @@ func TestAnOptionThatTheServerRefusesIsNoOutage(t *testing.T) {
 		}
 		d.Close()
 	}
+	if _, err := db.Open(t.Context(), strings.Replace(base, "sslmode=disable", "sslmode=require", 1)); err == nil || !strings.Contains(err.Error(), "add sslmode=disable to DATABASE_URL if") {
+		t.Errorf("a server without TLS: %v", err)
+	}
 	d := dbtest.Open(t, base)
 	if err := d.ListenOn(base + "&no_such_option=1"); err != nil {
 		t.Fatal(err)
