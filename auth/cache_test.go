@@ -75,3 +75,68 @@ func TestNothingIsRememberedLongerThanTheMaximumAge(t *testing.T) {
 		t.Error("it is remembered too long")
 	}
 }
+
+// What is remembered must go before it can be wrong: each case fails without one of the cache's rules. T36.
+func TestWhatMayBeOutOfDateIsNotRemembered(t *testing.T) {
+	key, viewer := cacheKeyOf("token"), Viewer{User: &db.User{ID: "user_1"}, SessionID: "session_1"}
+	now := db.TimeOf(time.Now())
+	for name, c := range map[string]struct {
+		want bool
+		run  func(c *cache)
+	}{
+		"nothing has changed": {true, func(c *cache) {
+			c.synced(boottime.Now())
+			c.put(c.ticket(), key, viewer, db.Time{})
+		}},
+		"the lease has ended": {false, func(c *cache) {
+			c.synced(boottime.Now())
+			c.put(c.ticket(), key, viewer, db.Time{})
+			c.synced(boottime.Now() - 2*lease)
+		}},
+		"the user was changed": {false, func(c *cache) {
+			c.synced(boottime.Now())
+			c.put(c.ticket(), key, viewer, db.Time{})
+			c.forget(viewer.User.ID)
+		}},
+		"the user was changed while the database was read": {false, func(c *cache) {
+			c.synced(boottime.Now())
+			ticket := c.ticket()
+			c.forget(viewer.User.ID)
+			c.put(ticket, key, viewer, db.Time{})
+		}},
+		"changes went unheard for a while": {false, func(c *cache) {
+			c.synced(boottime.Now())
+			c.put(c.ticket(), key, viewer, db.Time{})
+			c.disconnected()
+			c.synced(boottime.Now())
+		}},
+		"changes went unheard while the database was read": {false, func(c *cache) {
+			ticket := c.ticket()
+			c.synced(boottime.Now())
+			c.put(ticket, key, viewer, db.Time{})
+		}},
+		"changes are not heard": {false, func(c *cache) {
+			c.put(c.ticket(), key, viewer, db.Time{})
+			c.until = boottime.Now() + lease
+		}},
+		"the token has expired": {false, func(c *cache) {
+			c.synced(boottime.Now())
+			c.put(c.ticket(), key, viewer, now.Add(-time.Second))
+		}},
+		"the token was refused in between": {false, func(c *cache) {
+			c.synced(boottime.Now())
+			c.put(c.ticket(), key, viewer, db.Time{})
+			c.until = boottime.Now()
+			c.get(key, now)
+			c.until = boottime.Now() + lease
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			remembered := newCache(10)
+			c.run(remembered)
+			if _, got := remembered.get(key, now); got != c.want {
+				t.Errorf("remembered: %v, want %v", got, c.want)
+			}
+		})
+	}
+}
