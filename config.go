@@ -53,6 +53,7 @@ type ServeSettings struct {
 	Connections    *int           `name:"database-connections" env:"LATCHKEY_DATABASE_CONNECTIONS" placeholder:"N" help:"Connections to PostgreSQL at the same time, at least 2. Default: 20."`
 	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"When asked to stop, answer 503 at /readyz for so long before the listener closes; at most 10s."`
 	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is followed by a new one; 0s: never."`
+	Guard          GuardSettings  `embed:""`
 	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
 	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"A refresh token may be used again for so long, at most 1m."`
 }
@@ -102,6 +103,9 @@ func (s *ServeSettings) Validate() error {
 	}
 	if name, ok := firstBelowOne(reflect.ValueOf(s.Limits), "LATCHKEY_LIMIT_"); ok {
 		return fmt.Errorf("%s must be at least 1: there is no \"unlimited\"; choose a number that your server can bear", name)
+	}
+	if err := s.Guard.validate(s.Limits, s.Streams); err != nil {
+		return err
 	}
 	switch {
 	case s.ClientRate < 0 || s.InFlight < 0 || s.Streams < 0:

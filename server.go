@@ -82,6 +82,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 		return err
 	}
 	defer listener.Close()
+	listener = web.LimitConnections(listener, o.Guard.Connections, o.Guard.ClientShare, o.Proxies)
 	base := "http://" + reachable(listener.Addr().(*net.TCPAddr))
 	if o.TLSCert != "" {
 		base = strings.Replace(base, "http:", "https:", 1)
@@ -110,7 +111,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 			return err
 		}
 		defer metrics.Close()
-		figures := &http.Server{Handler: w.metrics.Handler(), ReadHeaderTimeout: 5 * time.Second}
+		figures := &http.Server{Handler: web.GuardHosts(o.hosts(), log, w.metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
 		go func() { _ = figures.Serve(metrics) }() // ends with the listener
 	}
 	if err := welcome(ctx, io.out, base, o, d, w.service); err != nil {
@@ -170,12 +171,7 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 	w.handler = web.Handler(web.Options{
 		GraphQL: w.service.Middleware(graphql), Auth: w.service, Issuer: o.Issuer, Stopping: stopping, Ready: ready, GraphiQL: o.GraphiQL,
 	})
-	w.handler = web.Guard(web.GuardConfig{
-		Origins: o.Origins, TrustedProxies: o.Proxies, ClientRate: o.ClientRate, InFlight: o.InFlight, Streams: o.Streams,
-	}, w.handler)
-	if tracingWanted() {
-		w.handler = traced(w.handler)
-	}
+	w.handler = web.Guard(o.guard(log), w.handler)
 	return w, nil
 }
 

@@ -43,7 +43,10 @@ func startTracing(ctx context.Context) (stop func(context.Context) error, err er
 	return provider.Shutdown, nil
 }
 
-// traced gives each request a span. Its name is the route: paths may hold what strangers wrote.
-func traced(h http.Handler) http.Handler {
-	return otelhttp.NewHandler(h, "http", otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }))
+// traced gives each request a span. Its name is the method: paths may hold what untrusted clients wrote. A public
+// request's own trace becomes a link: otherwise clients could have everything sampled, or spoil others' traces.
+func traced(h http.Handler, public bool) http.Handler {
+	return otelhttp.NewHandler(h, "http",
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
+		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return public }))
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -19,28 +20,29 @@ func FuzzForwardedFor(f *testing.F) {
 		f.Add(seed)
 	}
 	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
-	client := func(peer string, lines ...string) string {
+	seenFrom := func(peer string, lines ...string) string {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = peer
 		r.Header[forwardedFor] = lines
 		var seen string
-		withClient(trusted, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.RemoteAddr })).ServeHTTP(httptest.NewRecorder(), r)
+		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.RemoteAddr })
+		withClient(trusted, slog.New(slog.DiscardHandler), next, next).ServeHTTP(httptest.NewRecorder(), r)
 		return seen
 	}
 	const proxy, stranger = "127.0.0.1:4711", "198.51.100.1:4711"
 	f.Fuzz(func(t *testing.T, header string) {
-		if got := client(stranger, header); got != stranger {
+		if got := seenFrom(stranger, header); got != stranger {
 			t.Errorf("a stranger who sends %q is %s", header, got)
 		}
-		got := client(proxy, header)
+		got := seenFrom(proxy, header)
 		addr, err := netip.ParseAddrPort(got)
-		if err != nil || clientKey(got) == "" {
+		if err != nil || clientAt(got) == (client{}) {
 			t.Errorf("%q makes the client %q: %v", header, got, err)
 		}
-		if !contains(trusted, addr.Addr()) && (got != client(proxy, "192.0.2.1, "+header) || got != client(proxy, "192.0.2.1", header)) {
+		if !contains(trusted, addr.Addr()) && (got != seenFrom(proxy, "192.0.2.1, "+header) || got != seenFrom(proxy, "192.0.2.1", header)) {
 			t.Errorf("what stands before %q counts", header)
 		}
-		if got := client(proxy, header, "203.0.113.9"); got != "203.0.113.9:0" {
+		if got := seenFrom(proxy, header, "203.0.113.9"); got != "203.0.113.9:0" {
 			t.Errorf("%q before the proxy's own word makes the client %s", header, got)
 		}
 	})

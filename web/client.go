@@ -1,0 +1,109 @@
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	forwardedFor   = "X-Forwarded-For"
+	forwardedProto = "X-Forwarded-Proto"
+)
+
+// withClient makes RemoteAddr the client's address: the last one in X-Forwarded-For that is no trusted proxy's,
+// if the connection comes from one. Then proxied serves the request, otherwise direct. X-Forwarded-For never
+// gets further, X-Forwarded-Proto only from a trusted proxy.
+func withClient(trusted []netip.Prefix, log *slog.Logger, proxied, direct http.Handler) http.Handler {
+	var unreadable sync.Once
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		forwarded := r.Header.Values(forwardedFor)
+		delete(r.Header, forwardedFor)
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !contains(trusted, peer.Addr()) {
+			delete(r.Header, forwardedProto)
+			direct.ServeHTTP(w, r)
+			return
+		}
+		if len(forwarded) > 0 {
+			addr, bad := forwardedClient(forwarded, trusted, peer.Addr())
+			if bad != "" {
+				unreadable.Do(func() {
+					log.Warn("a trusted proxy sends an X-Forwarded-For that cannot be read: its clients count as one; said once",
+						"proxy", peer.Addr().String(), "value", shortened(bad))
+				})
+			}
+			r.RemoteAddr = netip.AddrPortFrom(addr, 0).String()
+		}
+		proxied.ServeHTTP(w, r)
+	})
+}
+
+// forwardedClient reads X-Forwarded-For from its end, where the nearest proxy has written. What stands before
+// the first address that is not trusted can be forged. Where an entry cannot be read, it is returned as bad, and
+// the address is that of the proxy that wrote it.
+func forwardedClient(values []string, trusted []netip.Prefix, proxy netip.Addr) (addr netip.Addr, bad string) {
+	addr = plainAddr(proxy)
+	hops := strings.Split(strings.Join(values, ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		next, ok := parseHop(strings.TrimSpace(hop))
+		if !ok {
+			return addr, hop
+		}
+		if addr = next; !contains(trusted, addr) {
+			break
+		}
+	}
+	return addr, ""
+}
+
+// parseHop reads an address as proxies write it: 203.0.113.9, 203.0.113.9:5555 (Azure), 2001:db8::1,
+// [2001:db8::1] or [2001:db8::1]:443.
+func parseHop(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddrPort(s); err == nil {
+		return plainAddr(a.Addr()), true
+	}
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		if inner, ok = strings.CutSuffix(inner, "]"); !ok || !strings.Contains(inner, ":") {
+			return netip.Addr{}, false
+		}
+		s = inner
+	}
+	a, err := netip.ParseAddr(s)
+	return plainAddr(a), err == nil
+}
+
+// plainAddr writes an address in one way only: IPv4 as such, IPv6 without a zone.
+func plainAddr(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(plainAddr(addr)) })
+}
+
+// clientAt is the client at a RemoteAddr.
+func clientAt(remoteAddr string) client {
+	a, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil {
+		return client{} // not from a TCP connection: all such are one
+	}
+	bits, network := 32, 24
+	if addr := plainAddr(a.Addr()); addr.Is6() {
+		bits, network = 64, 48
+	}
+	prefix := func(n int) holder {
+		p, _ := plainAddr(a.Addr()).Prefix(n) // fails only for more bits than the address has
+		return holder{prefix: p}
+	}
+	return client{self: prefix(bits), network: prefix(network)}
+}
+
+// shortened keeps what a log needs of a value that others chose.
+func shortened(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "…"
+	}
+	return s
+}
