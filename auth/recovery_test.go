@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -345,6 +346,33 @@ func TestARowThatWasChangedByHandIsNoticed(t *testing.T) {
 		}
 		if other.Err() != nil {
 			t.Error("a socket of another session has ended")
+		}
+	})
+}
+
+// Services that verify tokens themselves hear of ended sessions by their rows, and a deleted user has none. T139.
+func TestVerifyingServicesHearOfADeletedUser(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.run()
+		token, _ := f.apiToken(f.root, "tokens:introspect")
+		before := must[auth.RevocationFeed](t)(f.Revocations(f.as(token)))
+		if err := f.DeleteUser(f.asUser("root"), f.ann.ID); err != nil {
+			t.Fatal(err)
+		}
+		told := func(r auth.Revocations) bool {
+			return slices.ContainsFunc(r.Users, func(u auth.RescopedUser) bool { return u.ID == f.ann.ID && u.Scope != "" })
+		}
+		timeout := time.After(5 * time.Second)
+		for heard := false; !heard; {
+			select {
+			case r := <-before.Changes:
+				heard = told(r)
+			case <-timeout:
+				t.Fatal("a service that listens is not told")
+			}
+		}
+		if after := must[auth.RevocationFeed](t)(f.Revocations(f.as(token))); !told(after.Complete) {
+			t.Error("a service that comes later is not told")
 		}
 	})
 }

@@ -74,8 +74,16 @@ func (s *Service) revoked(ctx context.Context, userID string) (r Revocations, er
 	for _, u := range users {
 		r.Users = append(r.Users, RescopedUser{u.ID, scopesOf(u.Roles).String(), now.Add(window).Unix() + 1})
 	}
-	return r, nil
+	deleted, err := s.db.DeletedUsers(ctx, userID, after)
+	for _, id := range deleted {
+		r.Users = append(r.Users, RescopedUser{id, scopeOfDeleted, now.Add(window).Unix() + 1})
+	}
+	return r, err
 }
+
+// scopeOfDeleted stands in the feed for a user who was deleted: no token has such a scope claim, so that all are
+// revoked.
+const scopeOfDeleted = "(deleted)"
 
 // A revocationHub passes changes on to the feeds of this process.
 type revocationHub struct {

@@ -67,7 +67,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	hearingDesc     = describe("hearing_notices", "1 while changes by other processes are heard; 0 while each request asks the database.")
+	hearingDesc     = describe("hearing_notices", "1 while changes by other processes are received; 0 while each request asks the database, and while the server is idle.")
+	idleDesc        = describe("idle", "1 while no one uses the server, so that it does not listen to changes.")
 	loginsDesc      = describe("logins_total", "Logins by outcome: ok, refused, limited, busy, failed.", "outcome")
 	cacheDesc       = describe("viewer_cache_lookups_total", "Tokens looked up, by result: hit, miss.", "result")
 	entriesDesc     = describe("viewer_cache_entries", "Tokens remembered.")
@@ -81,7 +82,7 @@ var (
 // Describe implements prometheus.Collector.
 func (*serviceCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		hearingDesc, loginsDesc, cacheDesc, entriesDesc, hashingDesc, socketsDesc, watchesDesc, connectionsDesc, waitsDesc,
+		hearingDesc, idleDesc, loginsDesc, cacheDesc, entriesDesc, hashingDesc, socketsDesc, watchesDesc, connectionsDesc, waitsDesc,
 	} {
 		descs <- d
 	}
@@ -101,6 +102,11 @@ func (c *serviceCollector) Collect(metrics chan<- prometheus.Metric) {
 		hearing = 1
 	}
 	gauge(hearingDesc, hearing)
+	idle := 0
+	if s.Idle {
+		idle = 1
+	}
+	gauge(idleDesc, idle)
 	for outcome, n := range s.Logins {
 		counter(loginsDesc, n, outcome)
 	}

@@ -39,7 +39,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", ready(o.Ready, o.Auth.Hearing))
+	mux.HandleFunc("GET /readyz", ready(o.Ready, o.Auth))
 	mux.HandleFunc("/", notFound)
 	if o.GraphiQL {
 		page := graphiql.Handler()
@@ -83,12 +83,15 @@ func jwks(keys func() []byte) http.HandlerFunc {
 
 // ready reports whether requests can be answered: the database is there. That its schema is not too old was
 // seen at the start; a server does not come up otherwise.
-func ready(check func(context.Context) error, hearing func() bool) http.HandlerFunc {
+func ready(check func(context.Context) error, service *auth.Service) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
 		detail := map[string]string{"status": "ok", "database": "ok", "migrations": "ok", "notices": "heard"}
-		if !hearing() {
+		switch {
+		case service.Idle():
+			detail["notices"] = "idle: listening begins with the next request"
+		case !service.Hearing():
 			detail["notices"] = "not heard: each request asks the database"
 		}
 		if err := check(ctx); err != nil {
