@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -117,6 +118,9 @@ func fillDisk(t *testing.T, d *disk) {
 	wantUsers(t, r, boss, users)
 	if r.hasEnded() {
 		t.Fatal("the server is gone")
+	}
+	if log := r.out.String(); !strings.Contains(log, "level=WARN msg=\"the database is unavailable\"") || !strings.Contains(log, "full") && !strings.Contains(log, "disk I/O error") {
+		t.Error("the log does not say why nothing can be written")
 	}
 
 	d.grow(t, r)
