@@ -45,7 +45,8 @@ func (s *Settings) secrets(ctx context.Context, d *db.DB) (auth.Secrets, error) 
 				return nil, err
 			}
 		}
-		if text, err = readSecretFile(file); err != nil {
+		database, _ := db.SQLiteFile(s.DatabaseURL)
+		if text, err = readSecretFile(file, database); err != nil {
 			return nil, err
 		}
 	}
@@ -126,7 +127,8 @@ func writeWhole(path, text string) error {
 
 // readSecretFile reads a file that no other user can have written. A file that others may read is refused where this
 // process could have changed that; secrets that Docker and Kubernetes mount have the modes 0444, 0440 and 0644.
-func readSecretFile(path string) (string, error) {
+// The owner of the SQLite database, if there is one, may own the file too.
+func readSecretFile(path, database string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fmt.Errorf("secret file: %w", err)
@@ -138,8 +140,8 @@ func readSecretFile(path string) (string, error) {
 	switch {
 	case shared&0o022 != 0:
 		return "", fmt.Errorf("secret file: others may write %s: run `chmod 600 %s`", path, path)
-	case !trustedOwner(path, info):
-		return "", fmt.Errorf("secret file: %s belongs to another user, who knows the secret: run `chown` for it", path)
+	case !trustedOwner(path, info, database):
+		return "", fmt.Errorf("secret file: %s belongs to another user, who therefore knows the secret: run as that user, or `chown` the file", path)
 	case shared != 0 && info.Mode()&0o200 != 0 && writable(path):
 		return "", fmt.Errorf("secret file: others may read %s: run `chmod 600 %s`", path, path)
 	}

@@ -15,14 +15,23 @@ func TestASecretFileOfAnotherUserIsRefused(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "s")
 	write(t, path, strings.Repeat("0123456789abcdef", 2))
-	for owner, refused := range map[int]bool{0: false, 1000: true} {
+	database := filepath.Join(t.TempDir(), "db")
+	write(t, database, "")
+	for _, c := range []struct {
+		owner, ofDatabase int
+		refused           bool
+	}{{0, 0, false}, {1000, 0, true}, {1000, 1000, false}, {1000, 1001, true}} {
+		owner, refused := c.owner, c.refused
+		if err := os.Chown(database, c.ofDatabase, c.ofDatabase); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.Chown(path, owner, owner); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chmod(path, 0o400); err != nil {
 			t.Fatal(err)
 		}
-		_, err := readSecretFile(path)
+		_, err := readSecretFile(path, database)
 		if refused != (err != nil && strings.Contains(err.Error(), "belongs to another user")) || !refused && err != nil {
 			t.Errorf("owned by %d: %v", owner, err)
 		}
