@@ -272,7 +272,7 @@ func tokens() []mutation {
 		{
 			"T41: a commit that no standby has is not acknowledged", "db/db.go",
 			`return db.wrap("commit", ctx.Err())`, "return nil",
-			"./test/operations", "TestALogoutIsNotAcknowledged",
+			"./db", "TestACommitThatNoStandbyHas",
 		},
 		{
 			"T42: services need the scope to introspect", "auth/introspection.go",

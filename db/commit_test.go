@@ -1,0 +1,31 @@
+package db_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/db/dbtest"
+)
+
+// PostgreSQL commits, with no more than a warning, when the wait for a synchronous standby is cancelled. The caller must
+// not take that for done: after a failover it is not. T41.
+func TestACommitThatNoStandbyHasIsAnError(t *testing.T) {
+	cluster := dbtest.StartCluster(t, "synchronous_commit=on")
+	d := dbtest.Open(t, cluster.URL("postgres"))
+	must[int](t)(d.Migrate(t.Context()))
+	u := addUser(t, d, "ann", nil)
+	for _, statement := range []string{`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`} {
+		must[int64](t)(db.Exec(d, t.Context(), "configure", statement))
+	}
+	time.Sleep(500 * time.Millisecond) // the server reads its configuration
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	begin := time.Now()
+	err := d.Transact(ctx, func(tx *db.DB) error { return tx.SaveUser(ctx, u) })
+	if took := time.Since(begin); took < time.Second {
+		t.Fatalf("the commit did not wait for a standby: %v, %v", took, err)
+	}
+	wantUnavailable(t, err)
+}
