@@ -64,7 +64,7 @@ var (
 // verifyAccessToken checks all that the token itself says. EXPIRED and WRONG_AUDIENCE are said only of
 // tokens that the server signed.
 func (v *Verifier) verifyAccessToken(ctx context.Context, token string, digest digest) (*verified, error) {
-	if t, ok := v.tokens.get(digest, v.now()); ok && v.keys.known(t.kid) == t.key { // a retired key takes its tokens along
+	if t, ok := v.tokens.get(digest, v.now().UnixNano()); ok && v.keys.known(t.kid) == t.key { // a retired key takes its tokens along
 		return t, nil
 	}
 	ticket := v.tokens.ticket()
@@ -95,7 +95,7 @@ func (v *Verifier) verifyAccessToken(ctx context.Context, token string, digest d
 	}
 	t.scope = c.Scope
 	t.viewer = Viewer{UserID: c.Subject, SessionID: c.SessionID, Scopes: strings.Fields(c.Scope), Expires: time.Unix(c.Expiry, 0)}
-	v.tokens.put(ticket, digest, t, t.viewer.Expires.Add(clockSkew))
+	v.tokens.put(ticket, digest, t, t.viewer.Expires.Add(clockSkew).UnixNano())
 	return t, nil
 }
 

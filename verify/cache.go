@@ -3,13 +3,13 @@ package verify
 import (
 	"crypto/sha256"
 	"sync"
-	"time"
 )
 
 // A digest stands for a token in memory: what is remembered cannot be used to log in.
 type digest = [sha256.Size]byte
 
-// A cache remembers values of tokens until a time. When it is full, any entry makes room.
+// A cache remembers values of tokens until a time, in nanoseconds of whatever clock the caller goes by. When it is
+// full, any entry makes room.
 type cache[V any] struct {
 	mu      sync.RWMutex
 	max     int
@@ -19,18 +19,18 @@ type cache[V any] struct {
 
 type entry[V any] struct {
 	value V
-	until time.Time
+	until int64
 }
 
 func newCache[V any](limit int) *cache[V] {
 	return &cache[V]{max: limit, entries: map[digest]entry[V]{}}
 }
 
-func (c *cache[V]) get(key digest, now time.Time) (value V, ok bool) {
+func (c *cache[V]) get(key digest, now int64) (value V, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	e, ok := c.entries[key]
-	if !ok || !now.Before(e.until) {
+	if !ok || now >= e.until {
 		return value, false
 	}
 	return e.value, true
@@ -44,7 +44,7 @@ func (c *cache[V]) ticket() uint64 {
 	return c.drops
 }
 
-func (c *cache[V]) put(ticket uint64, key digest, value V, until time.Time) {
+func (c *cache[V]) put(ticket uint64, key digest, value V, until int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if ticket != c.drops {
@@ -57,6 +57,13 @@ func (c *cache[V]) put(ticket uint64, key digest, value V, until time.Time) {
 		}
 	}
 	c.entries[key] = entry[V]{value, until}
+}
+
+// remove takes out one value.
+func (c *cache[V]) remove(key digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, key)
 }
 
 // drop takes out the values of which stale is true.

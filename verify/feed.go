@@ -12,11 +12,14 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 const (
-	maxRevocations = 100_000         // held; of more we would rather ask
+	maxRevocations = 250_000         // held, at about 100 bytes each; with more, each token is introspected
 	purgeEvery     = 1 * time.Minute // revocations of expired tokens are forgotten
+	maxClockError  = 2 * clockSkew   // between the server's clock and ours
 )
 
 // A feed hears of tokens that are taken back. The server says "alive" twice a second while it is sure that
@@ -24,7 +27,7 @@ const (
 type feed struct {
 	server *server
 	log    *slog.Logger
-	now    func() time.Time // for expiry; what is heard when goes by the monotonic clock
+	now    func() time.Time // for expiry; all else goes by boottime, which no change of the clock affects
 	forget func(changed func(userID string) bool)
 
 	trust    time.Duration // after "alive"
@@ -34,10 +37,13 @@ type feed struct {
 	most     int // revocations
 
 	mu       sync.RWMutex
-	heard    time.Time              // last "alive" or "reset"
+	heard    time.Duration          // in boottime: the last "alive" or complete set; 0: nothing is believed
 	sessions map[string]int64       // until when, by sid
 	users    map[string]userRevoked // by sub
-	purged   time.Time
+	parts    revocation             // of a complete set that is arriving
+	purged   time.Duration          // when, in boottime,
+	cutoff   time.Time              // and what: revocations of tokens that expired before
+	wrong    bool                   // our clock, or the server's
 }
 
 // userRevoked says that the user's access tokens are revoked but for those with exactly this scope claim.
@@ -69,7 +75,8 @@ func (f *feed) judge(t *verified) verdict {
 	if _, ended := f.sessions[t.viewer.SessionID]; ended { // an ended session never comes back
 		return revoked
 	}
-	if time.Since(f.heard) >= f.trust {
+	// Where the clock was set back, a token that had expired may look valid when its revocation is forgotten already.
+	if !f.synced() || t.viewer.Expires.Before(f.cutoff) {
 		return unsure
 	}
 	if user, changed := f.users[t.viewer.UserID]; changed && user.scope != t.scope {
@@ -82,8 +89,11 @@ func (f *feed) judge(t *verified) verdict {
 func (f *feed) fresh() bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return time.Since(f.heard) < f.trust
+	return f.synced()
 }
+
+// synced is fresh for callers that hold the lock.
+func (f *feed) synced() bool { return f.heard != 0 && boottime.Now()-f.heard < f.trust }
 
 // keep listens until the context ends, and again and again.
 func (f *feed) keep(ctx context.Context) {
@@ -124,20 +134,28 @@ func (f *feed) listen(ctx context.Context, connected func()) (complete bool, err
 		return false, fmt.Errorf("connect to the feed: %w", causeOf(ctx, err))
 	}
 	defer stream.Close()
+	f.startSet()
 	events := newEventReader(&watchedReader{stream, alarm, f.silence})
 	for {
 		e, err := events.next()
 		if err != nil {
 			return complete, fmt.Errorf("read the feed: %w", causeOf(ctx, err))
 		}
-		if err := f.apply(e, complete); err != nil {
+		before := complete
+		if complete, err = f.apply(e, complete); err != nil {
 			return complete, fmt.Errorf("read the feed: event %.20q: %w", e.name, err)
 		}
-		if e.name == "reset" && !complete {
-			complete = true
+		if complete && !before {
 			connected()
 		}
 	}
+}
+
+// startSet forgets the parts that an earlier connection brought.
+func (f *feed) startSet() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.parts = revocation{}
 }
 
 func (f *feed) connect(ctx context.Context) (io.ReadCloser, error) {
@@ -180,8 +198,8 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A revocation is the data of "reset" and "revoked". Until is in seconds since 1970: then all tokens that
-// are meant have expired.
+// A revocation is the data of "reset", "part" and "revoked". Until is in seconds since 1970: then all tokens that are
+// meant have expired. Now is the server's clock, in seconds since 1970; 0 if it does not say.
 type revocation struct {
 	Sessions []struct {
 		ID    string `json:"sid"`
@@ -192,39 +210,86 @@ type revocation struct {
 		Scope string `json:"scope"`
 		Until int64  `json:"until"`
 	} `json:"users"`
+	Now int64 `json:"now,omitempty"`
 }
 
-// apply takes in one event. Before this connection's "reset" an "alive" proves nothing: what happened while
-// there was no connection is missing. Unknown events are for later versions.
-func (f *feed) apply(e event, complete bool) error {
+// apply takes in one event, and reports whether the set of revocations is complete. A complete set is one "reset", or
+// any number of "part" and then "complete". Before it an "alive" proves nothing: what happened while there was no
+// connection is missing. Unknown events are for later versions.
+func (f *feed) apply(e event, complete bool) (bool, error) {
+	var r revocation
+	switch e.name {
+	case "reset", "part", "complete", "revoked", "alive":
+		if err := json.Unmarshal([]byte(e.data), &r); err != nil {
+			return complete, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch e.name {
 	case "alive":
 		if complete {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.heard = time.Now()
+			f.trustClock(r.Now)
 			f.purge()
 		}
-		return nil
-	case "reset", "revoked":
-		var r revocation
-		if err := json.Unmarshal([]byte(e.data), &r); err != nil {
-			return err
+	case "reset":
+		f.parts = revocation{}
+		return true, f.replace(r)
+	case "part":
+		return complete, f.addPart(r)
+	case "complete":
+		all := f.parts
+		all.Now, f.parts = r.Now, revocation{}
+		return true, f.replace(all)
+	case "revoked":
+		if !complete { // it belongs to the set too
+			return false, errors.Join(f.addPart(r), f.add(r))
 		}
-		return f.add(&r, e.name == "reset")
+		return complete, f.add(r)
 	}
-	return nil
+	return complete, nil
 }
 
-// add takes in revocations; with all they are the complete set and replace what is held.
-func (f *feed) add(r *revocation, all bool) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if all {
-		clear(f.sessions)
-		clear(f.users)
-		f.heard = time.Now()
+// addPart takes in a part of a complete set that is arriving. The caller holds the lock.
+func (f *feed) addPart(r revocation) error {
+	f.parts.Sessions, f.parts.Users = append(f.parts.Sessions, r.Sessions...), append(f.parts.Users, r.Users...)
+	return f.bounded(len(f.parts.Sessions) + len(f.parts.Users))
+}
+
+// trustClock counts as hearing the server now, unless its clock and ours differ by so much that one of them is wrong:
+// then times in tokens mean nothing to us, and each token is introspected. The caller holds the lock.
+func (f *feed) trustClock(server int64) {
+	off := time.Duration(0)
+	if server != 0 {
+		off = f.now().Sub(time.Unix(server, 0)).Round(time.Second)
 	}
+	wrong := off > maxClockError || off < -maxClockError
+	if wrong != f.wrong && wrong {
+		f.log.Error("this clock and Latchkey's differ: asking Latchkey about each token until then", "ahead", off.String())
+	} else if wrong != f.wrong {
+		f.log.Info("this clock and Latchkey's agree again")
+	}
+	f.wrong, f.heard = wrong, boottime.Now()
+	if wrong {
+		f.heard = 0
+	}
+}
+
+// replace takes in the complete set. The caller holds the lock.
+func (f *feed) replace(all revocation) error {
+	clear(f.sessions)
+	clear(f.users)
+	f.cutoff = f.now().Add(-clockSkew)
+	if all.Now != 0 {
+		f.cutoff = time.Unix(all.Now, 0).Add(-clockSkew)
+	}
+	f.trustClock(all.Now)
+	f.forget(func(string) bool { return true })
+	return f.add(all)
+}
+
+// add takes in further revocations. The caller holds the lock.
+func (f *feed) add(r revocation) error {
 	changed := map[string]bool{}
 	for _, s := range r.Sessions {
 		f.sessions[s.ID] = s.Until
@@ -233,21 +298,30 @@ func (f *feed) add(r *revocation, all bool) error {
 		f.users[u.ID] = userRevoked{u.Scope, u.Until}
 		changed[u.ID] = true
 	}
-	f.forget(func(userID string) bool { return all || changed[userID] })
-	if len(f.sessions)+len(f.users) > f.most {
-		f.heard = time.Time{}
-		return fmt.Errorf("more than %d revocations", f.most)
-	}
-	return nil
+	f.forget(func(userID string) bool { return changed[userID] })
+	return f.bounded(len(f.sessions) + len(f.users))
 }
 
-// purge forgets revocations of tokens that nobody accepts any more, leeway included.
+// bounded returns an error for more revocations than are held, of which nothing is believed then.
+func (f *feed) bounded(n int) error {
+	if n <= f.most {
+		return nil
+	}
+	f.heard = 0
+	return fmt.Errorf("more than %d revocations", f.most)
+}
+
+// purge forgets revocations of tokens that nobody accepts any more, leeway included, unless the clock is wrong. The
+// caller holds the lock.
 func (f *feed) purge() {
-	if time.Since(f.purged) < purgeEvery {
+	if f.wrong || f.purged != 0 && boottime.Now()-f.purged < purgeEvery {
 		return
 	}
-	f.purged = time.Now()
-	over := f.now().Add(-clockSkew).Unix()
+	f.purged = boottime.Now()
+	if cutoff := f.now().Add(-clockSkew); cutoff.After(f.cutoff) {
+		f.cutoff = cutoff
+	}
+	over := f.cutoff.Unix()
 	for id, until := range f.sessions {
 		if until < over {
 			delete(f.sessions, id)

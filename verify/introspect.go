@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 // An API token is "lk_", 30 random letters and the CRC-32 of the rest in 6 letters, all base 62.
@@ -52,10 +55,43 @@ func (v *Verifier) verifyAPIToken(ctx context.Context, token string, digest dige
 	if v.feed == nil {
 		return nil, &UnauthenticatedError{WrongAudience}
 	}
-	if a, ok := v.answers.get(digest, time.Now()); ok && v.feed.fresh() {
-		return a.viewer, a.err
+	if v.feed.fresh() {
+		now := int64(boottime.Now())
+		if a, ok := v.answers.get(digest, now); ok {
+			return a.viewer, a.err
+		}
+		if a, ok := v.refusals.get(digest, now); ok {
+			return a.viewer, a.err
+		}
 	}
 	return v.introspect(ctx, token, digest)
+}
+
+// Anyone can make up API tokens that look right. Of those that the server is not known to have accepted only so many
+// are asked about, so that they use up neither the rate that the server grants this service nor its connections.
+const (
+	unknownRate   = 100 // a second,
+	unknownBurst  = 500 // and at once, as after a start
+	unknownAtOnce = 16  // questions that are open
+)
+
+var errUnknownTokens = errors.New("too many API tokens that were never seen before")
+
+// admitUnknown waits until the server may be asked about an API token that is not known to be valid. The caller calls
+// done afterwards.
+func (v *Verifier) admitUnknown(ctx context.Context, digest digest) (done func(), err error) {
+	if _, known := v.known.get(digest, 0); known {
+		return func() {}, nil
+	}
+	if !v.unknown.Allow() {
+		return nil, errUnknownTokens
+	}
+	select {
+	case v.places <- struct{}{}:
+		return func() { <-v.places }, nil
+	case <-ctx.Done():
+		return nil, errUnknownTokens
+	}
 }
 
 // introspect asks the server about any token. Callers that ask for the same at the same time share one
@@ -64,17 +100,42 @@ func (v *Verifier) introspect(ctx context.Context, token string, digest digest) 
 	a := v.asking.do(ctx, digest, func(ctx context.Context) answer {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
-		ticket := v.answers.ticket()
-		a, err := v.ask(ctx, token)
+		var err error
+		a := answer{}
+		if strings.HasPrefix(token, apiPrefix) {
+			a, err = v.askAPIToken(ctx, token, digest)
+		} else { // its signature is the server's
+			a, err = v.ask(ctx, token)
+		}
 		if err != nil {
 			return answer{err: fmt.Errorf("%w: %w", ErrUnavailable, err)}
-		}
-		if strings.HasPrefix(token, apiPrefix) {
-			v.answers.put(ticket, digest, a, time.Now().Add(v.lifetime(a)))
 		}
 		return a
 	})
 	return a.viewer, a.err
+}
+
+// askAPIToken asks about an API token and remembers the answer.
+func (v *Verifier) askAPIToken(ctx context.Context, token string, digest digest) (answer, error) {
+	done, err := v.admitUnknown(ctx, digest)
+	if err != nil {
+		return answer{}, err
+	}
+	defer done()
+	ticket := v.answers.ticket()
+	a, err := v.ask(ctx, token)
+	if err != nil {
+		return answer{}, err
+	}
+	until := int64(boottime.Now() + v.lifetime(a))
+	if a.err != nil {
+		v.known.remove(digest)
+		v.refusals.put(v.refusals.ticket(), digest, a, until)
+		return a, nil
+	}
+	v.known.put(v.known.ticket(), digest, struct{}{}, math.MaxInt64)
+	v.answers.put(ticket, digest, a, until)
+	return a, nil
 }
 
 // lifetime is for how long an answer may be remembered.
@@ -91,7 +152,8 @@ func (v *Verifier) lifetime(a answer) time.Duration {
 // forgetAnswers drops what is remembered of API tokens. The feed calls it when something about their users
 // has changed.
 func (v *Verifier) forgetAnswers(changed func(userID string) bool) {
-	v.answers.drop(func(a answer) bool { return a.viewer == nil || changed(a.viewer.UserID) })
+	v.answers.drop(func(a answer) bool { return changed(a.viewer.UserID) })
+	v.refusals.drop(func(answer) bool { return true })
 }
 
 // ask sends one question (RFC 7662, section 2.1). Its error means that there is no answer.

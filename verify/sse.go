@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-const maxEvent = 4 << 20 // bytes; about 40,000 revocations
+const maxEvent = 16 << 20 // bytes; more than maxRevocations of a server that sends them in one event
 
 var errTooLong = errors.New("an event is too long")
 

@@ -3,8 +3,8 @@
 // seconds; a feed of revocations takes tokens back at once. While the feed is not heard, each token is
 // introspected: slower, never wrong.
 //
-// It knows nothing of Latchkey's code and database, only its public endpoints, and needs nothing beside the
-// standard library and golang-jwt. It does not log anybody in, issues nothing, and does not decide what a
+// It knows nothing of Latchkey's code and database, only its public endpoints, and needs little beside the standard
+// library and golang-jwt. It does not log anybody in, issues nothing, and does not decide what a
 // viewer may: for that, ask Viewer.Satisfies. It looks at a token once a request; whoever holds a request
 // open for long must Verify again.
 package verify
@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Config says whose tokens are accepted, and for whom. Only Issuer is required.
@@ -54,7 +56,11 @@ type Verifier struct {
 	server           *server
 	keys             *keySet
 	tokens           *cache[*verified] // access tokens whose signature was checked
-	answers          *cache[answer]    // what introspection said about API tokens
+	answers          *cache[answer]    // what introspection said about API tokens: that they are valid,
+	refusals         *cache[answer]    // or not; apart, so that made-up tokens do not drive out valid ones
+	known            *cache[struct{}]  // API tokens that were valid when last asked about
+	unknown          *rate.Limiter     // of questions about others,
+	places           chan struct{}     // and how many of these are open
 	asking           flights
 	cacheFor         time.Duration
 	feed             *feed // nil without an API token
@@ -82,7 +88,8 @@ func New(c Config) (*Verifier, error) {
 	v := &Verifier{
 		issuer: c.Issuer, audience: c.Audience, now: c.Now, cacheFor: cmp.Or(c.CacheFor, 10*time.Second),
 		server: s, keys: newKeySet(s, c.Log),
-		tokens: newCache[*verified](maxRemembered), answers: newCache[answer](maxRemembered),
+		tokens: newCache[*verified](maxRemembered), answers: newCache[answer](maxRemembered), refusals: newCache[answer](maxRemembered), known: newCache[struct{}](maxRemembered),
+		unknown: rate.NewLimiter(unknownRate, unknownBurst), places: make(chan struct{}, unknownAtOnce),
 	}
 	if c.APIToken != "" {
 		v.feed = newFeed(s, c.Log, c.Now, v.forgetAnswers)

@@ -190,12 +190,12 @@ func TestARememberedTokenStillExpires(t *testing.T) {
 func TestStrangersCannotFillTheMemory(t *testing.T) {
 	c := newCache[int](100)
 	for i := range 1000 {
-		c.put(0, digest{byte(i), byte(i >> 8)}, i, time.Now().Add(time.Hour))
+		c.put(0, digest{byte(i), byte(i >> 8)}, i, 1000)
 	}
 	if len(c.entries) != 100 {
 		t.Errorf("%d entries", len(c.entries))
 	}
-	if got, ok := c.get(digest{999 & 255, 999 >> 8}, time.Now()); !ok || got != 999 {
+	if got, ok := c.get(digest{999 & 255, 999 >> 8}, 999); !ok || got != 999 {
 		t.Errorf("the newest: %d %v", got, ok)
 	}
 }
@@ -419,7 +419,7 @@ func TestASilentlyDeadConnectionIsGivenUp(t *testing.T) {
 func TestAnAliveBeforeTheResetProvesNothing(t *testing.T) {
 	p := startPeer(t)
 	v := p.verifier(Config{APIToken: serviceToken})
-	if err := v.feed.apply(event{"alive", "{}"}, false); err != nil || v.feed.fresh() {
+	if _, err := v.feed.apply(event{"alive", "{}"}, false); err != nil || v.feed.fresh() {
 		t.Error("what happened without a connection would be missed")
 	}
 }
@@ -432,7 +432,7 @@ func TestTooManyRevocationsAreAskedInstead(t *testing.T) {
 	for i := range v.feed.most + 1 {
 		fmt.Fprintf(&b, `,{"sid":"session_%d","until":1}`, i)
 	}
-	if err := v.feed.apply(event{"reset", `{"sessions":[` + b.String()[1:] + `]}`}, false); err == nil || v.feed.fresh() {
+	if _, err := v.feed.apply(event{"reset", `{"sessions":[` + b.String()[1:] + `]}`}, false); err == nil || v.feed.fresh() {
 		t.Errorf("error %v", err)
 	}
 	v.feed.purge()
@@ -629,7 +629,7 @@ func BenchmarkMemoryOfRevocations(b *testing.B) {
 			if err := json.Unmarshal(fmt.Appendf(nil, `{"sessions":[{"sid":"session_01k8x3v5n8e9vbb9f1g2h%05d","until":1790000000}]}`, i), &r); err != nil {
 				b.Fatal(err)
 			}
-			if err := f.add(&r, false); err != nil {
+			if err := f.add(r); err != nil {
 				b.Fatal(err)
 			}
 		}
