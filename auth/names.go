@@ -61,7 +61,15 @@ func checkText(field, text string, minimum, maximum int) error {
 	if len(text) < minimum || len(text) > maximum || !utf8.ValidString(text) || strings.ContainsFunc(text, isControl) {
 		return inputError(field, "must have %d to %d bytes without control characters", minimum, maximum)
 	}
+	if strings.TrimFunc(text, isBlank) == "" && text != "" {
+		return inputError(field, "must not be blank")
+	}
 	return nil
+}
+
+// isBlank reports characters that show nothing: a name of those alone cannot be told from another.
+func isBlank(r rune) bool {
+	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || r == '\u3164' || r == '\u2800' // Hangul filler, Braille blank
 }
 
 // isControl reports characters that change how the text around them is shown: in a log, or in a list of names.
