@@ -9,19 +9,33 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
+// A sessionRow is a session as `session list --json` prints it.
+type sessionRow struct {
+	ID              string  `json:"id"`
+	UserID          string  `json:"userId"`
+	Device          string  `json:"device"`
+	IP              string  `json:"ip"`
+	CreatedAt       db.Time `json:"createdAt"`
+	AuthenticatedAt db.Time `json:"authenticatedAt"`
+	LastUsedAt      db.Time `json:"lastUsedAt"`
+	ExpiresAt       db.Time `json:"expiresAt"`
+}
+
 type sessionListCmd struct {
+	listFlags
 	User string `arg:"" help:"User name or e-mail."`
 }
 
 func (c *sessionListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operateOn(ctx, s, io, c.User, func(ctx context.Context, service *auth.Service, u *db.User) error {
-		t := newTable(io.out, "ID", "DEVICE", "ADDRESS", "LOGIN", "LAST USED", "EXPIRES")
+		l := c.start(io.out, "ID", "DEVICE", "ADDRESS", "LOGIN", "LAST USED", "EXPIRES")
 		err := allPages(func(p db.Page) (db.PageOf[db.Session], error) { return service.Sessions(ctx, u.ID, p) }, func(session *db.Session) string {
 			expires := session.RefreshExpiry()
-			t.row(session.ID, session.Device, session.IP, date(&session.CreatedAt), date(&session.RotatedAt), date(&expires))
+			l.row(sessionRow{session.ID, session.UserID, session.Device, session.IP, session.CreatedAt, session.AuthenticatedAt, session.RotatedAt, expires},
+				session.ID, session.Device, session.IP, date(&session.CreatedAt), date(&session.RotatedAt), date(&expires))
 			return session.ID
 		})
-		return errors.Join(err, t.Flush())
+		return errors.Join(err, l.end())
 	})
 }
 
