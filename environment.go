@@ -93,17 +93,17 @@ func checkValue(name, value string) error {
 func valueMappers() kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		return errors.Join(
-			kong.TypeMapper(reflect.TypeFor[time.Duration](), mapper(parseDuration)).Apply(k),
-			kong.TypeMapper(reflect.TypeFor[netip.Prefix](), mapper(parseNetwork)).Apply(k),
-			kong.KindMapper(reflect.Int, mapper(parseInt)).Apply(k),
+			kong.TypeMapper(reflect.TypeFor[time.Duration](), mapper("duration", parseDuration)).Apply(k),
+			kong.TypeMapper(reflect.TypeFor[netip.Prefix](), mapper("network", parseNetwork)).Apply(k),
+			kong.KindMapper(reflect.Int, mapper("number", parseInt)).Apply(k),
 		)
 	})
 }
 
-func mapper[T any](parse func(string) (T, error)) kong.MapperFunc {
+func mapper[T any](kind string, parse func(string) (T, error)) kong.MapperFunc {
 	return func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
-		if err := ctx.Scan.PopValueInto("value", &text); err != nil {
+		if err := ctx.Scan.PopValueInto(kind, &text); err != nil {
 			return err
 		}
 		v, err := parse(text)
