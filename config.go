@@ -17,7 +17,7 @@ import (
 )
 
 // Settings are shared by all commands, so that they act on the same database as the server. Each is a flag
-// and an environment variable; the flag wins. The README's table is checked against this struct.
+// and an environment variable; the flag wins. The table of docs/settings.md is checked against this struct.
 type Settings struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:latchkey.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
 	DirectURL   string `name:"database-direct-url" env:"DATABASE_DIRECT_URL" placeholder:"URL" help:"PostgreSQL itself, for LISTEN, where DATABASE_URL is a transaction pooler."`

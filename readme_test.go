@@ -16,7 +16,7 @@ import (
 )
 
 func TestTheDocumentsListEverySetting(t *testing.T) {
-	documents := read(t, "README.md") + read(t, "docs/limits.md")
+	documents := read(t, "docs/settings.md") + read(t, "docs/limits.md")
 	parser, err := kong.New(&cli{})
 	if err != nil {
 		t.Fatal(err)

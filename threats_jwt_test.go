@@ -570,7 +570,7 @@ func TestT067_ATokenSaysLittleAndNotForLong(t *testing.T) {
 			t.Errorf("it tells %s: %s", personal, text)
 		}
 	}
-	settings := &ServeSettings{Addr: ":8080", AccessTTL: 16 * time.Minute, RefreshIdle: time.Hour, SessionMax: time.Hour, Limits: graph.DefaultLimits}
+	settings := &ServeSettings{Addr: ":8080", AccessTTL: 16 * time.Minute, RefreshIdle: time.Hour, SessionMax: time.Hour, MaxSessions: 1, TokenCache: 1, Limits: graph.DefaultLimits, Guard: GuardSettings{ClientShare: 25}}
 	if err := settings.Validate(); err == nil || !strings.Contains(err.Error(), "--access-ttl") {
 		t.Errorf("16 minutes: %v", err)
 	}

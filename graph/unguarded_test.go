@@ -21,7 +21,7 @@ func TestASchemaWithAnUnguardedFieldDoesNotStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			es, err := newExecutableSchema(&Resolver{}, append(Sources(), &ast.Source{Name: "more.graphqls", Input: extension})...)
-			if err == nil || es != nil || !strings.Contains(err.Error(), "more.graphqls:1: ") {
+			if err == nil || es != nil || !strings.Contains(err.Error(), "more.graphqls:1:") {
 				t.Errorf("got %v, want an error that names more.graphqls:1", err)
 			}
 		})
