@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"net/http"
@@ -28,7 +29,6 @@ import (
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
-	"github.com/latchkey/latchkey/graph"
 )
 
 // Access tokens: T53 to T69. The forged tokens go to the server as clients send theirs. Where it is the header or the
@@ -570,8 +570,8 @@ func TestT067_ATokenSaysLittleAndNotForLong(t *testing.T) {
 			t.Errorf("it tells %s: %s", personal, text)
 		}
 	}
-	settings := &ServeSettings{Addr: ":8080", AccessTTL: 16 * time.Minute, RefreshIdle: time.Hour, SessionMax: time.Hour, MaxSessions: 1, TokenCache: 1, Limits: graph.DefaultLimits, Guard: GuardSettings{ClientShare: 25}}
-	if err := settings.Validate(); err == nil || !strings.Contains(err.Error(), "--access-ttl") {
+	quiet := stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
+	if err := run(t.Context(), []string{"serve", "--access-ttl=16m"}, nil, quiet); err == nil || !strings.Contains(err.Error(), "--access-ttl") {
 		t.Errorf("16 minutes: %v", err)
 	}
 }
