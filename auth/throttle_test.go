@@ -38,14 +38,14 @@ func TestWhoeverHasAnAccountDoesNotGuessFasterThanOthers(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const attacker = "203.0.113.66"
 		guesses := 0
-		for second := range 900 {
+		for second := range 300 {
 			if second%10 == 0 {
 				f.try(attacker, "ben", password) // succeeds where it is let through
 			}
 			if f.try(attacker, fmt.Sprint("victim", second), "Summer2026!") == "wrong" {
 				guesses++
 			}
-			if guesses > 60 {
+			if guesses > 45 {
 				t.Fatalf("%d guesses in %d seconds", guesses, second)
 			}
 			f.advance(time.Second)
@@ -104,7 +104,7 @@ func TestWrongPasswordsOfAnOfficeDoNotLockItsOwnersOut(t *testing.T) {
 		}
 		// And yet passwords of those who are known there are not tried without end.
 		for i := range 20 {
-			f.addUser(fmt.Sprint("colleague", i), auth.RoleUser)
+			f.addUserWithHash(fmt.Sprint("colleague", i), auth.PHC(password, 64, 1, 1))
 			f.byHand(`INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, authenticated_at, rotated_at, idle_at, expires_at)
 				SELECT $1, id, '', '', $2, 1, 1, created_at, created_at, created_at, created_at, created_at FROM users WHERE username = $3`, db.NewID(db.SessionID), office, fmt.Sprint("colleague", i))
 		}
