@@ -234,7 +234,7 @@ func operateOn(ctx context.Context, s *Settings, io stdio, name string, f func(c
 	})
 }
 
-// allPages visits the rows of all pages; visit answers the row's ID.
+// allPages visits the rows of all pages; visit returns the row's ID.
 func allPages[T any](fetch func(db.Page) (db.PageOf[T], error), visit func(*T) string) error {
 	p := db.Page{Limit: 100}
 	for {

@@ -35,8 +35,8 @@ type ServeSettings struct {
 	GraphiQL       bool           `name:"graphiql" env:"LATCHKEY_GRAPHIQL" default:"true" negatable:"" help:"Serve GraphiQL at /."`
 	Introspection  string         `env:"LATCHKEY_INTROSPECTION" enum:"public,authenticated,off" default:"public" help:"Who may read the schema: public, authenticated or off."`
 	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
-	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session ends when it is not refreshed for so long."`
-	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"A session ends after so long at the latest."`
+	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session ends when it has not been refreshed for this duration."`
+	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"Maximum lifetime of a session."`
 	MaxAuthAge     time.Duration  `name:"max-auth-age" env:"LATCHKEY_MAX_AUTH_AGE" default:"1h" help:"How long ago a session may have proved the password to make API tokens, give roles, set passwords or delete users; 0s: any time, so that whoever steals an access token can make one that never ends."`
 	MaxSessions    int            `name:"max-sessions" env:"LATCHKEY_MAX_SESSIONS" default:"100" help:"Live sessions of one user; a login beyond ends the one that was used longest ago."`
 	TokenCache     int            `name:"token-cache" env:"LATCHKEY_TOKEN_CACHE" default:"10000" help:"Tokens remembered in memory, at about 1 KiB each; others cost a query."`
@@ -51,11 +51,11 @@ type ServeSettings struct {
 	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Where to serve /metrics for Prometheus. Default: nowhere."`
 	IdleTimeout    time.Duration  `name:"idle-timeout" env:"LATCHKEY_IDLE_TIMEOUT" default:"90s" help:"How long a connection without a request stays open, 1s to 1h; longer than the load balancer in front keeps it."`
 	Connections    *int           `name:"database-connections" env:"LATCHKEY_DATABASE_CONNECTIONS" placeholder:"N" help:"Connections to PostgreSQL at the same time, at least 2. Default: 20."`
-	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"When asked to stop, answer 503 at /readyz for so long before the listener closes; at most 10s."`
+	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"On shutdown, answer 503 at /readyz for this duration before the listener closes; at most 10s."`
 	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is followed by a new one; 0s: never."`
 	Guard          GuardSettings  `embed:""`
 	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
-	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"A refresh token may be used again for so long, at most 1m."`
+	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"How long a used refresh token may be used again; at most 1m."`
 }
 
 // Validate refuses what is malformed, does nothing, or contradicts another setting. kong calls it.

@@ -200,7 +200,7 @@ type timeouts struct {
 }
 
 // serveHTTP answers requests until the context ends and the delay is over, and then those in flight. In the
-// delay /readyz already says no, so that a load balancer sends nothing more.
+// delay /readyz already answers 503, so that a load balancer sends nothing more.
 func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, t timeouts, stopping chan<- struct{}) error {
 	server := &http.Server{
 		Handler:           handler,

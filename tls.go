@@ -31,7 +31,7 @@ func withTLS(listener net.Listener, certFile, keyFile string) (net.Listener, err
 	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}), nil
 }
 
-// get answers the certificate of the handshake. While a new file cannot be read the old one stays.
+// get returns the certificate of the handshake. While a new file cannot be read the old one stays.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -38,7 +38,7 @@ func explainConnect(err error) error {
 		e != nil && strings.HasPrefix(e.Message, "unsupported startup parameter"): // PgBouncer
 		return fmt.Errorf("%w: the server refuses an option: %s", ErrBadURL, e.Message)
 	case errors.Is(err, pq.ErrSSLNotSupported):
-		return fmt.Errorf("%w; add sslmode=disable to DATABASE_URL if nobody else can reach the network in between", err)
+		return fmt.Errorf("%w; add sslmode=disable to DATABASE_URL if the network in between is trusted", err)
 	}
 	return err
 }

@@ -134,8 +134,8 @@ func (d dialect) retryable(err error) bool {
 	return pq.As(err, "40001", "40P01") != nil
 }
 
-// alive asks something that only a database answers that can be written: not a PostgreSQL in standby. A SQLite
-// file that cannot be written is found out by the first write.
+// alive is the query of Ping. It returns no row on a PostgreSQL standby, which cannot be written. A SQLite file that
+// cannot be written is noticed by the first write.
 func (d dialect) alive() string {
 	if d == postgresDialect {
 		return `SELECT 1 WHERE NOT pg_is_in_recovery()`
@@ -144,7 +144,7 @@ func (d dialect) alive() string {
 }
 
 // sameFile reports that a SQLite file was deleted, moved or replaced since it was opened: what is written goes into
-// the old one, which nobody will find again.
+// the old one and is lost.
 func (db *DB) sameFile() error {
 	if db.dialect != sqliteDialect || db.pools == nil {
 		return nil

@@ -25,12 +25,12 @@ var (
 	ErrNewer = errors.New("the database was made by a newer version of this program, or by one with other migrations")
 )
 
-// Migrate brings the schema up to date and answers how many migrations it applied. Several processes
+// Migrate brings the schema up to date and returns how many migrations it applied. Several processes
 // may do so at once. A failed migration leaves the database as it was before that migration. On PostgreSQL it
 // uses a connection of its own, past any pooler (ListenOn), on which statements may take their time.
 //
-// A SQLite file with unknown migrations is ErrNewer: nobody would be writing to it but us, and we do not know what
-// it means. On PostgreSQL they are left alone, so that a rolling update may migrate first.
+// A SQLite file with unknown migrations is ErrNewer: its present schema is unknown, and no
+// other program writes to it. On PostgreSQL they are left alone, so that a rolling update may migrate first.
 func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
 	const attempts = 5
 	for n := 1; ; n++ {
@@ -70,7 +70,7 @@ func (db *DB) migrateOnce(ctx context.Context) (int, error) {
 	return len(results), db.wrap("migrate", err)
 }
 
-// refuseNewer answers ErrNewer if migrations were applied that the migrator does not have.
+// refuseNewer returns ErrNewer if migrations were applied that the migrator does not have.
 func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
 	var tables int
 	if err := db.get(ctx, &tables, "look for migrations", `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`); err != nil || tables == 0 {
@@ -92,7 +92,7 @@ func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
 	return nil
 }
 
-// CheckMigrated answers ErrOutdated if migrations are missing. A database newer than the program is
+// CheckMigrated returns ErrOutdated if migrations are missing. A database newer than the program is
 // accepted, so that a rolling update may migrate first.
 func (db *DB) CheckMigrated(ctx context.Context) error {
 	p, err := db.migrator(db.pools.write.DB)
