@@ -102,3 +102,15 @@ func TestPersistedQueriesAreNotSupportedAndHashesNotBelieved(t *testing.T) {
 		}
 	}
 }
+
+// T105. Errors of fields, of which an operation can have as many as root fields.
+func TestAnAnswerListsTenErrors(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.login("alice", userPassword)
+	for transport, r := range f.byEach(t, alice, "{"+numbered("a#: users { totalCount } ", 20)+"}") {
+		if len(r.Errors) != 10 {
+			t.Errorf("%s: %d errors", transport, len(r.Errors))
+		}
+	}
+}

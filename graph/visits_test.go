@@ -96,6 +96,9 @@ func TestTheSlowestDocumentsThatPassAreBounded(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ query, refusal string }{
 		"2,000 values, 40 times": {slowDocuments["a chain, enums"](2000), "visits 8"},
+		"500 fields":             {"{me{" + numbered("f%d", 499) + "}}", ""},
+		"501 fields":             {"{me{" + numbered("f%d", 500) + "}}", "selections 501"},
+		"in an unused fragment":  {"{__typename}fragment F on User{" + strings.Repeat("id ", 450) + "}", "repeats"},
 		"the same once":          {chainOf(1, "me{id}") + "query Q{auditLog(filter:{kinds:[" + strings.Repeat("LOGIN ", 2000) + "]}){totalCount}}", ""},
 		"2,501 tokens":           {"{me{" + strings.Repeat("#\n", 2495) + "id}}", "tokens 2501"},
 		"2,500 tokens":           {"{me{" + strings.Repeat("#\n", 2494) + "id}}", ""},

@@ -542,7 +542,7 @@ func (s *socket) ended() {
 }
 
 func (s *socket) sendErrors(ctx context.Context, id string, errs gqlerror.List) error {
-	payload, err := json.Marshal(errs[:min(len(errs), maxErrors)])
+	payload, err := json.Marshal(errs)
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,12 @@ func accounts() []mutation {
 	return []mutation{
 		{
 			"T1 T3: one operation checks one credential", "graph/cost.go",
-			`measurement{"credentials", t.credentials, maxCredentials}`, `measurement{"credentials", 0, maxCredentials}`,
+			`measurement{"credentials", t.credentials, maxCredentials,`, `measurement{"credentials", 0, maxCredentials,`,
 			".", "TestT001_",
 		},
 		{
 			"T1: refresh, changePassword and createApiToken count as credentials", "graph/cost.go",
-			`case "login", "refresh", "changePassword", "setUserPassword", "createApiToken":`, `case "login":`,
+			`case "login", "refresh", "reauthenticate", "changePassword", "setUserPassword", "createApiToken":`, `case "login":`,
 			"./graph", "TestOneRequestTriesOnePassword",
 		},
 		{
@@ -65,7 +65,7 @@ func accounts() []mutation {
 		},
 		{
 			"T9: one message checks one credential", "graph/cost.go",
-			`measurement{"credentials", t.credentials, maxCredentials}`, `measurement{"credentials", 0, maxCredentials}`,
+			`measurement{"credentials", t.credentials, maxCredentials,`, `measurement{"credentials", 0, maxCredentials,`,
 			".", "TestT009_",
 		},
 		{

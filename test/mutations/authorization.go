@@ -160,22 +160,22 @@ func authorization() []mutation {
 		},
 		{
 			"T76: introspection has a depth", "graph/cost.go",
-			`{"introspectionDepth", t.introspectionDepth, l.IntrospectionDepth}`, `{"introspectionDepth", 0, l.IntrospectionDepth}`,
+			`{"introspectionDepth", t.introspectionDepth, l.IntrospectionDepth,`, `{"introspectionDepth", 0, l.IntrospectionDepth,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
 			"T76: introspection has a size", "graph/cost.go",
-			`{"introspectionSelections", t.introspectionFields, l.IntrospectionSelections}`, `{"introspectionSelections", 0, l.IntrospectionSelections}`,
+			`{"introspectionSelections", t.introspectionFields, l.IntrospectionSelections,`, `{"introspectionSelections", 0, l.IntrospectionSelections,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
 			"T76: the schema is asked for twice at most", "graph/cost.go",
-			`{"introspections", t.introspections, maxIntrospections}`, `{"introspections", 0, maxIntrospections}`,
+			`{"introspections", t.introspections, maxIntrospections,`, `{"introspections", 0, maxIntrospections,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
 			"T76: introspection has few aliases", "graph/cost.go",
-			`{"introspectionAliases", t.introspectionAliases, maxIntrospectionAliases}`, `{"introspectionAliases", 0, maxIntrospectionAliases}`,
+			`{"introspectionAliases", t.introspectionAliases, maxIntrospectionAliases,`, `{"introspectionAliases", 0, maxIntrospectionAliases,`,
 			"./graph", "TestScreensOfAnApplication",
 		},
 		{

@@ -5,22 +5,22 @@ func cost() []mutation {
 	return []mutation{
 		{
 			"T96: aliases have a limit", "graph/cost.go",
-			`{"aliases", t.aliases, l.Aliases}`, `{"aliases", 0, l.Aliases}`,
+			`{"aliases", t.aliases, l.Aliases,`, `{"aliases", 0, l.Aliases,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
 			"T96: an alias has a length", "graph/cost.go",
-			`{"aliasLength", t.aliasLength, maxAliasLength}`, `{"aliasLength", 0, maxAliasLength}`,
+			`{"aliasLength", t.aliasLength, maxAliasLength,`, `{"aliasLength", 0, maxAliasLength,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
 			"T96: root fields have a limit", "graph/cost.go",
-			`{"rootFields", t.direct, l.RootFields}`, `{"rootFields", 0, l.RootFields}`,
+			`{"rootFields", t.direct, l.RootFields,`, `{"rootFields", 0, l.RootFields,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
 			"T96: lists in lists multiply", "graph/cost.go",
-			`{"cost", t.cost, l.Cost}`, `{"cost", 0, l.Cost}`,
+			`{"cost", t.cost, l.Cost,`, `{"cost", 0, l.Cost,`,
 			"./graph", "TestAnOperationAtTheCostLimit|TestScreensOfAnApplication",
 		},
 		{
@@ -35,33 +35,33 @@ func cost() []mutation {
 		},
 		{
 			"T98: directives have a limit", "graph/cost.go",
-			`{"directives", t.directives, l.Directives}`, `{"directives", 0, l.Directives}`,
+			`{"directives", t.directives, l.Directives,`, `{"directives", 0, l.Directives,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
 			"T99: selections have a limit", "graph/cost.go",
-			`{"selections", t.fields, l.Selections}`, `{"selections", 0, l.Selections}`,
-			"./graph", "TestAScreenAtALimit",
+			`{"selections", t.fields, l.Selections,`, `{"selections", 0, l.Selections,`,
+			"./graph", "TestTheSlowestDocuments",
 		},
 		{
 			"T99: repeated fields have a limit", "graph/cost.go",
-			`{"repeats", countRepeats(document, l.Repeats), l.Repeats}`, `{"repeats", 0 * countRepeats(document, l.Repeats), l.Repeats}`,
+			`{"repeats", countRepeats(document, l.Repeats), l.Repeats,`, `{"repeats", 0 * countRepeats(document, l.Repeats), l.Repeats,`,
 			"./graph", "TestADocumentThatIsSlowToValidate|TestAScreenAtALimit",
 		},
 		{
 			"T99: fragments have a limit", "graph/cost.go",
-			"measurement{\"fragments\", len(document.Fragments), l.Fragments},\n\t)", "measurement{\"fragments\", 0, l.Fragments},\n\t)",
+			"measurement{\"fragments\", len(document.Fragments), l.Fragments, splitQuery},\n\t)", "measurement{\"fragments\", 0, l.Fragments, splitQuery},\n\t)",
 			"./graph", "TestAScreenAtALimit|TestADocumentThatIsSlow",
 		},
 		{
 			"T99: operations have a limit", "graph/cost.go",
-			`{"operations", len(document.Operations), l.Operations}`, `{"operations", 0, l.Operations}`,
+			`{"operations", len(document.Operations), l.Operations,`, `{"operations", 0, l.Operations,`,
 			"./graph", "TestAScreenAtALimit|TestADocumentThatIsSlow",
 		},
 		{
 			"T99: a document is counted before it is validated", "graph/cost.go",
-			"return g.limits.checkDocument(document)", "return nil",
-			"./graph", "TestADocumentThatIsSlowToValidate",
+			"return g.limits.checkDocument(document)", "_ = document\n\treturn nil",
+			"./graph", "TestTheSlowestDocuments",
 		},
 		{
 			"T100: a circle of fragments ends", "graph/cost.go",
@@ -75,7 +75,7 @@ func cost() []mutation {
 		},
 		{
 			"T102: depth has a limit", "graph/cost.go",
-			`{"depth", t.depth, l.Depth}`, `{"depth", 0, l.Depth}`,
+			`{"depth", t.depth, l.Depth,`, `{"depth", 0, l.Depth,`,
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
@@ -84,8 +84,8 @@ func cost() []mutation {
 			"./graph", "TestAScreenAtALimit|TestADocumentBuiltToExplode|FuzzCountingOnce",
 		},
 		{
-			"T103 T105: a document has few tokens", "graph/handler.go",
-			"srv.SetParserTokenLimit(o.Limits.Tokens)", "",
+			"T103 T105: a document has few tokens", "graph/lexical.go",
+			`{"tokens", tokens, g.tokens,`, `{"tokens", 0 * tokens, g.tokens,`,
 			".", "TestT096_",
 		},
 		{
@@ -101,11 +101,11 @@ func cost() []mutation {
 		{
 			"T105: an answer has ten errors at most", "graph/transport.go",
 			`member("errors", errs[:min(len(errs), maxErrors)])`, `member("errors", errs)`,
-			".", "TestT096_",
+			".", "TestAnAnswerListsTenErrors",
 		},
 		{
-			"T105: a socket's message has ten errors at most", "graph/websocket.go",
-			"json.Marshal(errs[:min(len(errs), maxErrors)])", "json.Marshal(errs)",
+			"T105: a socket's message has ten errors at most", "graph/transport.go",
+			"return operation, errs[:min(len(errs), maxErrors)]", "return operation, errs",
 			".", "TestT096_",
 		},
 		{
@@ -220,12 +220,12 @@ func cost() []mutation {
 		},
 		{
 			"T116: messages have a rate", "graph/websocket.go",
-			"if !s.messages.Allow() {", "if s.messages == nil {",
+			"if s.messages.Wait(connection) != nil {", "if s.messages == nil {",
 			".", "TestT116_AFlood",
 		},
 		{
 			"T116: pings of the protocol have a rate", "graph/websocket.go",
-			"return s.mayGoOn() }", "return true }",
+			"return s.messages.Wait(ctx) == nil }", "return true }",
 			".", "TestT116_Pings",
 		},
 		{

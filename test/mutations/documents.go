@@ -1,0 +1,67 @@
+package main
+
+// Documents, variables and what sockets begin.
+func documents() []mutation {
+	return []mutation{
+		{
+			"variables: values of enums match exactly", "graph/variables.go",
+			"!ok || def.EnumValues.ForName(name) == nil", "!ok || name == \"\"",
+			".", "TestEnumValues",
+		},
+		{
+			"documents: half of a surrogate pair is refused", "graph/lexical.go",
+			"if hasLoneSurrogate(string(runes[at.Start:at.End])) {", "if runes == nil {",
+			".", "TestHalfASurrogatePair",
+		},
+		{
+			"JSON: half of a surrogate pair is refused", "graph/transport.go",
+			"if hasLoneSurrogate(string(data)) {", "if data == nil {",
+			".", "TestHalfASurrogatePair",
+		},
+		{
+			"JSON: half of a surrogate pair is refused by WebSocket", "graph/websocket.go",
+			"if hasLoneSurrogate(string(m.Payload)) {", "if m.Payload == nil {",
+			".", "TestHalfASurrogatePair",
+		},
+		{
+			"validation: visits have a limit", "graph/cost.go",
+			`{"visits", countVisits(document), maxVisits,`, `{"visits", 0 * countVisits(document), maxVisits,`,
+			"./graph", "TestTheSlowestDocuments",
+		},
+		{
+			"validation: a rule has few errors", "graph/limits.go",
+			"if n++; n <= maxErrors {", "if n++; n > 0 {",
+			"./graph", "TestTheSlowestDocuments",
+		},
+		{
+			"T98: directives count in fragments that no operation uses", "graph/cost.go",
+			"if c.counted[i] == nil { // used", "if i < 0 { // used",
+			".", "TestT096_",
+		},
+		{
+			"T99: repeated fields count in fragments that no operation uses", "graph/cost.go",
+			"if !reached[i] {", "if !reached[i] && i < 0 {",
+			"./graph", "TestTheSlowestDocuments",
+		},
+		{
+			"subscriptions: no conditions at the root", "graph/limits.go",
+			`if d.Name == "skip" || d.Name == "include" {`, `if d.Name == "" {`,
+			".", "TestASubscriptionsRoot",
+		},
+		{
+			"T111: a query under a foreign hash is refused", "graph/persisted.go",
+			"sum := sha256.Sum256([]byte(params.Query)); !strings", "sum := sha256.Sum256([]byte(params.Query)); hash == \"\" && !strings",
+			".", "TestT111_|TestPersistedQueries",
+		},
+		{
+			"sockets: nothing begins after the token has ended", "graph/websocket.go",
+			"if s.ending || ctx.Err() != nil {", "if s.ending && s.conn == nil {",
+			".", "TestASocketWhoseToken",
+		},
+		{
+			"sockets: two different tokens are refused", "graph/websocket.go",
+			`authorization != "" && text != authorization {`, `authorization != "" && text == "" {`,
+			".", "TestATokenMayStandTwice",
+		},
+	}
+}
