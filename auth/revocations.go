@@ -2,18 +2,24 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// Revocations are what verifiers must refuse although its signature and times are right. An entry may be
-// forgotten after Until: no token that it is about can be good any more.
+// Revocations are what verifiers must refuse although its signature and times are right. An entry may be forgotten after
+// Until: no token that it is about can be valid any more.
 type Revocations struct {
-	Sessions []RevokedSession `json:"sessions"`
-	Users    []RescopedUser   `json:"users"`
+	Sessions []RevokedSession `json:"sessions,omitempty"`
+	Users    []RescopedUser   `json:"users,omitempty"`
+	Now      int64            `json:"now,omitempty"` // seconds since 1970, by this server's clock
 }
+
+// Len is how many entries there are.
+func (r Revocations) Len() int { return len(r.Sessions) + len(r.Users) }
 
 // A RevokedSession is an ended session: tokens with that sid are revoked.
 type RevokedSession struct {
@@ -28,6 +34,9 @@ type RescopedUser struct {
 	Until int64  `json:"until"` // seconds since 1970
 }
 
+// noScope is the scope claim of a deleted user's tokens: none has it.
+const noScope = "(deleted)"
+
 // A RevocationFeed is one service's subscription: first the complete set, then changes. It ends when changes
 // may have been missed; the service subscribes again.
 type RevocationFeed struct {
@@ -35,61 +44,118 @@ type RevocationFeed struct {
 	Changes  <-chan Revocations
 }
 
+// revocationWindow is for how long verifiers must hear of a revocation, whatever the setting for access tokens is now,
+// and by whatever clocks.
+const revocationWindow = MaxAccess + 3*clockSkew
+
+const (
+	maxRevocations = 250_000         // in the complete set; verifiers hold no more
+	maxChange      = 10_000          // sessions of one user that one change may end
+	changeWindow   = 1 * time.Minute // between the time of a change, by the changer's clock, and that of its notice
+)
+
+// ErrTooManyRevocations says that verifiers have to ask about each token for the moment.
+var ErrTooManyRevocations = errors.New("too many revocations for a feed")
+
 // Revocations subscribes until the context ends. It needs the scope tokens:introspect.
 func (s *Service) Revocations(ctx context.Context) (RevocationFeed, error) {
 	if err := ViewerFrom(ctx).Require(introspectScope); err != nil {
 		return RevocationFeed{}, err
 	}
 	changes := s.revocations.subscribe(ctx) // before the complete set is read, so that nothing falls between
-	complete, err := s.revoked(ctx, "")
+	complete, err := s.allRevoked(ctx)
 	return RevocationFeed{complete, changes}, err
 }
 
-// revoked reads what is revoked of a user ("": of all).
-func (s *Service) revoked(ctx context.Context, userID string) (r Revocations, err error) {
-	const window = MaxAccess + 3*clockSkew // whatever the setting is now, and by whatever clocks
+// Alive is what a feed says while this process receives all changes: the time.
+func (s *Service) Alive() Revocations { return Revocations{Now: s.now().Unix()} }
+
+// allRevoked reads the complete set.
+func (s *Service) allRevoked(ctx context.Context) (r Revocations, err error) {
 	now := s.timestamp()
-	after := now.Add(-window)
-	sessions, err := s.db.SessionsEnded(ctx, userID, after)
-	if err != nil {
+	after := now.Add(-revocationWindow)
+	sessions, err1 := s.db.SessionsEnded(ctx, "", after, maxRevocations+1)
+	users, err2 := s.db.UsersUpdated(ctx, after, maxRevocations+1)
+	deleted, err3 := s.db.DeletedUsers(ctx, "", after)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return r, err
 	}
-	var users []*db.User
-	if userID == "" {
-		users, err = s.db.UsersUpdated(ctx, after)
-	} else {
-		var u *db.User // always: what is remembered of the user's API tokens must go too
-		if u, err = s.db.UserByID(ctx, userID); err == nil {
-			users = append(users, u)
-		}
-		err = ignoring(err, db.ErrNotFound)
+	r = newRevocations(sessions, users, deleted, now)
+	if r.Len() > maxRevocations {
+		return Revocations{}, ErrTooManyRevocations
 	}
-	if err != nil {
-		return r, err
-	}
-	r = Revocations{Sessions: []RevokedSession{}, Users: []RescopedUser{}}
-	for _, session := range sessions {
-		r.Sessions = append(r.Sessions, RevokedSession{session.ID, session.EndedAt.Add(window).Unix() + 1})
-	}
-	for _, u := range users {
-		r.Users = append(r.Users, RescopedUser{u.ID, scopesOf(u.Roles).String(), now.Add(window).Unix() + 1})
-	}
-	deleted, err := s.db.DeletedUsers(ctx, userID, after)
-	for _, id := range deleted {
-		r.Users = append(r.Users, RescopedUser{id, scopeOfDeleted, now.Add(window).Unix() + 1})
-	}
-	return r, err
+	return r, nil
 }
 
-// scopeOfDeleted stands in the feed for a user who was deleted: no token has such a scope claim, so that all are
-// revoked.
-const scopeOfDeleted = "(deleted)"
+// revokedBy reads what a change of a user revoked: always the user's scopes, so that what is remembered of the user's
+// API tokens goes too, and the sessions that ended just before the notice.
+func (s *Service) revokedBy(ctx context.Context, n db.Notice) (r Revocations, err error) {
+	now := s.timestamp()
+	at := now
+	if n.At.Before(at.Time) {
+		at = db.TimeOf(n.At)
+	}
+	sessions, err := s.db.SessionsEnded(ctx, n.UserID, at.Add(-changeWindow), maxChange)
+	if err != nil || len(sessions) == maxChange {
+		return r, errors.Join(err, ErrTooManyRevocations)
+	}
+	var users []*db.User
+	var deleted []string
+	u, err := s.db.UserByID(ctx, n.UserID)
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+		deleted, err = s.db.DeletedUsers(ctx, n.UserID, now.Add(-revocationWindow))
+	case err == nil:
+		users = append(users, u)
+	}
+	return newRevocations(sessions, users, deleted, now), err
+}
+
+func newRevocations(sessions []*db.EndedSession, users []*db.User, deleted []string, now db.Time) Revocations {
+	r := Revocations{Sessions: []RevokedSession{}, Users: []RescopedUser{}, Now: now.Unix()}
+	until := now.Add(revocationWindow).Unix() + 1
+	for _, session := range sessions {
+		r.Sessions = append(r.Sessions, RevokedSession{session.ID, session.EndedAt.Add(revocationWindow).Unix() + 1})
+	}
+	for _, u := range users {
+		r.Users = append(r.Users, RescopedUser{u.ID, scopesOf(u.Roles).String(), until})
+	}
+	for _, id := range deleted {
+		r.Users = append(r.Users, RescopedUser{id, noScope, until})
+	}
+	return r
+}
 
 // A revocationHub passes changes on to the feeds of this process.
 type revocationHub struct {
 	mu   sync.Mutex
 	next int
 	subs map[int]chan Revocations
+	sent sentSessions
+}
+
+// sentSessions remembers which sessions the feeds have been told of, for one to two changeWindows: a user's sessions
+// that ended just before are found again at the next change of the user.
+type sentSessions struct {
+	since            time.Duration // in boottime, of recent
+	recent, previous map[string]struct{}
+}
+
+// unsent returns the sessions that were not told before, and remembers them.
+func (t *sentSessions) unsent(sessions []RevokedSession) (fresh []RevokedSession) {
+	if now := boottime.Now(); t.recent == nil || now-t.since > changeWindow {
+		t.since, t.previous, t.recent = now, t.recent, map[string]struct{}{}
+	}
+	fresh = []RevokedSession{}
+	for _, session := range sessions {
+		_, told := t.recent[session.ID]
+		_, toldBefore := t.previous[session.ID]
+		if !told && !toldBefore {
+			t.recent[session.ID] = struct{}{}
+			fresh = append(fresh, session)
+		}
+	}
+	return fresh
 }
 
 func (h *revocationHub) subscribe(ctx context.Context) <-chan Revocations {
@@ -132,28 +198,25 @@ func (h *revocationHub) endAll() {
 	}
 }
 
-// userChanged tells the feeds. It runs before the service counts the change as heard, so that a feed is never
-// more sure than it may be.
-func (s *Service) userChanged(ctx context.Context, userID string) {
+// userChanged tells the feeds. It runs before the service counts the change as received, so that a feed is never
+// more certain than it may be.
+func (s *Service) userChanged(ctx context.Context, n db.Notice) {
 	h := &s.revocations
-	h.mu.Lock()
-	wanted := len(h.subs) > 0
-	h.mu.Unlock()
-	if !wanted {
+	if h.open() == 0 {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	r, err := s.revoked(limited, userID)
+	r, err := s.revokedBy(limited, n)
 	if err != nil {
 		h.endAll()
 		return
 	}
-	if len(r.Sessions)+len(r.Users) == 0 {
-		return
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if r.Sessions = h.sent.unsent(r.Sessions); r.Len() == 0 {
+		return
+	}
 	for id, changes := range h.subs {
 		select {
 		case changes <- r:

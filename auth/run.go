@@ -119,7 +119,7 @@ func (s *Service) received(ctx context.Context, n db.Notice) {
 	if n.UserID != "" {
 		s.cache.forget(n.UserID)
 		s.watchers.changed(n.UserID)
-		s.userChanged(ctx, n.UserID)
+		s.userChanged(ctx, n)
 	}
 	if n.EventID != "" {
 		s.feed.publish(ctx, n.EventID)

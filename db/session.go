@@ -132,8 +132,14 @@ func sessions(userID string, now Time) list[Session] {
 	}
 }
 
-// SessionsEnded lists sessions that ended after the time; of one user, or with userID "" of all.
-func (db *DB) SessionsEnded(ctx context.Context, userID string, after Time) ([]*Session, error) {
-	return fetchAll[Session](ctx, db, "sessions ended", `
-		SELECT * FROM sessions WHERE ended_at > $1 AND ($2 = '' OR user_id = $2) ORDER BY ended_at`, after, userID)
+// An EndedSession is what others need to know of a session that ended.
+type EndedSession struct {
+	ID      string `db:"id"`
+	EndedAt Time   `db:"ended_at"`
+}
+
+// SessionsEnded lists sessions that ended after the time, at most the limit; of one user, or with userID "" of all.
+func (db *DB) SessionsEnded(ctx context.Context, userID string, after Time, limit int) ([]*EndedSession, error) {
+	return fetchAll[EndedSession](ctx, db, "sessions ended", `
+		SELECT id, ended_at FROM sessions WHERE ended_at > $1 AND ($2 = '' OR user_id = $2) ORDER BY ended_at LIMIT $3`, after, userID, limit)
 }

@@ -251,7 +251,8 @@ func scanWithExtra(rows *sqlx.Rows, dest any, extra *map[string]any) error {
 	return nil
 }
 
-// UsersUpdated lists users who were changed after the time.
-func (db *DB) UsersUpdated(ctx context.Context, after Time) ([]*User, error) {
-	return fetchUsers(ctx, db, "users updated", `SELECT * FROM users WHERE updated_at > $1 ORDER BY updated_at`, after)
+// UsersUpdated lists users who were changed after the time, at most the limit; new ones were not.
+func (db *DB) UsersUpdated(ctx context.Context, after Time, limit int) ([]*User, error) {
+	return fetchUsers(ctx, db, "users updated", `
+		SELECT * FROM users WHERE updated_at > $1 AND updated_at <> created_at ORDER BY updated_at LIMIT $2`, after, limit)
 }

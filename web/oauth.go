@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,6 +75,9 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.As(err, &forbidden):
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="tokens:introspect"`)
 		oauthError(w, http.StatusForbidden, "insufficient_scope", forbidden.Error())
+	case errors.Is(err, auth.ErrTooManyRevocations):
+		w.Header().Set("Retry-After", "60")
+		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "there are too many revocations for a feed: introspect each token")
 	case errors.Is(err, db.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		w.Header().Set("Retry-After", "1")
 		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "the database does not answer")
@@ -123,9 +127,12 @@ const aliveEvery = 500 * time.Millisecond
 // aliveWithin is how old "up to now" may be: twice what db.Listen promises while all is well.
 const aliveWithin = 800 * time.Millisecond
 
-// revocations streams what verifiers must refuse, as server-sent events: `reset` with the complete set, then
-// `revoked` with additions, and `alive` for as long as this process hears all changes. A verifier that has
-// heard neither for two seconds asks by introspection instead.
+// partSize is how many revocations one event brings at most: about 1 MiB. Verifiers of before refuse events over 4 MiB.
+const partSize = 10_000
+
+// revocations streams what verifiers must refuse, as server-sent events: the complete set, then `revoked` with
+// additions, and `alive` for as long as this process receives all changes. A verifier that has heard neither for two
+// seconds asks by introspection instead.
 func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 	return authenticated(s, func(w http.ResponseWriter, r *http.Request) {
 		token, _ := auth.TokenOf(r.Header.Values("Authorization"))
@@ -139,7 +146,7 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Accel-Buffering", "no")
 		stream := eventStream{w, http.NewResponseController(w)}
-		if stream.send("reset", feed.Complete) != nil {
+		if stream.sendComplete(feed.Complete, s.Alive()) != nil {
 			return
 		}
 		ticker := time.NewTicker(aliveEvery)
@@ -157,7 +164,7 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 				err = stream.send("revoked", change)
 			case <-ticker.C:
 				if s.HeardWithin(aliveWithin) && len(feed.Changes) == 0 {
-					err = stream.send("alive", struct{}{})
+					err = stream.send("alive", s.Alive())
 				}
 			}
 		}
@@ -168,6 +175,25 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 type eventStream struct {
 	w          http.ResponseWriter
 	controller *http.ResponseController
+}
+
+// sendComplete sends the complete set: as `reset`, or where it is long in events `part` and then `complete`. Verifiers
+// that do not know these do not trust the feed.
+func (e eventStream) sendComplete(r auth.Revocations, end auth.Revocations) error {
+	if r.Len() <= partSize {
+		return e.send("reset", r)
+	}
+	for sessions := range slices.Chunk(r.Sessions, partSize) {
+		if err := e.send("part", auth.Revocations{Sessions: sessions}); err != nil {
+			return err
+		}
+	}
+	for users := range slices.Chunk(r.Users, partSize) {
+		if err := e.send("part", auth.Revocations{Users: users}); err != nil {
+			return err
+		}
+	}
+	return e.send("complete", end)
 }
 
 func (e eventStream) send(event string, data any) error {
