@@ -25,12 +25,13 @@ func (v *Viewer) Satisfies(ways [][]string) bool {
 	})
 }
 
-// The reasons of an UnauthenticatedError, with Latchkey's names.
+// The reasons of an UnauthenticatedError, with Latchkey's names. For all but Missing a client refreshes once, and logs in
+// if that is refused.
 const (
-	Missing       = "MISSING"        // no credentials
-	Malformed     = "MALFORMED"      // not a token of the server, damaged, or two of them
-	Expired       = "EXPIRED"        // over; refresh
-	Revoked       = "REVOKED"        // taken back, or the user's rights have changed since it was issued
+	Missing       = "MISSING"        // no credentials: log in
+	Malformed     = "MALFORMED"      // not a token of the server, signed by a retired key, damaged, or two of them
+	Expired       = "EXPIRED"        // the token has expired
+	Revoked       = "REVOKED"        // the token was revoked, or the user's rights have changed since it was issued
 	WrongAudience = "WRONG_AUDIENCE" // a token for another service, or an API token where none are accepted
 )
 
