@@ -466,6 +466,7 @@ func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
 		"a role for an accomplice": `mutation { updateUser(input: {id: "` + aliceID + `", roles: [ADMIN]}) { user { id } } }`,
 		"a password":               `mutation { setUserPassword(input: {id: "` + aliceID + `", password: "a password of mine"}) { user { id } } }`,
 		"a token":                  `mutation { createApiToken(input: {name: "y"}) { token } }`,
+		"an end of sessions":       `mutation { revokeSessions(input: {id: "` + aliceID + `"}) { endedSessions } }`,
 	} {
 		if r := f.ask(robot, document); r.code() != "FORBIDDEN" {
 			t.Errorf("%s: %s", what, r.Body)

@@ -492,6 +492,9 @@ func TestT065_AHugeTokenCostsNothing(t *testing.T) {
 	} {
 		g.refused(what, token)
 	}
+	if f.active(service, g.sign(g.header, with(g.claims, "x", strings.Repeat("x", 3000)))) {
+		t.Error("introspection accepts a token that is too long for the header")
+	}
 	for _, size := range []int{60_000, 700_000} { // more than all headers may have
 		start := time.Now()
 		answer := f.raw(t, "POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+strings.Repeat(".", size)+"\r\nContent-Length: 0\r\n\r\n", 5*time.Second)
@@ -545,6 +548,16 @@ func TestT066_ATokenHasOneSpelling(t *testing.T) {
 	}
 	for what, text := range spellings {
 		g.refused(what, text)
+	}
+	admin, _, _ := f.login("admin", adminPassword)
+	service, _ := f.newAPIToken(admin, "tokens:introspect")
+	for _, end := range []string{"\n", "\r", "\r\n"} { // which a form can carry, and decoders of base64 pass over
+		if f.active(service, token[:len(token)-8]+end+token[len(token)-8:]) || f.active(service, token+end) {
+			t.Errorf("introspection accepts a token with %q in it", end)
+		}
+	}
+	if !f.active(service, token) {
+		t.Error("introspection refuses the token")
 	}
 	g.accepted("the token", token)
 	// What was refused while it lived is refused after: memory knows the one spelling too.
@@ -615,10 +628,17 @@ func TestT068_AKeyIsChangedWithoutLoggingAnybodyOut(t *testing.T) {
 			on.want("UNAUTHENTICATED MALFORMED", on.me(g.sign(with(g.header, "kid", db.NewID(db.KeyID)), g.claims)))
 			on.want("UNAUTHENTICATED MALFORMED", on.me(g.sign(with(g.header, "kid", headerOf(t, next)["kid"]), g.claims))) // the old key under the new name
 		}
+		sockets := []*socketClient{f.dial(t, "graphql-transport-ws"), replica.dial(t, "graphql-transport-ws")}
+		for _, s := range sockets {
+			s.initialise(g.good)
+		}
 		if err := f.service.RetireKey(operator, g.header["kid"].(string)); err != nil {
 			t.Fatal(err)
 		}
 		f.want("UNAUTHENTICATED MALFORMED", f.me(g.good))
+		for _, s := range sockets {
+			s.want("closed 44")
+		}
 		replica.soon("UNAUTHENTICATED MALFORMED", func() reply { return replica.me(g.good) })
 		for _, on := range both {
 			on.want("UNAUTHENTICATED MALFORMED", on.me(g.sign(g.header, g.claims)))

@@ -29,11 +29,7 @@ func TestATokenThatWasRevokedUnheardIsNotRemembered(t *testing.T) {
 // ends is the server's own clock's. T35.
 func TestARememberedTokenEndsWithItsSession(t *testing.T) {
 	f := onSQLite(t)
-	p := f.login("ann")
-	for range 3 { // to five minutes before the session's end
-		f.advance(10*24*time.Hour - 100*time.Second)
-		p = f.wantRefresh("refresh", p.RefreshToken, "")
-	}
+	p := f.fiveMinutesBeforeTheEnd()
 	f.HearNotices()
 	f.warm(p.AccessToken)
 	f.advance(5*time.Minute + time.Second)
@@ -64,4 +60,24 @@ func TestAPITokensUseTheWholeAlphabet(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A service that verifies tokens by itself knows nothing of sessions. T67.
+func TestAnAccessTokenExpiresWithItsSession(t *testing.T) {
+	f := onSQLite(t)
+	p := f.fiveMinutesBeforeTheEnd()
+	if left := p.ExpiresAt.Sub(f.now()); left > 5*time.Minute {
+		t.Errorf("the token outlives its session by %v", left-5*time.Minute)
+	}
+}
+
+// fiveMinutesBeforeTheEnd returns the tokens of ann's session that ends in five minutes.
+func (f *fixture) fiveMinutesBeforeTheEnd() *auth.LoginPayload {
+	f.t.Helper()
+	p := f.login("ann")
+	for range 3 {
+		f.advance(10*24*time.Hour - 100*time.Second)
+		p = f.wantRefresh("refresh", p.RefreshToken, "")
+	}
+	return p
 }

@@ -136,7 +136,7 @@ func jwt() []mutation {
 		{
 			"T67: an access token ends with its session", "auth/session.go",
 			"if end := session.RefreshExpiry(); end.Before(expires) {", "if end := session.RefreshExpiry(); end.IsZero() {",
-			"./auth", "TestASessionEndsWhenIdle|TestAnAccessTokenIsAsDocumented",
+			"./auth", "TestAnAccessTokenExpiresWith",
 		},
 		{
 			"T68: a key is published before it signs", "auth/key.go",
