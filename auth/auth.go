@@ -15,6 +15,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/latchkey/latchkey/db"
 )
 
@@ -58,6 +60,7 @@ type Service struct {
 	revocations revocationHub
 	watchers    *watchers
 	stats       stats
+	unavailable rate.Sometimes
 	interest    *interest
 }
 
@@ -99,6 +102,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions,
 		hasher: newHasher(), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log), feed: newFeed(o.DB),
 	}
+	s.unavailable.Interval = 10 * time.Second
 	s.watchers = newWatchers(s)
 	o.DB.GuardWrites(s.guardWrites)
 	var err error

@@ -1,10 +1,14 @@
 package auth
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/latchkey/latchkey/db"
 )
 
 // stats counts what metrics show.
@@ -34,6 +38,14 @@ func (s *stats) login(outcome string) {
 		s.logins = map[string]uint64{}
 	}
 	s.logins[outcome]++
+}
+
+// ReportUnavailable logs why the database is unavailable, at most every ten seconds; other errors it ignores. It is
+// for the places where the error becomes an answer that does not say why.
+func (s *Service) ReportUnavailable(ctx context.Context, err error) {
+	if errors.Is(err, db.ErrUnavailable) {
+		s.unavailable.Do(func() { s.log.WarnContext(ctx, "the database is unavailable", "error", err) })
+	}
 }
 
 // Stats are figures about the service since its start.

@@ -8,12 +8,10 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"golang.org/x/time/rate"
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
@@ -59,8 +57,7 @@ var Codes = []Code{
 
 // presenter writes an error as clients see it: the one place where errors become codes. What is no error
 // of ours is logged and hidden.
-func presenter(log *slog.Logger, who introspection) graphql.ErrorPresenterFunc {
-	unavailable := rate.Sometimes{Interval: unavailableInterval}
+func presenter(log *slog.Logger, report func(context.Context, error), who introspection) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		e := graphql.DefaultErrorPresenter(ctx, err)
 		if e.Message == "introspection disabled" { // gqlgen's
@@ -70,18 +67,13 @@ func presenter(log *slog.Logger, who introspection) graphql.ErrorPresenterFunc {
 			return presentArgument(ctx, argument, e)
 		}
 		message, extensions := present(e)
-		if errors.Is(err, db.ErrUnavailable) {
-			unavailable.Do(func() { log.WarnContext(ctx, "the database is unavailable", "error", err, "request", requestIDOf(ctx)) })
-		}
+		report(ctx, err)
 		if extensions["code"] == Internal {
 			log.ErrorContext(ctx, "internal error", "error", err, "path", e.Path.String(), "request", requestIDOf(ctx))
 		}
 		return &gqlerror.Error{Message: shortened(message), Path: e.Path, Locations: e.Locations, Extensions: extensions}
 	}
 }
-
-// unavailableInterval is how often the log says why the database is unavailable: not for each request.
-const unavailableInterval = 10 * time.Second
 
 // shortened bounds a message that repeats a name of the request: a stranger may have made it long.
 func shortened(message string) string {

@@ -54,7 +54,7 @@ func NewHandler(o Options) (*Handler, error) {
 	}
 	srv := handler.New(es)
 	who := introspection(o.Introspection)
-	srv.SetErrorPresenter(presenter(o.Log, who))
+	srv.SetErrorPresenter(presenter(o.Log, o.Auth.ReportUnavailable, who))
 	srv.SetRecoverFunc(recovered(o.Log))
 	srv.SetValidationRulesFn(validationRules)
 	srv.SetDisableSuggestion(true)

@@ -39,7 +39,7 @@ func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (an
 			}
 			answer, err := f(r.Context(), r.PostForm.Get("token"))
 			if err != nil {
-				refuse(w, err)
+				refuse(w, r, s, err)
 				return
 			}
 			writeJSON(w, http.StatusOK, answer)
@@ -51,7 +51,7 @@ func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (an
 func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 	inner := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := auth.ViewerFrom(r.Context()).Require([]string{"tokens:introspect"}); err != nil {
-			refuse(w, err)
+			refuse(w, r, s, err)
 			return
 		}
 		next(w, r)
@@ -65,7 +65,8 @@ func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 }
 
 // refuse answers an error of package auth as OAuth 2 words it (RFC 6749, section 5.2; RFC 6750, section 3.1).
-func refuse(w http.ResponseWriter, err error) {
+func refuse(w http.ResponseWriter, r *http.Request, s *auth.Service, err error) {
+	s.ReportUnavailable(r.Context(), err)
 	var unauthenticated *auth.UnauthenticatedError
 	var forbidden *auth.ForbiddenError
 	switch {
@@ -139,7 +140,7 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 		ctx, _ := s.Watch(r.Context(), token, *auth.ViewerFrom(r.Context()))
 		feed, err := s.Revocations(ctx)
 		if err != nil {
-			refuse(w, err)
+			refuse(w, r, s, err)
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")

@@ -95,6 +95,7 @@ func ready(check func(context.Context) error, service *auth.Service) http.Handle
 			detail["notices"] = "not heard: each request asks the database"
 		}
 		if err := check(ctx); err != nil {
+			service.ReportUnavailable(ctx, err)
 			detail["status"], detail["database"] = "unavailable", "unavailable"
 			w.Header().Set("Retry-After", "5")
 			writeJSON(w, http.StatusServiceUnavailable, detail)
