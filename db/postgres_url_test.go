@@ -1,7 +1,9 @@
 package db_test
 
 import (
+	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,6 +158,22 @@ func TestAnOptionThatTheServerRefusesIsNoOutage(t *testing.T) {
 	}
 	if _, err := d.Migrate(t.Context()); !errors.Is(err, db.ErrBadURL) || !strings.Contains(err.Error(), "no_such_option") {
 		t.Errorf("migrate: %v", err)
+	}
+}
+
+func TestAUserWithoutTheRightToConnectIsNoBadOption(t *testing.T) {
+	base := dbtest.Postgres(t)
+	d := dbtest.Open(t, base)
+	u := must[*url.URL](t)(url.Parse(base))
+	for _, statement := range []string{
+		`REVOKE CONNECT ON DATABASE "` + strings.TrimPrefix(u.Path, "/") + `" FROM PUBLIC`, `CREATE ROLE outsider LOGIN PASSWORD 'pw'`,
+	} {
+		must[int64](t)(db.Exec(d, t.Context(), "prepare", statement))
+	}
+	t.Cleanup(func() { _, _ = db.Exec(d, context.Background(), "clean up", `DROP ROLE outsider`) })
+	u.User = url.UserPassword("outsider", "pw")
+	if _, err := db.Open(t.Context(), u.String()); !errors.Is(err, db.ErrUnavailable) || errors.Is(err, db.ErrBadURL) {
+		t.Errorf("got %v", err)
 	}
 }
 
