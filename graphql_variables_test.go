@@ -111,6 +111,34 @@ func TestMessagesAboutVariablesSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Literals are told as variables are.
+func TestMessagesAboutLiteralsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, dbtest.SQLite(t))
+	admin, _, _ := s.login("admin", adminPassword)
+	for _, c := range []struct{ query, message, field string }{
+		{`{ users(first: "hunter2") { totalCount } }`, "first must be an Int", "first"},
+		{`{ users(first: hunter2) { totalCount } }`, "first must be an Int", "first"},
+		{`{ users(first: 1.5) { totalCount } }`, "first must be an Int", "first"},
+		{`{ users(search: 7) { totalCount } }`, "search must be a String", "search"},
+		{`{ users(search: [hunter2]) { totalCount } }`, "search must be a String", "search"},
+		{`{ node(id: true) { id } }`, "id must be an ID", "id"},
+		{`{ me @include(if: "hunter2") { id } }`, "if must be a Boolean", "if"},
+		{`{ auditLog(filter: {kinds: [LOGIN, hunter2]}) { totalCount } }`, "kinds must be a value of the enum SecurityEventKind", "kinds"},
+		{`{ auditLog(filter: {kinds: ["hunter2"]}) { totalCount } }`, "kinds must be a value of the enum SecurityEventKind", "kinds"},
+		{`{ auditLog(filter: {kinds: [null]}) { totalCount } }`, "kinds must be of the type SecurityEventKind!", "kinds"},
+		{`{ auditLog(filter: "hunter2") { totalCount } }`, "filter must be of the type AuditFilter", "filter"},
+		{`{ auditLog(filter: {nope: "hunter2"}) { totalCount } }`, "nope is no field of AuditFilter", "nope"},
+		{`mutation { login(input: {username: "a"}) { tokenType } }`, "password is missing", "password"},
+		{`query($f: Int = "hunter2") { users(first: $f) { totalCount } }`, "f must be an Int", "f"},
+	} {
+		r := s.ask(admin, c.query)
+		if r.code() != "BAD_USER_INPUT "+c.field || r.Errors[0].Message != c.message || strings.Contains(r.Body, "hunter2") {
+			t.Errorf("%s: want %q, got %s", c.query, c.message, r.Body)
+		}
+	}
+}
+
 // T83. Also where the value is a name, or a member of what is no object.
 func TestMessagesAboutVariablesNeverRepeatTheValue(t *testing.T) {
 	t.Parallel()

@@ -169,16 +169,17 @@ func rootDirectives(fragments ast.FragmentDefinitionList, set ast.SelectionSet, 
 var missingField = regexp.MustCompile(`^Field "\w+\.(\w+)" of required type "[^"]+" was not provided\.$`)
 
 // valuesOfCorrectType is gqlparser's rule, whose messages repeat the value: perhaps a password. Here they name the
-// argument, input field or variable instead.
+// argument, input field or variable instead, and say what it must be.
 func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 	var unnamed []*gqlerror.Error
+	const anyValue = "a value" // until it is named
 	rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc(observers, func(options ...core.ErrorOption) {
 		addError(append(options, func(e *gqlerror.Error) {
 			if missing := missingField.FindStringSubmatch(e.Message); missing != nil {
 				e.Message, e.Extensions = missing[1]+" is missing", map[string]any{"field": missing[1]}
 				return
 			}
-			e.Message = "a value has the wrong type"
+			e.Message = anyValue + describeLiteral(e.Message)
 			unnamed = append(unnamed, e)
 		})...)
 	})
@@ -188,7 +189,7 @@ func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 			if argument == "" {
 				return false
 			}
-			e.Message = argument + " has a value of the wrong type"
+			e.Message = argument + strings.TrimPrefix(e.Message, anyValue)
 			e.Extensions = map[string]any{"field": argument}
 			return true
 		})
@@ -196,6 +197,30 @@ func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnField(func(_ *core.Walker, field *ast.Field) { name(field.Arguments) })
 	observers.OnDirective(func(_ *core.Walker, directive *ast.Directive) { name(directive.Arguments) })
 	observers.OnOperation(func(_ *core.Walker, operation *ast.OperationDefinition) { name(defaultsOf(operation)) })
+}
+
+// literalFaults are the beginnings of gqlparser's messages, of which all that is taken are names of the schema.
+var literalFaults = []struct {
+	pattern *regexp.Regexp
+	message string
+}{
+	{regexp.MustCompile(`^Int cannot represent non 32-bit`), " must be a whole number of at most 32 bits"},
+	{regexp.MustCompile(`^(Int|ID) cannot represent`), " must be an $1"},
+	{regexp.MustCompile(`^(String|Boolean|Float) cannot represent`), " must be a $1"},
+	{regexp.MustCompile(`^Enum "\[*(\w+)[\]!]*" cannot represent`), " must be a value of the enum $1"},
+	{regexp.MustCompile(`^Value "\w+" does not exist in "\[*(\w+)[\]!]*" enum\.$`), " must be a value of the enum $1"},
+	{regexp.MustCompile(`^Expected value of type "([^"]+)", found `), " must be of the type $1"},
+	{regexp.MustCompile(`^Field "\w+" is not defined by type "(\w+)"\.$`), " is no field of $1"},
+}
+
+// describeLiteral says what a literal must be, as the end of a sentence, without the literal itself.
+func describeLiteral(message string) string {
+	for _, fault := range literalFaults {
+		if match := fault.pattern.FindStringSubmatchIndex(message); match != nil {
+			return string(fault.pattern.ExpandString(nil, fault.message, message, match))
+		}
+	}
+	return " has the wrong type"
 }
 
 // defaultsOf are an operation's variables with their default values.
@@ -219,17 +244,23 @@ func argumentAt(arguments ast.ArgumentList, at []gqlerror.Location) string {
 }
 
 func valueAt(name string, v *ast.Value, at []gqlerror.Location) string {
-	if v.Position != nil && len(at) > 0 && v.Position.Line == at[0].Line && v.Position.Column == at[0].Column {
+	if standsAt(v.Position, at) {
 		return name
 	}
 	for _, child := range v.Children {
 		inner := child.Name
 		if inner == "" { // an element of a list
 			inner = name
+		} else if standsAt(child.Position, at) { // a field that is not there
+			return inner
 		}
 		if found := valueAt(inner, child.Value, at); found != "" {
 			return found
 		}
 	}
 	return ""
+}
+
+func standsAt(p *ast.Position, at []gqlerror.Location) bool {
+	return p != nil && len(at) > 0 && p.Line == at[0].Line && p.Column == at[0].Column
 }

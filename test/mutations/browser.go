@@ -15,7 +15,7 @@ func browser() []mutation {
 		},
 		{
 			"T83 T84: a body is application/json", "graph/transport.go",
-			"|| mediaType != plainJSON ||", "||",
+			"|| mediaType != plainJSON ||", "|| mediaType == \"\" ||",
 			".", "TestT083_|TestT084_",
 		},
 		{
