@@ -59,15 +59,6 @@ func refuse(status int, code Code, message string) *refusal {
 
 const allowedMethods = "GET, POST"
 
-// slowRequest is how long a body may take to arrive before the caller is looked up again: a token may have been
-// taken back meanwhile.
-const slowRequest = 100 * time.Millisecond
-
-func (t transport) identifyAgain(r *http.Request) *http.Request {
-	v := t.auth.Identify(r.Context(), auth.ViewerFrom(r.Context()).Client, r.Header.Values("Authorization"))
-	return r.WithContext(auth.WithViewer(r.Context(), v))
-}
-
 // Do answers one request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if r.Method == http.MethodOptions { // not of a page: CORS has answered those
@@ -78,9 +69,6 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	start := time.Now()
 	mediaType := negotiate(r.Header.Values("Accept"))
 	params, refused := t.read(w, r)
-	if time.Since(start) > slowRequest {
-		r = t.identifyAgain(r)
-	}
 	if refused == nil && wantsStream(r.Header.Values("Accept")) {
 		operation, last := t.stream(w, r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))

@@ -44,12 +44,12 @@ func accounts() []mutation {
 			".", "TestT006_",
 		},
 		{
-			"T7: an untrusted peer cannot claim an address", "web/guard.go",
+			"T7: an untrusted peer cannot claim an address", "web/client.go",
 			"if err != nil || !contains(trusted, peer.Addr()) {", "if err != nil || peer.Port() == 0 {",
 			".", "TestT007_",
 		},
 		{
-			"T7: only the last untrusted hop counts", "web/guard.go",
+			"T7: only the last untrusted hop counts", "web/client.go",
 			"range slices.Backward(hops)", "range slices.All(hops)",
 			".", "TestT007_",
 		},

@@ -29,17 +29,17 @@ func browser() []mutation {
 			".", "TestT083_",
 		},
 		{
-			"T85: pages of listed origins alone read answers", "web/guard.go",
-			"AllowedOrigins: origins,", `AllowedOrigins: append([]string{"*"}, origins...),`,
+			"T85: pages of listed origins alone read answers", "web/origins.go",
+			"AllowedOrigins: c.Origins,", `AllowedOrigins: append([]string{"*"}, c.Origins...),`,
 			".", "TestT085_",
 		},
 		{
-			"T85: without listed origins no page reads answers", "web/guard.go",
-			"if len(origins) == 0 {", "if origins == nil && len(origins) > 0 {",
+			"T85: without listed origins no page reads answers", "web/origins.go",
+			"if len(c.Origins) == 0 {", "if c.Origins == nil && len(c.Origins) > 0 {",
 			".", "TestT085_",
 		},
 		{
-			"T85: no credentials travel by themselves", "web/guard.go",
+			"T85: no credentials travel by themselves", "web/origins.go",
 			"MaxAge: 7200,", "MaxAge: 7200, AllowCredentials: true,",
 			".", "TestT085_",
 		},
@@ -134,7 +134,7 @@ func browser() []mutation {
 			".", "TestT095_",
 		},
 		{
-			"T95: an untrusted peer cannot say that it came by HTTPS", "web/guard.go",
+			"T95: an untrusted peer cannot say that it came by HTTPS", "web/client.go",
 			"delete(r.Header, forwardedProto)", "",
 			".", "TestT095_BrowsersAreTold",
 		},

@@ -160,8 +160,8 @@ func tokens() []mutation {
 			"./auth", "TestATokenThatWasRevokedUnheard",
 		},
 		{
-			"T36: the sender of a slow body is identified again", "graph/transport.go",
-			"r = t.identifyAgain(r)", "_ = t.identifyAgain(r)",
+			"T36: the sender of a body is identified when it has arrived", "web/body.go",
+			`case r.URL.Path == "/graphql":`, `case r.URL.Path == "":`,
 			".", "TestT036_ASlowQuery",
 		},
 		{
