@@ -96,7 +96,7 @@ func (s *site) command(args ...string) *exec.Cmd {
 	}
 	cmd.Env = append(cmd.Env, "DATABASE_URL="+s.database, "LATCHKEY_SECRET="+secret, "LATCHKEY_LOG_LEVEL=warn")
 	if len(args) > 0 && args[0] == "serve" {
-		cmd.Env = append(cmd.Env, "LATCHKEY_ADDR=127.0.0.1:0", "LATCHKEY_ISSUER=http://latchkey.test", "LATCHKEY_CLIENT_RATE=0")
+		cmd.Env = append(cmd.Env, "LATCHKEY_ADDR=127.0.0.1:0", "LATCHKEY_ISSUER=http://latchkey.test", "LATCHKEY_CLIENT_RATE=0", "LATCHKEY_CLIENT_SHARE=100")
 		cmd.Env = append(cmd.Env, s.settings...) // the last of two counts
 	}
 	if s.as != nil {

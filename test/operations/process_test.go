@@ -171,7 +171,7 @@ type server struct {
 func newServer(t *testing.T, name, url string, settings ...string) *server {
 	t.Helper()
 	s := &server{name: name, address: freeAddress(t), settings: append([]string{
-		"DATABASE_URL=" + url, "LATCHKEY_SECRET=" + secret, "LATCHKEY_ISSUER=" + issuer, "LATCHKEY_CLIENT_RATE=0",
+		"DATABASE_URL=" + url, "LATCHKEY_SECRET=" + secret, "LATCHKEY_ISSUER=" + issuer, "LATCHKEY_CLIENT_RATE=0", "LATCHKEY_CLIENT_SHARE=100",
 	}, settings...)}
 	s.settings = append(s.settings, "LATCHKEY_ADDR="+s.address)
 	t.Cleanup(func() { s.show(t) })

@@ -164,7 +164,7 @@ func (s *stack) launch(t *testing.T, name string, start func(*exec.Cmd) error, s
 	t.Helper()
 	r := &replica{name: name, cmd: exec.Command(s.program, "serve"), out: new(buffer), ended: make(chan struct{})}
 	r.cmd.Env = s.env(append([]string{
-		"LATCHKEY_ADDR=127.0.0.1:0", "LATCHKEY_ISSUER=" + issuer, "LATCHKEY_LOG_LEVEL=warn", "LATCHKEY_CLIENT_RATE=0", "LATCHKEY_IN_FLIGHT=0",
+		"LATCHKEY_ADDR=127.0.0.1:0", "LATCHKEY_ISSUER=" + issuer, "LATCHKEY_LOG_LEVEL=warn", "LATCHKEY_CLIENT_RATE=0", "LATCHKEY_CLIENT_SHARE=100", "LATCHKEY_IN_FLIGHT=0",
 	}, settings...)...)
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.out
 	if err := start(r.cmd); err != nil {
