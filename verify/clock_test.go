@@ -43,9 +43,12 @@ func TestAClockThatJumpsRevivesNoRevokedToken(t *testing.T) {
 func TestWhileTheClockIsWrongEachTokenIsIntrospected(t *testing.T) {
 	clock, log := new(movedClock), new(logBuffer)
 	p := startPeer(t)
-	v := p.running(Config{Now: clock.now, Log: slog.New(slog.NewTextHandler(log, nil))})
-	tell := func() { p.send("alive", fmt.Sprintf(`{"now":%d}`, time.Now().Unix())) }
 	p.set(func() { p.silent = true })
+	v := p.verifier(Config{Now: clock.now, Log: slog.New(slog.NewTextHandler(log, nil)), APIToken: serviceToken})
+	v.feed.trust, v.feed.silence = time.Hour, time.Hour
+	run(t, v)
+	eventually(t, "hears the feed", v.feed.fresh)
+	tell := func() { p.send("alive", fmt.Sprintf(`{"now":%d}`, time.Now().Unix())) }
 	token := p.token(nil, nil)
 	tell()
 	eventually(t, "trusts its clock", v.feed.fresh)
