@@ -31,7 +31,7 @@ func cost() []mutation {
 		{
 			"T96: an operation is counted with its variables", "graph/cost.go",
 			"return g.limits.checkOperation(op.Doc, op.Operation, op.Variables)", "return nil",
-			"./graph", "TestAnOperationAtTheCostLimit|TestScreensOfAnApplication",
+			"./graph", "TestARefusedOperationTells",
 		},
 		{
 			"T98: directives have a limit", "graph/cost.go",
@@ -41,7 +41,7 @@ func cost() []mutation {
 		{
 			"T99: selections have a limit", "graph/cost.go",
 			`{"selections", t.fields, l.Selections,`, `{"selections", 0, l.Selections,`,
-			"./graph", "TestTheSlowestDocuments",
+			"./graph", "TestSelectionsHaveALimit",
 		},
 		{
 			"T99: repeated fields have a limit", "graph/cost.go",
