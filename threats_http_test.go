@@ -440,12 +440,14 @@ func TestT092_ARequestInAnOddFormHasOneMeaning(t *testing.T) {
 	for what, request := range map[string]string{
 		// Go takes the chunks, as RFC 9112 has it; what the length would leave over is no request.
 		"length and chunks": "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(typename), typename),
-		"chunks":            "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: Chunked\r\n\r\n" + fmt.Sprintf("%X;a=b\r\n%s\r\n0\r\nTrailer: x\r\n\r\n", len(typename), typename),
-		"one length twice":  "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 26\r\nContent-Length: 26\r\n\r\n" + typename,
-		"bare LF":           "POST /graphql HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 26\n\n" + typename,
-		"absolute form":     "POST http://evil.example/graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n" + typename,
-		"HTTP/1.0":          "POST /graphql HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n" + typename,
-		"HTTP/1.0, chunks":  "POST /graphql HTTP/1.0\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Length: 26\r\n\r\n" + typename,
+		// A proxy that took the length would hand the rest to somebody else: the connection ends instead.
+		"length and chunks, and another request": "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(typename), typename) + "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+		"chunks":                                 "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: Chunked\r\n\r\n" + fmt.Sprintf("%X;a=b\r\n%s\r\n0\r\nTrailer: x\r\n\r\n", len(typename), typename),
+		"one length twice":                       "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 26\r\nContent-Length: 26\r\n\r\n" + typename,
+		"bare LF":                                "POST /graphql HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 26\n\n" + typename,
+		"absolute form":                          "POST http://evil.example/graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n" + typename,
+		"HTTP/1.0":                               "POST /graphql HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n" + typename,
+		"HTTP/1.0, chunks":                       "POST /graphql HTTP/1.0\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Length: 26\r\n\r\n" + typename,
 	} {
 		answer := f.raw(t, request, 300*time.Millisecond)
 		one := strings.Count(answer, "HTTP/1.1 ")+strings.Count(answer, "HTTP/1.0 ") == 1
