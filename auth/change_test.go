@@ -95,7 +95,7 @@ func TestNothingIsChangedForASessionThatHasEnded(t *testing.T) {
 // A rowCount is what changes of TestNothingIsChanged... would move.
 type rowCount struct {
 	users, administrators, sessions, tokens int
-	ben, annTokens                          string
+	ben                                     string
 }
 
 func (f *fixture) snapshot() rowCount {

@@ -11,7 +11,8 @@ type Housekeeping struct {
 // LastHousekeeping finds the record of the last housekeeping, or ErrNotFound before the first.
 func (db *DB) LastHousekeeping(ctx context.Context) (Housekeeping, error) {
 	var h Housekeeping
-	return h, db.get(ctx, &h, "last housekeeping", `SELECT at, paused_until FROM housekeeping WHERE name = 'rows'`)
+	err := db.get(ctx, &h, "last housekeeping", `SELECT at, paused_until FROM housekeeping WHERE name = 'rows'`)
+	return h, err
 }
 
 // SaveHousekeeping stores the record.

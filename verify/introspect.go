@@ -100,8 +100,8 @@ func (v *Verifier) introspect(ctx context.Context, token string, digest digest) 
 	a := v.asking.do(ctx, digest, func(ctx context.Context) answer {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
+		var a answer
 		var err error
-		a := answer{}
 		if strings.HasPrefix(token, apiPrefix) {
 			a, err = v.askAPIToken(ctx, token, digest)
 		} else { // its signature is the server's
