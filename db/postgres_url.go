@@ -212,9 +212,12 @@ func (o connectionOptions) dropUnsupported() (ignored []string, err error) {
 // server that is not a standby, whose answers may be out of date. What is given explicitly, also by libpq's
 // environment variables (PGSSLMODE, PGTARGETSESSIONATTRS) or service file, is in the configuration and wins.
 func (o connectionOptions) secureDefaults(config pq.Config) error {
-	local := isLocal(config.Host, config.Hostaddr)
+	local, socket := isLocal(config.Host, config.Hostaddr), isSocket(config.Host, config.Hostaddr)
 	for _, m := range config.Multi {
 		local = local && isLocal(m.Host, m.Hostaddr)
+		if isSocket(m.Host, m.Hostaddr) != socket { // the driver does without TLS for all of them if the first is a socket
+			return errors.New("the hosts must be all sockets or none")
+		}
 	}
 	if config.SSLMode == "" && config.SSLRootCert != "system" { // with which the driver verifies in full
 		o["sslmode"] = "require"
@@ -243,7 +246,12 @@ func isLocal(host string, address netip.Addr) bool {
 	if ip := net.ParseIP(host); ip != nil {
 		return ip.IsLoopback()
 	}
-	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@")
+	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || isSocket(host, address)
+}
+
+// isSocket reports whether a host is the folder of a socket, or a name in Linux's abstract namespace.
+func isSocket(host string, address netip.Addr) bool {
+	return !address.IsValid() && (strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@"))
 }
 
 // optionInError finds the option, or the environment variable, that the driver's error is about.

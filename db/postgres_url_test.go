@@ -121,6 +121,11 @@ func TestOnlyAServerOnThisMachineMayDoWithoutTLS(t *testing.T) {
 			t.Errorf("%q became %q, %v, %v", mode, c.SSLMode, err, err2)
 		}
 	}
+	for _, hosts := range []string{"%2Frun,db.example.com", "db.example.com,%2Frun", "%40abstract,db.example.com"} {
+		if _, _, err := db.ParsePostgres("postgres://ann:pw@" + hosts + "/x?sslmode=verify-full"); !errors.Is(err, db.ErrBadURL) {
+			t.Errorf("%s: %v, want ErrBadURL: the driver ignores sslmode", hosts, err)
+		}
+	}
 	t.Setenv("PGSSLMODE", "verify-full")
 	source, _, err := db.ParsePostgres("postgres://ann:pw@127.0.0.1/x")
 	if c, err2 := pq.NewConfig(source); err != nil || err2 != nil || c.SSLMode != "verify-full" {
