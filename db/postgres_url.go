@@ -2,12 +2,15 @@ package db
 
 import (
 	"cmp"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -53,7 +56,7 @@ func parsePostgres(raw string) (source string, ignored []string, err error) {
 	if err != nil {
 		return "", nil, badOption(err)
 	}
-	if err := o.secureDefaults(config); err != nil {
+	if err := errors.Join(o.checkFiles(config.SSLInline), o.secureDefaults(config)); err != nil {
 		return "", nil, fmt.Errorf("%w: %w", ErrBadURL, err)
 	}
 	return o.String(), ignored, nil
@@ -206,6 +209,25 @@ func (o connectionOptions) dropUnsupported() (ignored []string, err error) {
 		delete(o, name)
 	}
 	return ignored, nil
+}
+
+// checkFiles refuses files of TLS that cannot be read. The driver would ignore a missing sslrootcert, and verify
+// nothing, where sslmode does not ask for that.
+func (o connectionOptions) checkFiles(inline bool) error {
+	for _, name := range []string{"sslrootcert", "sslcert", "sslkey"} {
+		path, given := o[name]
+		if !given || inline || path == "system" {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if fault := (*fs.PathError)(nil); errors.As(err, &fault) {
+			return fmt.Errorf("the file of the option %q cannot be read: %w", name, fault.Err)
+		}
+		if block, _ := pem.Decode(text); block == nil {
+			return fmt.Errorf("the file of the option %q is not in PEM", name)
+		}
+	}
+	return nil
 }
 
 // secureDefaults adds what the connection string leaves open: TLS where the server is not on this machine, and a

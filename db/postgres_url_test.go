@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"net/url"
 	"os"
@@ -17,6 +18,10 @@ import (
 
 // The forms in which libpq's manual and providers write connection strings, and what the driver makes of them.
 func TestConnectionStringsOfProvidersAreUnderstood(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("bundle.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for raw, want := range map[string]struct{ host, user, password, name, sslmode string }{
 		"postgres://ann:pw@db.example.com/x":                                                                  {"db.example.com", "ann", "pw", "x", "require"},
 		"postgresql://ann:p%40%2F%27%5C%20w@db.example.com:5433/x":                                            {"db.example.com", "ann", `p@/'\ w`, "x", "require"},
@@ -59,6 +64,8 @@ func TestOptionsThatCannotBeHonouredAreNamed(t *testing.T) {
 		"postgres://ann@a/x?sslmode=disable&sslmode=require":         "sslmode",
 		"host=a sslmode=disable sslmode=require":                     "sslmode",
 		"postgres://ann@a/x?target_session_attrs=any":                "target_session_attrs",
+		"postgres://ann@a/x?sslrootcert=/no/such/file":               `"sslrootcert" cannot be read: no such file`, // ignored by the driver with sslmode=require
+		"postgres://ann@a/x?sslcert=/dev/null":                       `"sslcert" is not in PEM`,
 	} {
 		_, _, err := db.ParsePostgres(raw)
 		if !errors.Is(err, db.ErrBadURL) || !strings.Contains(err.Error(), want) {
