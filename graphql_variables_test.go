@@ -192,3 +192,19 @@ func TestTheFieldOfAnErrorIsATextAndItsPathIsTheAnswers(t *testing.T) {
 		t.Errorf("%s", r.Body)
 	}
 }
+
+// T104. A name that a client made long comes back in neither the message nor the field.
+func TestALongNameInVariablesIsNotRepeatedWhole(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, dbtest.SQLite(t))
+	long := strings.Repeat("x", 30_000)
+	for what, r := range map[string]reply{
+		"a member":           s.askRaw("", `mutation($i: LoginInput!) { login(input: $i) { tokenType } }`, `{"i":{"`+long+`":1}}`),
+		"a variable":         s.askRaw("", `query($`+long+`: Int!) { users(first: $`+long+`) { totalCount } }`, `{}`),
+		"a variable's value": s.askRaw("", `query($`+long+`: Int = "a") { users(first: $`+long+`) { totalCount } }`, `{}`),
+	} {
+		if !strings.HasPrefix(r.code(), "BAD_USER_INPUT x") || len(r.Body) > 2000 {
+			t.Errorf("%s: %d bytes: %.200s", what, len(r.Body), r.Body)
+		}
+	}
+}

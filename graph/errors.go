@@ -71,6 +71,9 @@ func presenter(log *slog.Logger, report func(context.Context, error), who intros
 		if extensions["code"] == Internal {
 			log.ErrorContext(ctx, "internal error", "error", err, "path", e.Path.String(), "request", requestIDOf(ctx))
 		}
+		if field, ok := extensions["field"].(string); ok {
+			extensions["field"] = shortened(field)
+		}
 		return &gqlerror.Error{Message: shortened(message), Path: e.Path, Locations: e.Locations, Extensions: extensions}
 	}
 }
