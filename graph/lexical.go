@@ -13,8 +13,8 @@ import (
 )
 
 // Before gqlparser parses a document its tokens are read once more, for what its lexer and parser get wrong: they
-// take half of a surrogate pair as U+FFFD, keep the indentation of a block string whose first line has text, say
-// "Unexpected <Invalid>" of whatever is no token, and have no code of ours for too many tokens.
+// take half of a surrogate pair as U+FFFD, keep the indentation of a block string whose first line has text, take
+// 1x as 1 and x, say "Unexpected <Invalid>" of whatever is no token, and have no code of ours for too many tokens.
 
 // lexicalGuard is that pass, on every transport. It must come before what parses or looks up documents.
 type lexicalGuard struct {
@@ -57,6 +57,10 @@ func readTokens(document string) (tokens int, blocks []ast.Position, err *gqlerr
 			return 0, nil, lexicalError(at, describeInvalid(problem, runes, at))
 		case lexer.EOF:
 			return tokens, blocks, nil
+		case lexer.Int, lexer.Float:
+			if at.End < len(runes) && (runes[at.End] == '.' || isName(runes[at.End])) { // section 2.9.1
+				return 0, nil, lexicalError(at, malformedNumber)
+			}
 		case lexer.String:
 			if hasLoneSurrogate(string(runes[at.Start:at.End])) {
 				return 0, nil, lexicalError(at, loneSurrogate)
@@ -85,7 +89,7 @@ func describeInvalid(problem error, document []rune, at ast.Position) string {
 		{"Unterminated string", `a string is not closed; only block strings, in """, have several lines`},
 		{"Invalid character escape sequence", `unknown escape sequence in a string; write \\ for a backslash`},
 		{"Invalid character within String", "a string has a control character; write it as an escape sequence"},
-		{"Invalid number", "malformed number"},
+		{"Invalid number", malformedNumber},
 		{"Unexpected single quote", `strings stand in double quotes (")`},
 	} {
 		if strings.Contains(message, c.lexer) {
@@ -97,6 +101,8 @@ func describeInvalid(problem error, document []rune, at ast.Position) string {
 	}
 	return "this is no token of GraphQL"
 }
+
+const malformedNumber = "malformed number"
 
 // loneSurrogate is the message where hasLoneSurrogate is true. Go reads such an escape sequence as U+FFFD: two
 // different passwords would be one.

@@ -81,6 +81,11 @@ func TestWhatIsNoTokenIsNamedWithItsPlace(t *testing.T) {
 		`aä`:              {"the character U+00E4 'ä' cannot stand here", 8},
 		`01`:              {"malformed number", 0},
 		`1.`:              {"malformed number", 0},
+		`1x`:              {"malformed number", 0},
+		`0xF`:             {"malformed number", 0},
+		`1.5.2`:           {"malformed number", 0},
+		`1last:2`:         {"malformed number", 0},
+		`1e3_`:            {"malformed number", 0},
 		`-`:               {"malformed number", 0},
 		`.`:               {"the character U+002E '.' cannot stand here", 7},
 		`;`:               {"the character U+003B ';' cannot stand here", 7},
@@ -91,7 +96,7 @@ func TestWhatIsNoTokenIsNamedWithItsPlace(t *testing.T) {
 			t.Errorf("%s: got %v, want %q at %d", literal, refused, c.message, c.column)
 		}
 	}
-	for literal, want := range map[string]string{`"\uD83D\uDE00"`: "😀", `"\u{1F600}"`: "😀", `"\\uD83D"`: `\uD83D`, `"😀"`: "😀"} {
+	for literal, want := range map[string]string{`[1,2]`: "", `1.5e-3`: "1.5e-3", `-7 b: 8`: "-7", `"\uD83D\uDE00"`: "😀", `"\u{1F600}"`: "😀", `"\\uD83D"`: `\uD83D`, `"😀"`: "😀"} {
 		if got, refused := argumentOfDocument(t, "{f(a: "+literal+")}"); refused != nil || got != want {
 			t.Errorf("%s: %q, %v", literal, got, refused)
 		}
