@@ -96,7 +96,7 @@ func TestT005_GuessingFromManyClientsIsSlowedDownAndT008TheOwnerIsNotLockedOut(t
 	for g := range 2 {
 		guessers.Go(func() {
 			for i := range 55 {
-				name := []string{"alice", "ALICE", "aLice"}[i%3] // spellings share one budget
+				name := []string{"alice", "ALICE", "alice@example.com"}[i%3] // all names of an account share one budget
 				code := f.guess(fmt.Sprintf("10.%d.%d.1", g, i), name, "wrong").code()
 				mu.Lock()
 				codes[code]++

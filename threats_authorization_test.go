@@ -458,8 +458,8 @@ func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	admin, _, adminID := f.login("admin", adminPassword)
-	_, _, aliceID := f.login("alice", userPassword)
-	robot := f.want("", f.ask(admin, `mutation { createApiToken(input: {name: "x", scopes: ["users:read", "users:write", "audit:read", "tokens:introspect"]}) { token } }`)).text("createApiToken.token")
+	alice, _, aliceID := f.login("alice", userPassword)
+	robot, robotID := f.newAPIToken(admin, "users:read", "users:write", "audit:read", "tokens:introspect")
 	for what, document := range map[string]string{
 		"a user with a password":   `mutation { createUser(input: {username: "mallory", password: "a password for mallory"}) { user { id } } }`,
 		"an administrator":         `mutation { createUser(input: {username: "mallory", roles: [ADMIN]}) { user { id } } }`,
@@ -467,6 +467,9 @@ func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
 		"a password":               `mutation { setUserPassword(input: {id: "` + aliceID + `", password: "a password of mine"}) { user { id } } }`,
 		"a token":                  `mutation { createApiToken(input: {name: "y"}) { token } }`,
 		"an end of sessions":       `mutation { revokeSessions(input: {id: "` + aliceID + `"}) { endedSessions } }`,
+		"an end of one session":    `mutation { revokeSession(input: {id: "` + f.sessionOf(alice) + `"}) { session { id } } }`,
+		"an end of an account":     `mutation { deleteUser(input: {id: "` + aliceID + `"}) { deletedUserId } }`,
+		"its own end":              `mutation { revokeApiToken(input: {id: "` + robotID + `"}) { apiToken { id } } }`,
 	} {
 		if r := f.ask(robot, document); r.code() != "FORBIDDEN" {
 			t.Errorf("%s: %s", what, r.Body)

@@ -35,13 +35,23 @@ func accounts() []mutation {
 		},
 		{
 			"T5 T24: spellings of a name share one budget", "auth/session.go",
-			"s.attempt(ctx, UsernameKey(in.Username), u)", "s.attempt(ctx, in.Username, u)",
+			`cmp.Or(u.ID, "name "+UsernameKey(name))`, `cmp.Or("name "+name, u.ID)`,
 			".", "TestT005_|TestT024_",
 		},
 		{
+			"T5: a user name and an address share one budget", "auth/session.go",
+			`cmp.Or(u.ID, "name "+UsernameKey(name))`, `cmp.Or("name "+UsernameKey(name), u.ID)`,
+			".", "TestT005_",
+		},
+		{
 			"T6: a client is slowed down at all accounts", "auth/throttle.go",
-			"anyAtClient     = db.ThrottleRule{Free: 25,", "anyAtClient     = db.ThrottleRule{Free: 25000,",
+			"unknownAtClient = db.ThrottleRule{Free: 25,", "unknownAtClient = db.ThrottleRule{Free: 25000,",
 			".", "TestT006_",
+		},
+		{
+			"T6: an office is slowed down at the accounts of its people", "auth/throttle.go",
+			"knownAtClient = db.ThrottleRule{Free: 100,", "knownAtClient = db.ThrottleRule{Free: 100000,",
+			"./auth", "TestWhoeverHasAnAccount|TestWrongPasswordsOfAnOffice",
 		},
 		{
 			"T7: an untrusted peer cannot claim an address", "web/client.go",
@@ -55,7 +65,7 @@ func accounts() []mutation {
 		},
 		{
 			"T8: the owner's network is not slowed down by others", "auth/throttle.go",
-			"if !known {", "if !known || known {",
+			"if known {", "if known && !known {",
 			".", "TestT005_",
 		},
 		{
@@ -94,7 +104,7 @@ func accounts() []mutation {
 			".", "TestScripts/sqlite/first_start$",
 		},
 		{
-			"T16: generated passwords are random", "commands.go",
+			"T16: generated passwords are random", "password.go",
 			"strings.ToLower(rand.Text())", `strings.ToLower(rand.Text()[:0] + "abcdefghijklmnopqrstuvwxyz")`,
 			".", "TestScripts/sqlite/first_start$",
 		},
@@ -115,7 +125,7 @@ func accounts() []mutation {
 		},
 		{
 			"T18: a huge current password is not hashed", "auth/user.go",
-			"if len(current) > maxPasswordBytes {", "if len(current) > maxPasswordBytes<<20 {",
+			"if len(password) > maxPasswordBytes {", "if len(password) > maxPasswordBytes<<20 {",
 			".", "TestT018_",
 		},
 		{
@@ -210,13 +220,18 @@ func accounts() []mutation {
 		},
 		{
 			"T26: a new password needs the current one", "auth/user.go",
-			"if !ok {", "if !ok && current == \"\" {",
+			"if err == nil && !ok {", `if err == nil && !ok && password == "" {`,
 			".", "TestT026_|TestT070_",
 		},
 		{
 			"T26: guessing the current password is slowed down", "auth/user.go",
-			`s.attempt(ctx, "password of "+u.ID, u)`, `s.attempt(ctx, "password of "+db.NewID(db.UserID), u)`,
+			"s.attempt(ctx, u.ID, u)", "s.attempt(ctx, db.NewID(db.UserID), u)",
 			".", "TestT026_",
+		},
+		{
+			"T26: a password that was changed meanwhile proves nothing", "auth/user.go",
+			"if err == nil && u.PasswordHash != verified.PasswordHash {", `if err == nil && u.PasswordHash == "" {`,
+			"./auth", "TestAPasswordThatWasChanged",
 		},
 		{
 			"T26 T50: an administrator's session does not set its own password without the current one", "auth/user.go",

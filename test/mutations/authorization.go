@@ -139,8 +139,8 @@ func authorization() []mutation {
 			"./auth", "TestActionsNeed",
 		},
 		{
-			"T72: only the operator revokes API tokens of others", "auth/apitoken.go",
-			"if !ViewerFrom(ctx).operator {\n\t\treturn nil,", "if ctx.Err() != nil {\n\t\treturn nil,",
+			"T72: only the operator ends everything", "auth/session.go",
+			"if !ViewerFrom(ctx).operator {\n\t\treturn Ended{},", "if ctx.Err() != nil {\n\t\treturn Ended{},",
 			"./auth", "TestActionsNeed",
 		},
 		{

@@ -75,13 +75,13 @@ func operations() []mutation {
 			"./auth", "TestASecretIsNeverPrinted",
 		},
 		{
-			"T123: a change is recorded", "auth/notices.go",
+			"T123: a change is recorded", "auth/change.go",
 			"if err := tx.CreateEvent(ctx, e); err != nil {", "if err := ctx.Err(); err != nil {",
 			".", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a failed login is recorded", "auth/session.go",
-			`if err := s.record(ctx, s.event(ctx, EventLoginFailed, u.ID, "", "")); err != nil {`, "if err := ctx.Err(); err != nil {",
+			`if err := s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "")); err != nil {`, "if err := ctx.Err(); err != nil {",
 			".", "TestT123_WhatHappens",
 		},
 		{
@@ -110,9 +110,24 @@ func operations() []mutation {
 			".", "TestScripts/sqlite/first_start$",
 		},
 		{
-			"T124: a secret file that others may read stops the start", "config.go",
-			"if info.Mode().Perm()&0o077 != 0 {", "if info.Mode().Perm()&0o077 != 0 && path == \"\" {",
-			".", "TestScripts/sqlite/secret$",
+			"T124: a secret file that others may read stops the start", "secretfile.go",
+			"case shared != 0 && info", "case shared > 0o777 && info",
+			".", "TestScripts/sqlite/secret|TestASecretFile",
+		},
+		{
+			"T124: a secret file that others may write stops the start", "secretfile.go",
+			"case shared&0o022 != 0:", "case shared > 0o777:",
+			".", "TestScripts/sqlite/secret|TestASecretFile",
+		},
+		{
+			"T124: a secret file of another user stops the start", "secretfile.go",
+			"case !trustedOwner(path, info, database):", "case info == nil && !trustedOwner(path, info, database):",
+			".", "TestASecretFileOfAnotherUser",
+		},
+		{
+			"T124: a database that other users may access stops the start", "db/backup.go",
+			"shared := info.Mode().Perm() & 0o077", "shared := info.Mode().Perm() & 0",
+			".", "TestScripts",
 		},
 		{
 			"T124: what is sealed for one key opens for no other", "auth/secret.go",
@@ -126,7 +141,7 @@ func operations() []mutation {
 		},
 		{
 			"T127: without the database nobody is let in", "auth/cache.go",
-			"if !ok || !time.Now().Before(c.until) ||", "if !ok || time.Now().IsZero() ||",
+			"if !ok || clock >= c.until ||", "if !ok ||",
 			"./test/faults", "TestWithoutItsDatabase",
 		},
 		{
@@ -136,7 +151,7 @@ func operations() []mutation {
 		},
 		{
 			"T129: guesses are counted by all processes together", "auth/throttle.go",
-			`hashedKey("account at client", name, client)`, `hashedKey("account at client", name, client, s.hasher.dummy)`,
+			`hashedKey("account at client", account, client)`, `hashedKey("account at client", account, client, s.hasher.dummy)`,
 			".", "TestT129_",
 		},
 	}

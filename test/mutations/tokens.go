@@ -91,17 +91,17 @@ func tokens() []mutation {
 		},
 		{
 			"T36: logout ends the session", "auth/session.go",
-			"err = tx.EndSession(ctx, u.ID, v.SessionID, endedByLogout, now)", "err = ctx.Err()",
+			"return 1, tx.EndSession(ctx, v.ID(), v.SessionID, endedByLogout, now)", "return 1, ctx.Err()",
 			".", everyProcess,
 		},
 		{
 			"T36: logout of others ends their sessions", "auth/session.go",
-			"ended, err = tx.EndSessions(ctx, u.ID, v.SessionID, endedByLogout, now)", "ended, err = 0, ctx.Err()",
+			"return tx.EndSessions(ctx, v.ID(), v.SessionID, endedByLogout, now)", "return 0, ctx.Err()",
 			".", everyProcess,
 		},
 		{
 			"T36 T37: logout everywhere ends all sessions", "auth/session.go",
-			`ended, err = tx.EndSessions(ctx, u.ID, "", endedByLogout, now)`, "ended, err = 0, ctx.Err()",
+			`return tx.EndSessions(ctx, v.ID(), "", endedByLogout, now)`, "return 0, ctx.Err()",
 			".", everyProcess,
 		},
 		{
@@ -110,43 +110,48 @@ func tokens() []mutation {
 			".", everyProcess,
 		},
 		{
-			"T36: this process forgets what it has changed", "auth/notices.go",
+			"T36: this process forgets what it has changed", "auth/change.go",
 			"defer s.cache.forget(userID)", "",
 			"./auth", "TestLogoutEndsTheSessionsThatAreMeant|TestADisabledUserIsOutAtOnce|TestARevokedTokenIsNotRemembered",
 		},
 		{
-			"T36: other processes are told of a change", "auth/notices.go",
-			"return tx.Notify(ctx, n)", "return nil",
+			"T36: other processes are told of a change", "auth/change.go",
+			"return tell(tx, ctx, n)", "return nil",
 			".", everyProcess,
 		},
 		{
-			"T36: a process forgets what another has changed", "auth/notices.go",
+			"T36: a process forgets what another has changed", "auth/run.go",
 			"s.cache.forget(n.UserID)", "",
 			".", everyProcess,
 		},
 		{
 			"T36: what was read before a change is not remembered after it", "auth/cache.go",
-			"if c.until.IsZero() || uint64(t) != c.changes {", "if c.until.IsZero() {",
+			"if c.until == 0 || c.changes.since(t.change, v.User.ID) {", "if c.until == 0 {",
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
 			"T36: what is remembered counts while the lease lasts", "auth/cache.go",
-			"if !ok || !time.Now().Before(c.until) ||", "if !ok || time.Now().IsZero() ||",
+			"if !ok || clock >= c.until ||", "if !ok ||",
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
+			"T36 T38: a row is read again after a while, though no change was heard", "auth/cache.go",
+			" || clock >= e.read+c.maxAge ||", " ||",
+			"./auth", "TestARowThatWasChangedByHand",
+		},
+		{
 			"T36: what was read while changes went unheard is not remembered", "auth/cache.go",
-			"\tif c.until.IsZero() {\n\t\tc.changes++", "\tif c.until.IsZero() {\n\t\t_ = c",
+			"\tif c.until == 0 {\n\t\tc.changes.all()", "\tif c.until == 0 {\n\t\t_ = c",
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
 			"T36: nothing is remembered while changes are not heard", "auth/cache.go",
-			"if c.until.IsZero() || uint64(t) != c.changes {", "if uint64(t) != c.changes {",
+			"if c.until == 0 || c.changes.since(t.change, v.User.ID) {", "if c.changes.since(t.change, v.User.ID) {",
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
 			"T36: a token that was refused is not remembered again", "auth/cache.go",
-			"c.entries.Remove(key) //", "_ = key //",
+			"c.entries.Remove(key)\n\t\tc.misses++", "c.misses++",
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
@@ -155,8 +160,8 @@ func tokens() []mutation {
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
-			"T36: a process that hears no changes forgets everything", "auth/notices.go",
-			"s.cache.lost()\n\ts.revocations.endAll()", "s.revocations.endAll()",
+			"T36: a process that hears no changes forgets everything", "auth/run.go",
+			"s.cache.disconnected()\n", "",
 			"./auth", "TestATokenThatWasRevokedUnheard",
 		},
 		{
@@ -165,24 +170,49 @@ func tokens() []mutation {
 			".", "TestT036_ASlowQuery",
 		},
 		{
-			"T36 T37: a change checks the session in its own transaction", "auth/session.go",
-			"return refusal(o, s.timestamp(), Expired)", "_ = refusal(o, s.timestamp(), Expired)\n\treturn nil",
+			"T36 T37: a change checks the session in its own transaction", "auth/change.go",
+			"\t\tif err := s.stillValid(ctx, tx, v); err != nil {\n\t\t\treturn err\n\t\t}\n\t\te, err := f(tx)", "		e, err := f(tx)",
 			".", "TestT036_WhatFollows",
 		},
 		{
+			"T36: a change checks that the session has not ended", "auth/change.go",
+			"return scopesOf(o.Roles), refusal(o, now, Expired)", "return scopesOf(o.Roles), nil",
+			"./auth", "TestNothingIsChanged",
+		},
+		{
+			"T36 T48: a change checks that the API token is not revoked", "auth/change.go",
+			`if reason := refuseAPIToken(o, now); reason != "" {`, `if reason := refuseAPIToken(o, now); reason == "none" {`,
+			"./auth", "TestNothingIsChanged",
+		},
+		{
+			"T39: a change checks that the scopes are the same", "auth/change.go",
+			"case !slices.Equal(scopes, v.Scopes):", "case scopes == nil && !slices.Equal(scopes, v.Scopes) && v.Scopes == nil:",
+			"./auth", "TestNothingIsChanged",
+		},
+		{
+			"T36: other writes check the session, too", "auth/change.go",
+			"if v.User == nil || v.checked {", "if v.User == nil || v.User != nil {",
+			"./auth", "TestNothingIsChanged",
+		},
+		{
 			"T37: a new password ends the other sessions", "auth/user.go",
-			"_, err = tx.EndSessions(ctx, u.ID, v.SessionID, endedByPassword, now)", "err = ctx.Err()",
+			"if ended.Sessions, err = tx.EndSessions(ctx, u.ID, sessionID, endedByPassword, now); err != nil {", "if err = ctx.Err(); err != nil {",
 			".", everyProcess,
 		},
 		{
 			"T37: a password set by an administrator ends all sessions", "auth/user.go",
-			`_, err := tx.EndSessions(ctx, u.ID, "", endedByPassword, now)`, "err := ctx.Err()",
+			"ended, err := endEverything(ctx, tx, u.ID, endedByPassword, now, !keepTokens)", "ended, err := Ended{}, ctx.Err()",
 			".", everyProcess,
 		},
 		{
 			"T37: an administrator ends all sessions", "auth/session.go",
-			`ended, err = tx.EndSessions(ctx, u.ID, "", endedByAdmin, now)`, "ended, err = 0, ctx.Err()",
+			"if ended, err = endEverything(ctx, tx, u.ID, endedByAdmin, now, revokeTokens); err != nil {", "if err = ctx.Err(); err != nil {",
 			".", everyProcess,
+		},
+		{
+			"T37 T48: recovery revokes API tokens", "auth/session.go",
+			"err != nil || !revokeTokens {", `err != nil || userID != "" {`,
+			"./auth", "TestRecoveryRevokes",
 		},
 		{
 			"T37: a login by the old password does not survive the new one", "db/user.go",
@@ -201,7 +231,7 @@ func tokens() []mutation {
 		},
 		{
 			"T38: disabling ends the sessions for good", "auth/user.go",
-			`_, err := tx.EndSessions(ctx, u.ID, "", endedByDisable, now)`, "err := ctx.Err()",
+			"ended, err := endEverything(ctx, tx, u.ID, endedByDisable, now, !keepTokens)", "ended, err := Ended{}, ctx.Err()",
 			"./auth", "TestADisabledUserIsOutAtOnce",
 		},
 		{
@@ -221,8 +251,13 @@ func tokens() []mutation {
 		},
 		{
 			"T39: an API token loses the scopes that its owner loses", "auth/apitoken.go",
-			"Scopes: Granted(o.Token.Scopes).among(scopesOf(o.Roles))", "Scopes: Granted(o.Token.Scopes)",
+			"Granted(o.Token.Scopes).among(scopesOf(o.Roles))", "Granted(o.Token.Scopes)",
 			".", "TestT039_ALoweredRoleIsLost",
+		},
+		{
+			"T39: a renewal with other scopes ends an open socket", "auth/watch.go",
+			"if err := w.update(v); err != nil {\n\t\treturn err\n\t}\n\tw.token = token", "w.token, w.viewer = token, v",
+			"./auth", "TestARenewalWithOtherScopes",
 		},
 		{
 			"T39: an open socket closes when its scopes change", "auth/watch.go",
@@ -235,13 +270,13 @@ func tokens() []mutation {
 			".", "TestAnOpenSocketTakesARefreshedToken",
 		},
 		{
-			"T40: an open socket closes when another process ends its session", "auth/notices.go",
+			"T40: an open socket closes when another process ends its session", "auth/run.go",
 			"s.watchers.changed(n.UserID)", "",
 			".", "TestT040_AnOpenSocketClosesWithItsToken",
 		},
 		{
 			"T40: an open socket closes when its token is refused", "auth/watch.go",
-			"\t\tw.cancel(err)\n", "",
+			"\t\tw.cancel(err)\n\t\treturn true", "		return true",
 			".", "TestT040_AnOpenSocketClosesWithItsToken",
 		},
 		{
@@ -265,13 +300,13 @@ func tokens() []mutation {
 			".", "TestEventStreamsCarryResults",
 		},
 		{
-			"T41: a revocation that cannot be written is an error", "auth/notices.go",
+			"T41: a revocation that cannot be written is an error", "auth/change.go",
 			"\t\ts.watchers.changed(userID)\n\t}\n\treturn err", "\t\ts.watchers.changed(userID)\n\t}\n\treturn nil",
 			".", "TestT041_",
 		},
 		{
 			"T41: a commit that no standby has is not acknowledged", "db/db.go",
-			`return db.wrap("commit", ctx.Err())`, "return nil",
+			"if err := ctx.Err(); err != nil {\n\t\treturn db.wrap(\"commit\", err)\n\t}\n", "",
 			"./db", "TestACommitThatNoStandbyHas",
 		},
 		{
@@ -336,9 +371,14 @@ func tokens() []mutation {
 			"./auth", "TestADamagedAPIToken",
 		},
 		{
-			"T48: users revoke their own API tokens alone", "db/apitoken.go",
-			"SET revoked_at = $3 WHERE id = $1 AND user_id = $2", "SET revoked_at = $3 WHERE id = $1 AND $2 <> ''",
-			".", everyProcess,
+			"T48: users revoke their own API tokens alone", "auth/apitoken.go",
+			"if v.ID() == userID {\n\t\treturn nil", "if v.ID() != \"\" {\n\t\treturn nil",
+			"./auth", "TestAnAPITokenIsRevokedBy|TestOneSessionIsEndedBy",
+		},
+		{
+			"T48: to revoke another's API token needs users:write", "auth/apitoken.go",
+			`if v.Require([]string{"users:write"}) != nil {`, "if v.Authenticated() != nil {",
+			"./auth", "TestAnAPITokenIsRevokedBy|TestOneSessionIsEndedBy",
 		},
 		{
 			"T48: a revoked API token is refused", "auth/apitoken.go",
@@ -377,13 +417,33 @@ func tokens() []mutation {
 		},
 		{
 			"T50: an API token sets no password", "auth/user.go",
-			"password string) (changed *db.User, err error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "password string) (changed *db.User, err error) {\n\tif err := ctx.Err(); err != nil {",
+			"keepTokens bool) (changed *db.User, err error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "keepTokens bool) (changed *db.User, err error) {\n\tif err := ctx.Err(); err != nil {",
 			".", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token ends no sessions of others", "auth/session.go",
-			"if err := ViewerFrom(ctx).noAPIToken(); err != nil {", "if err := ctx.Err(); err != nil {",
+			"(ended Ended, err error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "(ended Ended, err error) {\n\tif err := ctx.Err(); err != nil {",
 			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token ends no session", "auth/session.go",
+			"(*db.Session, error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "(*db.Session, error) {\n\tif err := ctx.Err(); err != nil {",
+			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token deletes no user", "auth/user.go",
+			"userID string) error {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "userID string) error {\n\tif err := ctx.Err(); err != nil {",
+			".", "TestT050_AnAPIToken",
+		},
+		{
+			"T50: an API token revokes no API tokens", "auth/apitoken.go",
+			"(*db.APIToken, error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "(*db.APIToken, error) {\n\tif err := ctx.Err(); err != nil {",
+			".", "TestT050_AnAPIToken|TestT073_",
+		},
+		{
+			"T50: an old session gives no rights without the password", "auth/change.go",
+			"if s.timestamp().After(session.AuthenticatedAt.Add(s.maxAuthAge).Time) {", "if s.timestamp().IsZero() {",
+			"./auth", "TestAnOldSessionMust",
 		},
 		{
 			"T50: an API token gives no roles", "auth/user.go",
