@@ -82,7 +82,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 		return err
 	}
 	defer listener.Close()
-	listener = web.LimitConnections(listener, o.Guard.Connections, o.Guard.ClientShare, o.Proxies)
+	listener = web.LimitConnections(listener, o.Guard.Connections, o.Guard.ClientShare, o.Proxies, log)
 	base := "http://" + reachable(listener.Addr().(*net.TCPAddr))
 	if o.TLSCert != "" {
 		base = strings.Replace(base, "http:", "https:", 1)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -317,7 +318,7 @@ func TestConnectionsOfOneClientAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := LimitConnections(inner, 40, 25, nil)
+	l := LimitConnections(inner, 40, 25, nil, slog.New(slog.DiscardHandler))
 	accepted := make(chan net.Conn, 100)
 	go func() {
 		for {
@@ -361,5 +362,23 @@ func TestConnectionsOfOneClientAreBounded(t *testing.T) {
 	inner.Close()
 	if _, open := <-accepted; open {
 		t.Error("more were accepted")
+	}
+}
+
+// Without open files left the server can neither accept connections nor reach its database.
+func TestConnectionsLeaveOpenFiles(t *testing.T) {
+	files := maxFiles()
+	if files == 0 {
+		t.Skip("there is no limit")
+	}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	var log bytes.Buffer
+	l := LimitConnections(inner, files, 25, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	if got := l.(*limitedListener).open.total; got >= int64(files) || got < 1 || !strings.Contains(log.String(), "ulimit -n") {
+		t.Errorf("%d connections with %d files: %s", got, files, log.String())
 	}
 }

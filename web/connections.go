@@ -1,17 +1,28 @@
 package web
 
 import (
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
 )
 
+// keptFiles is how many open files are left to the database, the logs and connections of our own.
+const keptFiles = 256
+
 // LimitConnections bounds the connections that are open at the same time (0: any number), and of these the share
-// of one client in per cent, so that idle ones of a single client cannot use up the file descriptors. Further ones
-// are closed at once. Those of trusted proxies do not count.
-func LimitConnections(l net.Listener, total, percent int, trusted []netip.Prefix) net.Listener {
+// of one client in per cent, so that idle ones of a single client cannot use up the open files of the process. Further
+// ones are closed at once. Those of trusted proxies do not count. Where the operating system allows fewer open files
+// the bound is lower, which is logged.
+func LimitConnections(l net.Listener, total, percent int, trusted []netip.Prefix, log *slog.Logger) net.Listener {
 	if total == 0 {
 		return l
+	}
+	if files := maxFiles(); files > 0 && files < total+keptFiles {
+		fewer := max(files-keptFiles, files/2)
+		log.Warn("fewer connections than --connections (LATCHKEY_CONNECTIONS): the limit of open files (ulimit -n) is too low",
+			"connections", fewer, "files", files)
+		total = fewer
 	}
 	return &limitedListener{Listener: l, trusted: trusted, open: newShares(total, percent)}
 }
