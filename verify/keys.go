@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 const (
@@ -21,6 +23,7 @@ const (
 	maxKeysAge = time.Hour        // whatever the server's Cache-Control says
 	keysAge    = 5 * time.Minute  // if it says nothing
 	keysRetry  = 5 * time.Second  // after a failure
+	keysCheck  = 5 * time.Second  // after the machine was suspended, old keys are read again within this time
 )
 
 // A keySet holds the server's public keys. On a failure the keys that are known stay.
@@ -78,7 +81,9 @@ func (k *keySet) keep(ctx context.Context) {
 			k.log.Info("Latchkey's keys can be read again")
 		}
 		failing = err != nil
-		sleep(ctx, age)
+		for next := boottime.Now() + age; boottime.Now() < next && ctx.Err() == nil; {
+			sleep(ctx, min(keysCheck, next-boottime.Now())) // timers stand still while the machine is suspended
+		}
 	}
 }
 
