@@ -122,7 +122,7 @@ func (v *Verifier) askAPIToken(ctx context.Context, token string, digest digest)
 		return answer{}, err
 	}
 	defer done()
-	ticket := v.answers.ticket()
+	ticket, refusal := v.answers.ticket(), v.refusals.ticket()
 	a, err := v.ask(ctx, token)
 	if err != nil {
 		return answer{}, err
@@ -130,7 +130,7 @@ func (v *Verifier) askAPIToken(ctx context.Context, token string, digest digest)
 	until := int64(boottime.Now() + v.lifetime(a))
 	if a.err != nil {
 		v.known.remove(digest)
-		v.refusals.put(v.refusals.ticket(), digest, a, until)
+		v.refusals.put(refusal, digest, a, until)
 		return a, nil
 	}
 	v.known.put(v.known.ticket(), digest, struct{}{}, math.MaxInt64)

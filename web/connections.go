@@ -48,7 +48,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if l.open.take(c, 1) == granted {
 			return &limitedConn{Conn: conn, end: sync.OnceFunc(func() { l.open.give(c, 1) })}, nil
 		}
-		_ = conn.Close() // there is nothing to lose
+		_ = conn.Close() // nothing was sent or received
 	}
 }
 

@@ -11,5 +11,5 @@ func maxFiles() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
 		return 0
 	}
-	return int(limit.Cur) //nolint:unconvert // a signed type on some systems
+	return int(limit.Cur)
 }
