@@ -27,7 +27,7 @@ func TestAPasswordInABlockStringLosesTheCommonIndentation(t *testing.T) {
 	})
 }
 
-// Half of a surrogate pair would be read as U+FFFD, whatever it was.
+// Half of a surrogate pair would be read as U+FFFD, whatever it was. T161.
 func TestHalfASurrogatePairIsRefusedByEachTransport(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
@@ -71,7 +71,7 @@ func TestWhatIsNoTokenIsToldByEachTransport(t *testing.T) {
 	}
 }
 
-// Any client could have written a line of level ERROR.
+// Any client could have written a line of level ERROR. T163.
 func TestASubscriptionsRootHasNoSkipOrInclude(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

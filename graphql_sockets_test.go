@@ -74,6 +74,7 @@ func TestT116_AClientThatSendsMoreIsSlowedDown(t *testing.T) {
 	}
 }
 
+// T165.
 func TestATokenMayStandTwiceInAPayload(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
@@ -116,7 +117,7 @@ func TestAClientOfTheOldSubprotocolIsToldSo(t *testing.T) {
 	f.dial(t, "other").want("closed 4406")
 }
 
-// A proxy passes its own name for the server as Host unless it is told otherwise.
+// A proxy passes its own name for the server as Host unless it is told otherwise. T166.
 func TestThePagesOfTheIssuerMayOpenWebSockets(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -178,7 +179,7 @@ func TestMessagesThatTheProtocolDoesNotAllowCloseTheSocket(t *testing.T) {
 }
 
 // A socket of a session that has ended waits a moment for answers that are under way. A client could use that moment
-// to begin others, again and again.
+// to begin others, again and again. T133.
 func TestASocketWhoseTokenHasEndedBeginsNothingNew(t *testing.T) {
 	t.Parallel()
 	url := dbtest.Postgres(t)

@@ -50,7 +50,7 @@ func TestOptionsWithoutCORSNameTheMethods(t *testing.T) {
 }
 
 // There are no persisted queries. A hash alone gets the code after which Apollo's clients send the query; a query under
-// the hash of another is refused: who goes by the hash would take it for that one.
+// the hash of another is refused: who goes by the hash would take it for that one. T164.
 func TestPersistedQueriesAreNotSupportedAndHashesNotBelieved(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

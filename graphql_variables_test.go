@@ -27,6 +27,7 @@ func (s *server) askRaw(token, query, variables string) reply {
 	return s.send(http.MethodPost, "/graphql", header, `{"query":`+string(document)+`,"variables":`+variables+`}`)
 }
 
+// T159.
 func TestEnumValuesMatchExactly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -111,7 +112,7 @@ func TestMessagesAboutVariablesSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Literals are told as variables are.
+// Literals are told as variables are. T160.
 func TestMessagesAboutLiteralsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
@@ -139,7 +140,7 @@ func TestMessagesAboutLiteralsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// T83. Also where the value is a name, or a member of what is no object.
+// T83. Also where the value is a name, or a member of what is no object. T160.
 func TestMessagesAboutVariablesNeverRepeatTheValue(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))
@@ -193,7 +194,7 @@ func TestTheFieldOfAnErrorIsATextAndItsPathIsTheAnswers(t *testing.T) {
 	}
 }
 
-// T104. A name that a client made long comes back in neither the message nor the field.
+// T104. A name that a client made long comes back in neither the message nor the field. T160.
 func TestALongNameInVariablesIsNotRepeatedWhole(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, dbtest.SQLite(t))

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Rows contain what untrusted clients wrote: user names that were tried, devices, labels.
+// Rows contain what untrusted clients wrote: user names that were tried, devices, labels. T158.
 func TestTablesDoNotControlTheTerminal(t *testing.T) {
 	var b bytes.Buffer
 	l := listFlags{}.start(&b, "A", "B")

@@ -62,7 +62,7 @@ type tests struct{ m *testing.M }
 func (t tests) Run() int { return dbtest.Run(t.m) }
 
 // Without this, nothing that users type is tried as they type it: messages, exit codes, files and signals.
-// T16, T17, T28, T124.
+// T16, T17, T28, T124, T135, T140, T153, T155, T156, T157.
 func TestScripts(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		runScripts(t, "sqlite", func(*testscript.Env) {})

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Another user who owns the file knows the secret, or can change it.
+// Another user who owns the file knows the secret, or can change it. T155.
 func TestASecretFileOfAnotherUserIsRefused(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

@@ -155,7 +155,7 @@ func fragmentBomb(levels int) string {
 	return b.String()
 }
 
-// T98. T99. T100. T101. T102. T103. T104. T105.
+// T98. T99. T100. T101. T102. T103. T104. T105, T162.
 func TestT096_ADocumentThatAsksForTooMuchIsRefusedByEachTransport(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	f.refuses(t, map[string]attack{
@@ -426,7 +426,7 @@ func TestT110_ClientsThatDawdleAreCutOffAndHoldUpNobody(t *testing.T) {
 	dawdlers.Wait()
 }
 
-// Persisted queries are off, so that nothing can be stored under the hash of something else.
+// Persisted queries are off, so that nothing can be stored under the hash of something else. T164.
 func TestT111_AHashOfAnotherDocumentRunsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

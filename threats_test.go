@@ -206,8 +206,8 @@ func (f *front) events(kind db.EventKind) int {
 // without reason. A test says the numbers that it holds in its name or above itself.
 func TestEveryThreatIsAnsweredInTheDocuments(t *testing.T) {
 	rows := regexp.MustCompile(`(?m)^\| T(\d+) \|([^|]+)\|([^|]+)\|([^|]+)\|$`).FindAllStringSubmatch(read(t, "docs/security.md"), -1)
-	if len(rows) != 131 {
-		t.Errorf("there are %d rows, want 131", len(rows))
+	if len(rows) < 166 {
+		t.Errorf("there are only %d rows", len(rows))
 	}
 	tests := everyTest(t)
 	for i, row := range rows {

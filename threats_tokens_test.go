@@ -236,7 +236,7 @@ func TestT034_TokensCannotBeGuessed(t *testing.T) {
 }
 
 // What is taken back in one process must be refused by all within two seconds, whatever they remember: a session by
-// logout (T36, T37) or a new password, a user (T38), a role (T39), an API token (T48).
+// logout (T36, T37) or a new password, a user (T38), a role (T39), an API token (T48). T135.
 func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *testing.T) {
 	t.Parallel()
 	const byID = `mutation($id: ID!) { %s { user { id } } }`

@@ -77,6 +77,7 @@ func TestNothingIsRememberedLongerThanTheMaximumAge(t *testing.T) {
 }
 
 // What is remembered must go before it can be wrong: each case fails without one of the cache's rules. T36.
+// T147.
 func TestWhatMayBeOutOfDateIsNotRemembered(t *testing.T) {
 	key, viewer := cacheKeyOf("token"), Viewer{User: &db.User{ID: "user_1"}, SessionID: "session_1"}
 	now := db.TimeOf(time.Now())

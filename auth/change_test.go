@@ -186,7 +186,7 @@ func TestASpaceAroundTheNameDoesNotKeepAnyoneOut(t *testing.T) {
 	}
 }
 
-// A set of sessions that the service does not know must not pass for an empty one.
+// A set of sessions that the service does not know must not pass for an empty one. T159.
 func TestALogoutOfAnUnknownSetOfSessionsIsRefused(t *testing.T) {
 	f := onSQLite(t)
 	p := f.login("ann")

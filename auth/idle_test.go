@@ -54,7 +54,7 @@ func TestAnIdleServerLeavesTheDatabaseAloneAndMissesNothing(t *testing.T) {
 	})
 }
 
-// An open socket needs to hear of changes, however quiet its client is.
+// An open socket needs to hear of changes, however quiet its client is. T148.
 func TestAServerWithAnOpenSocketIsNotIdle(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.SetIdleAfter(1500 * time.Millisecond)

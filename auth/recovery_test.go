@@ -88,6 +88,7 @@ func TestAnAPITokenIsRevokedByItsOwnerAndByThoseWhoManageTheOwner(t *testing.T) 
 	})
 }
 
+// T136.
 func TestOneSessionIsEndedByItsOwnerAndByThoseWhoManageTheOwner(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		for who, c := range map[string]struct {

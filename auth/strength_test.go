@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 )
 
-// The owner of a refresh token can test guesses of the secret offline.
+// The owner of a refresh token can test guesses of the secret offline. T153.
 func TestGuessableSecretsAreRecognized(t *testing.T) {
 	for _, text := range []string{
 		"passwordpasswordpasswordpassword", "Password123Password123Password123", "0123456789abcdef0123456789abcdef", "abcdefghijklmnopqrstuvwxyz0123456789",
@@ -34,6 +34,7 @@ func TestGuessableSecretsAreRecognized(t *testing.T) {
 	}
 }
 
+// T154.
 func TestResealedKeysNeedTheFirstSecretOnly(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		const old, next = "the secret of these tests 1234567890", "the next secret of these tests 1234567"

@@ -52,6 +52,7 @@ func TestConnectionStringsOfProvidersAreUnderstood(t *testing.T) {
 	}
 }
 
+// T151.
 func TestOptionsThatCannotBeHonouredAreNamed(t *testing.T) {
 	for raw, want := range map[string]string{
 		"postgres://ann@db.example.com/x?require_auth=scram-sha-256": "require_auth",
@@ -83,6 +84,7 @@ func TestOptionsThatCannotBeHonouredAreNamed(t *testing.T) {
 }
 
 // A standby answers with rows that are out of date, so that a revoked token stays valid for as long as it lags.
+// T152.
 func TestAStandbyIsNeverAskedFor(t *testing.T) {
 	for raw, want := range map[string]pq.TargetSessionAttrs{
 		"postgres://ann@a:5432,b:5433/x":                                        pq.TargetSessionAttrsReadWrite,
@@ -110,7 +112,7 @@ func TestAStandbyIsNeverAskedFor(t *testing.T) {
 	}
 }
 
-// Without TLS, the password and all rows are readable to whoever is between us and the database.
+// Without TLS, the password and all rows are readable to whoever is between us and the database. T151.
 func TestOnlyAServerOnThisMachineMayDoWithoutTLS(t *testing.T) {
 	for host, want := range map[string]pq.SSLMode{
 		"127.0.0.1": "prefer", "127.8.8.8:5432": "prefer", "[::1]:5432": "prefer", "localhost": "prefer", "db.localhost": "prefer", "": "prefer", "%2Frun": "disable",

@@ -104,6 +104,7 @@ func TestWhatIsNoTokenIsNamedWithItsPlace(t *testing.T) {
 }
 
 // What passes is read the same after a second pass, in as many lines, and without a change where no block string is.
+// T161.
 func FuzzLexicalGuard(f *testing.F) {
 	for _, seed := range []string{
 		"{f}", "{f(a:\"\"\"a\n  b\"\"\")}", "{f(a:\"\"\"\r  a\r\n   b\n \"\"\")}", `{f(a:"\uD83D\uDE00\uD83D")}`, `"""""""`, `{f(a:""""a""")}`, "#\"\"\"\n\"\"\"\t\n\"\"\"", "\ufeff\"\"\"ä\n ö\"\"\"", "\"\"\"\\\"\"\"\n \"\"\"",

@@ -24,6 +24,7 @@ func decodeVariables(text string) (values map[string]any, ok bool) {
 	return values, decodeObject(text, &values)
 }
 
+// T159.
 func TestVariablesFitTheirTypes(t *testing.T) {
 	t.Parallel()
 	schema := schemaOf(t, variablesSchema)
@@ -71,6 +72,7 @@ func TestVariablesFitTheirTypes(t *testing.T) {
 }
 
 // What passes is what gqlparser takes too, also after it has changed the values, and no message repeats a text.
+// T159.
 func FuzzVariables(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1,"b":["RED",null],"c":{"next":{}},"d":{"name":"x"},"e":{},"f":"1","g":true,"h":"","i":1.5}`, `{"b":[["red"]]}`, `{"b":{"RED":1}}`, `{"d":{"part":{"weight":1e999}}}`, `{"a":"` + marker + `"}`, `{"c":{"color":"` + marker + `"}}`, `{"f":[1]}`, `{"a":2147483648}`, `{"c":{"next":[]}}`, `{"e":"\u0000"}`,

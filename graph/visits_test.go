@@ -78,7 +78,7 @@ func largestOf(kind func(n int) string) (query string) {
 func second[A, B any](_ A, b B) B { return b }
 
 // T96. T99. T105. What the guards let through makes validation visit a bounded number of things and list few errors,
-// however many fragments multiply it.
+// however many fragments multiply it. T162.
 func TestTheSlowestDocumentsThatPassAreBounded(t *testing.T) {
 	t.Parallel()
 	schema := ownSchema(t)

@@ -9,6 +9,7 @@ import (
 )
 
 // Without this, a process that happens to connect to a standby knows of a revocation only when the standby does.
+// T152.
 func TestAStandbyThatIsListedFirstIsNotReadFrom(t *testing.T) {
 	primary := dbtest.StartCluster(t, "synchronous_commit=on", "synchronous_standby_names=*")
 	second := standby(t, primary, "synchronous_commit=on")
