@@ -99,7 +99,7 @@ func (f *front) endSessions(t *testing.T, userID string, n int) {
 	}
 }
 
-// Each change of a user must not send every service all sessions of the user.
+// Each change of a user must not send every service all sessions of the user. T177.
 func TestTheFeedTellsWhatChangedOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -132,7 +132,7 @@ func TestTheFeedTellsWhatChangedOnly(t *testing.T) {
 	})
 }
 
-// A hundred thousand logouts within minutes must not leave services without the feed.
+// A hundred thousand logouts within minutes must not leave services without the feed. T177.
 func TestALongSetOfRevocationsReachesServices(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

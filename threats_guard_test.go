@@ -45,7 +45,7 @@ func (f *front) wantServed(t *testing.T, beside string) {
 	}
 }
 
-// One address with more unfinished bodies than the server has places shuts nobody out. T110.
+// One address with more unfinished bodies than the server has places shuts nobody out. T110, T167.
 func TestUnfinishedBodiesOfOneClientShutNobodyOut(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
@@ -60,7 +60,7 @@ func TestUnfinishedBodiesOfOneClientShutNobodyOut(t *testing.T) {
 	f.wantServed(t, "1,715 bodies of a byte from five addresses")
 }
 
-// Several connections of HTTP/2, with as many streams as they allow, are one client. T110.
+// Several connections of HTTP/2, with as many streams as they allow, are one client. T110, T167.
 func TestUnfinishedBodiesOverHTTP2ShutNobodyOut(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
@@ -94,6 +94,7 @@ func TestUnfinishedBodiesOverHTTP2ShutNobodyOut(t *testing.T) {
 }
 
 // Bodies that nearly arrive take the memory of one client's share, whatever they are in number. T110.
+// T168.
 func TestBodiesThatNearlyArriveTakeLittleMemory(t *testing.T) {
 	f := startFront(t, dbtest.SQLite(t))
 	runtime.GC()
@@ -124,7 +125,7 @@ func TestBodiesThatNearlyArriveTakeLittleMemory(t *testing.T) {
 	}
 }
 
-// A client that is no proxy's is its own, and does not choose its address. T7, T110.
+// A client that is no proxy's is its own, and does not choose its address. T7, T110, T169.
 func TestAClientThatClaimsOthersAddressesHoldsItsOwnShare(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t), func(s *ServeSettings) {

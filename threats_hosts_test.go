@@ -36,7 +36,7 @@ func (f *front) withHost(t *testing.T, host, path string) int {
 	return resp.StatusCode
 }
 
-// A page whose name leads to this machine is of one origin with the server, whatever CORS says.
+// A page whose name leads to this machine is of one origin with the server, whatever CORS says. T171.
 func TestAReboundNameReachesNothing(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t), func(s *ServeSettings) { s.Proxies, s.Guard.Hosts = nil, []string{"id.internal"} })
@@ -70,7 +70,7 @@ func TestAReboundNameReachesNothing(t *testing.T) {
 	}
 }
 
-// A proxy that writes the port of its client (Azure's does) must not make all clients one.
+// A proxy that writes the port of its client (Azure's does) must not make all clients one. T172.
 func TestAForwardedAddressWithAPortIsTheClients(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
@@ -83,7 +83,7 @@ func TestAForwardedAddressWithAPortIsTheClients(t *testing.T) {
 	}
 }
 
-// Made-up tokens from the address of a service must not take its introspections. T42.
+// Made-up tokens from the address of a service must not take its introspections. T42, T175.
 func TestAFloodFromTheAddressOfAServiceLeavesItsRate(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *ServeSettings) { s.ClientRate = 20 })

@@ -517,7 +517,7 @@ func TestT065_AHugeTokenCostsNothing(t *testing.T) {
 	}
 	client := f.dial(t, "graphql-transport-ws")
 	client.send(`{"type":"connection_init","payload":{"Authorization":"Bearer ` + strings.Repeat(".", 60_000) + `"}}`)
-	client.want("closed 4401 MALFORMED")
+	client.want("closed 4403 MALFORMED")
 	f.alive(t)
 }
 

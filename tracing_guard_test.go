@@ -72,6 +72,7 @@ func attributeOf(s *trace.Span, key string) string {
 }
 
 // Traces are evidence too: what a client claims of its address and its trace must not get into them.
+// T173.
 func TestTracesBelieveTrustedProxiesOnly(t *testing.T) {
 	direct := func(s *ServeSettings) { s.Proxies = nil }
 	for what, c := range map[string]struct {

@@ -641,15 +641,14 @@ func (h *handshake) Write(p []byte) (int, error) {
 	return h.ResponseWriter.Write(p)
 }
 
-// refusalOf is how a socket closes for want of a good token: 4401 where the client has to log in, 4403 where
-// a refresh may help.
+// refusalOf is how a socket closes for want of a valid token: 4401 where the client has to log in, 4403 where
+// a refresh may help: docs/errors.md has the reasons.
 func refusalOf(err error) *closing {
 	var refused *auth.UnauthenticatedError
 	if !errors.As(err, &refused) {
 		return &closing{closeForbidden, "Forbidden"}
 	}
-	switch refused.Reason {
-	case auth.Missing, auth.Malformed, auth.WrongAudience:
+	if refused.Reason == auth.Missing {
 		return &closing{closeUnauthorized, string(refused.Reason)}
 	}
 	return &closing{closeForbidden, string(refused.Reason)}

@@ -16,7 +16,7 @@ func (c *movedClock) now() time.Time      { return time.Now().Add(time.Duration(
 func (c *movedClock) set(d time.Duration) { c.by.Store(int64(d)) }
 
 // The revocation of a token must not be forgotten because the clock was wrong for a while. The server here does not
-// tell its own time.
+// tell its own time. T176.
 func TestAClockThatJumpsRevivesNoRevokedToken(t *testing.T) {
 	clock := new(movedClock)
 	p := startPeer(t)
@@ -39,7 +39,7 @@ func TestAClockThatJumpsRevivesNoRevokedToken(t *testing.T) {
 	}
 }
 
-// A server that tells its time lets us notice a wrong clock at once.
+// A server that tells its time lets us notice a wrong clock at once. T176.
 func TestWhileTheClockIsWrongEachTokenIsIntrospected(t *testing.T) {
 	clock, log := new(movedClock), new(logBuffer)
 	p := startPeer(t)

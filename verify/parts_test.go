@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A complete set that is too long for one event arrives in parts, and counts when it is whole.
+// A complete set that is too long for one event arrives in parts, and counts when it is whole. T177.
 func TestACompleteSetMayComeInParts(t *testing.T) {
 	p := startPeer(t)
 	v := p.verifier(Config{APIToken: serviceToken})

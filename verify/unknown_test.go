@@ -20,6 +20,7 @@ func madeUp(n int) string {
 }
 
 // Made-up tokens must not use up what the server grants this service: valid ones would be UNAVAILABLE.
+// T174.
 func TestMadeUpAPITokensLeaveRoomForValidOnes(t *testing.T) {
 	p := startPeer(t)
 	v := p.running(Config{CacheFor: time.Nanosecond}) // a valid token is asked about each time
@@ -46,7 +47,7 @@ func TestMadeUpAPITokensLeaveRoomForValidOnes(t *testing.T) {
 	}
 }
 
-// Refusals of made-up tokens must not drive out what is remembered of valid ones.
+// Refusals of made-up tokens must not drive out what is remembered of valid ones. T174.
 func TestMadeUpAPITokensDoNotDriveValidOnesOutOfMemory(t *testing.T) {
 	p := startPeer(t)
 	v := p.running(Config{CacheFor: time.Hour})
@@ -64,7 +65,7 @@ func TestMadeUpAPITokensDoNotDriveValidOnesOutOfMemory(t *testing.T) {
 	}
 }
 
-// A slow server must not have all connections taken by questions about made-up tokens.
+// A slow server must not have all connections taken by questions about made-up tokens. T174.
 func TestQuestionsAboutUnknownTokensAreFew(t *testing.T) {
 	p := startPeer(t)
 	v := p.running(Config{CacheFor: time.Nanosecond})

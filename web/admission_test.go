@@ -68,6 +68,7 @@ func served(t *testing.T, url string, entered <-chan string, address string) {
 	}
 }
 
+// T169.
 func TestOneClientHoldsAtMostItsShareOfThePlaces(t *testing.T) {
 	for what, addresses := range map[string][]string{
 		"an IPv4 address":            {"203.0.113.7"},
@@ -85,6 +86,7 @@ func TestOneClientHoldsAtMostItsShareOfThePlaces(t *testing.T) {
 	}
 }
 
+// T169.
 func TestAFewClientsTogetherLeavePlacesToOthers(t *testing.T) {
 	var few, network []string
 	for i := range 10 {
@@ -117,7 +119,7 @@ func TestAFewClientsTogetherLeavePlacesToOthers(t *testing.T) {
 	}
 }
 
-// Streams have places of their own, of which a client has a share too.
+// Streams have places of their own, of which a client has a share too. T169.
 func TestOneClientHoldsAtMostItsShareOfTheStreams(t *testing.T) {
 	url, entered, release := held(t, GuardConfig{InFlight: 40, Streams: 8, ClientShare: 25})
 	defer close(release)
@@ -155,7 +157,7 @@ func statusOf(t *testing.T, conn net.Conn) int {
 	return resp.StatusCode
 }
 
-// A body that arrives slowly must not hold a place that others need.
+// A body that arrives slowly must not hold a place that others need. T167.
 func TestASlowBodyHoldsNoPlace(t *testing.T) {
 	var got atomic.Value
 	server := httptest.NewServer(Guard(GuardConfig{InFlight: 1, BodyMemory: 1 << 20, MaxBody: 1000}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -222,6 +224,7 @@ func TestABodyThatIsCutOffIsNotWhole(t *testing.T) {
 	}
 }
 
+// T168.
 func TestBodiesOfOneClientTakeItsShareOfTheMemoryOnly(t *testing.T) {
 	server := httptest.NewServer(Guard(GuardConfig{BodyMemory: 64 * bodyOverhead, ClientShare: 25, MaxBody: 1 << 20, TrustedProxies: loopback}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -246,7 +249,7 @@ func TestBodiesOfOneClientTakeItsShareOfTheMemoryOnly(t *testing.T) {
 	}
 }
 
-// Who reads slowly keeps memory, not the place that others need.
+// Who reads slowly keeps memory, not the place that others need. T168.
 func TestASlowReaderHoldsNoPlace(t *testing.T) {
 	writing := make(chan struct{}, 100)
 	server := httptest.NewServer(Guard(GuardConfig{InFlight: 1, BodyMemory: 100 << 20}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -313,6 +316,7 @@ func TestEverythingThatIsHeldIsGivenBack(t *testing.T) {
 	}
 }
 
+// T170.
 func TestConnectionsOfOneClientAreBounded(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -365,7 +369,7 @@ func TestConnectionsOfOneClientAreBounded(t *testing.T) {
 	}
 }
 
-// Without open files left the server can neither accept connections nor reach its database.
+// Without open files left the server can neither accept connections nor reach its database. T170.
 func TestConnectionsLeaveOpenFiles(t *testing.T) {
 	files := maxFiles()
 	if files == 0 {

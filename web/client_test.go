@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Azure's application gateway writes ports; without them all its users would be one client.
+// Azure's application gateway writes ports; without them all its users would be one client. T172.
 func TestForwardedAddressesMayHavePorts(t *testing.T) {
 	for header, want := range map[string]string{
 		"203.0.113.7": "203.0.113.7:0", "203.0.113.7:51008": "203.0.113.7:0", "2001:db8::1": "[2001:db8::1]:0", "[2001:db8::1]": "[2001:db8::1]:0", "[2001:db8::1]:443": "[2001:db8::1]:0",

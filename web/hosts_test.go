@@ -22,7 +22,7 @@ func atHost(guard http.Handler, local, peer, host, path string) int {
 	return w.Code
 }
 
-// A page of another name must not be of one origin with the server because its name leads there.
+// A page of another name must not be of one origin with the server because its name leads there. T171.
 func TestARequestForAnotherHostIsMisdirected(t *testing.T) {
 	var log bytes.Buffer
 	guard := Guard(GuardConfig{

@@ -10,6 +10,7 @@ import (
 )
 
 // What comes from the address of a service, a NAT's for example, must not take the rate of the service itself.
+// T175.
 func TestAnAuthenticatedServiceHasARateOfItsOwn(t *testing.T) {
 	const good, other = "lk_good", "lk_other"
 	h := Guard(GuardConfig{ClientRate: 1, ServiceRate: 10, InFlight: 100, ClientShare: 25}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +60,7 @@ func TestAnAuthenticatedServiceHasARateOfItsOwn(t *testing.T) {
 	flood(func(r *http.Request) { r.SetBasicAuth("another name", good) }, http.StatusTooManyRequests) // its own rate is one
 }
 
-// A service whose token was revoked is an anonymous client.
+// A service whose token was revoked is an anonymous client. T175.
 func TestARevokedServiceLosesItsRate(t *testing.T) {
 	var revoked atomic.Bool
 	h := Guard(GuardConfig{ClientRate: 2, ServiceRate: 1000}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
