@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey/latchkey/db/dbtest"
 	"github.com/latchkey/latchkey/graph"
+	"github.com/latchkey/latchkey/token"
 )
 
 // What the HTTP boundary accepts and refuses. No database makes a difference here.
@@ -113,7 +114,10 @@ func TestEveryCodeAndReasonIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"MISSING", "MALFORMED", "EXPIRED", "REVOKED", "USER_DISABLED", "WRONG_AUDIENCE", "REFRESH_EXPIRED", "REFRESH_REUSED"}
+	var names []string
+	for _, reason := range token.Reasons {
+		names = append(names, string(reason))
+	}
 	for _, c := range graph.Codes {
 		names = append(names, string(c))
 	}

@@ -254,14 +254,10 @@ func TestT017_TheFirstAdministratorIsMadeOnce(t *testing.T) {
 func TestT018_AHugePasswordIsRefusedBeforeItIsHashed(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	start := time.Now()
 	for range 8 {
 		r := f.guess("203.0.113.7", "alice", strings.Repeat("p", 900_000))
 		wantHarmless(t, "900 kB", r)
 		f.want("BAD_USER_INPUT password", r)
-	}
-	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("eight took %v", took)
 	}
 	if n := f.events(auth.EventLoginFailed); n != 0 {
 		t.Errorf("%d were tried", n)

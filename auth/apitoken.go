@@ -2,64 +2,14 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"hash/crc32"
-	"math/big"
 	"slices"
-	"strings"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
-// An API token is "lk_", 30 random letters (178 bits) and the CRC-32 of the rest in 6 letters, all base 62.
-// The prefix lets secret scanners find a leaked token, and the checksum lets them and us tell a typo from a
-// guess without a look into the database.
-
-const (
-	apiPrefix      = "lk_"
-	apiRandomChars = 30
-	apiSumChars    = 6
-	maxAPITokens   = 100 // of one user
-	base62         = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-)
-
-func newAPIToken() string {
-	var b strings.Builder
-	b.WriteString(apiPrefix)
-	for range apiRandomChars {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(base62))))
-		if err != nil {
-			panic(err) // the system's generator does not fail
-		}
-		b.WriteByte(base62[n.Int64()])
-	}
-	return b.String() + checksum(b.String())
-}
-
-func checksum(body string) string {
-	sum := crc32.ChecksumIEEE([]byte(body))
-	out := make([]byte, apiSumChars)
-	for i := range out {
-		out[len(out)-1-i] = base62[sum%62]
-		sum /= 62
-	}
-	return string(out)
-}
-
-// wellFormedAPIToken reports whether the text is a token of ours, as far as one can see from outside.
-func wellFormedAPIToken(s string) bool {
-	body := len(apiPrefix) + apiRandomChars
-	return len(s) == body+apiSumChars && strings.HasPrefix(s, apiPrefix) && checksum(s[:body]) == s[body:]
-}
-
-// digestOf is what the database keeps of a token. Plain SHA-256 will do: 178 random bits cannot be guessed.
-func digestOf(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+const maxAPITokens = 100 // of one user
 
 // CreateAPITokenInput describes a new API token.
 type CreateAPITokenInput struct {
@@ -91,9 +41,9 @@ func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITo
 		return "", nil, err
 	}
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
-	token := newAPIToken()
+	text := token.NewAPIToken()
 	t := &db.APIToken{
-		ID: db.NewID(db.TokenID), UserID: u.ID, Name: in.Name, Digest: digestOf(token), Scopes: in.Scopes,
+		ID: db.NewID(db.TokenID), UserID: u.ID, Name: in.Name, Digest: token.Digest(text), Scopes: in.Scopes,
 		CreatedAt: now, ExpiresAt: in.ExpiresAt,
 	}
 	err := s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
@@ -112,7 +62,7 @@ func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITo
 	if err != nil {
 		return "", nil, err
 	}
-	return token, t, nil
+	return text, t, nil
 }
 
 func (in *CreateAPITokenInput) check(u *db.User, now db.Time) error {
@@ -213,10 +163,10 @@ func (s *Service) APIToken(ctx context.Context, id string) (*db.APIToken, error)
 }
 
 // apiTokenViewer finds who an API token stands for.
-func (s *Service) apiTokenViewer(ctx context.Context, token string) (v Viewer, until db.Time, err error) {
-	o, err := s.db.TokenOwner(ctx, digestOf(token))
+func (s *Service) apiTokenViewer(ctx context.Context, text string) (v Viewer, until db.Time, err error) {
+	o, err := s.db.TokenOwner(ctx, token.Digest(text))
 	if errors.Is(err, db.ErrNotFound) {
-		return v, until, &UnauthenticatedError{Malformed}
+		return v, until, &UnauthenticatedError{Reason: Malformed}
 	}
 	if err != nil {
 		return v, until, err
@@ -240,8 +190,8 @@ type refusedTokenError struct {
 	reason          Reason
 }
 
-func (e *refusedTokenError) Error() string { return reasonText[e.reason] }
-func (e *refusedTokenError) Unwrap() error { return &UnauthenticatedError{e.reason} }
+func (e *refusedTokenError) Error() string { return e.Unwrap().Error() }
+func (e *refusedTokenError) Unwrap() error { return &UnauthenticatedError{Reason: e.reason} }
 
 // refuseAPIToken is why a token is no longer good, or "".
 func refuseAPIToken(o *db.TokenOwner, now db.Time) Reason {

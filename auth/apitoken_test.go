@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
 // Secret scanners know the form; it is API.
@@ -24,15 +25,15 @@ func TestAnAPITokenHasTheDocumentedForm(t *testing.T) {
 	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	seen := map[string]bool{}
 	for range 1000 {
-		token := auth.NewAPIToken()
+		text := token.NewAPIToken()
 		var sum uint64
-		for _, c := range token[33:] {
+		for _, c := range text[33:] {
 			sum = sum*62 + uint64(strings.IndexRune(base62, c))
 		}
-		if !form.MatchString(token) || sum != uint64(crc32.ChecksumIEEE([]byte(token[:33]))) || !auth.WellFormedAPIToken(token) || seen[token] {
-			t.Fatalf("%s: not well-formed, or made twice", token)
+		if !form.MatchString(text) || sum != uint64(crc32.ChecksumIEEE([]byte(text[:33]))) || !token.IsAPIToken(text) || seen[text] {
+			t.Fatalf("%s: not well-formed, or made twice", text)
 		}
-		seen[token] = true
+		seen[text] = true
 	}
 }
 
@@ -54,9 +55,10 @@ func TestAnAPITokenStandsForItsOwner(t *testing.T) {
 // T47.
 func TestADamagedAPITokenIsRefusedWithoutTheDatabase(t *testing.T) {
 	f := onSQLite(t)
+	madeUp := token.NewAPIToken()
 	token, _ := f.apiToken(f.ann)
 	f.wantRefused("token", token, "")
-	f.wantRefused("well-formed stranger", auth.NewAPIToken(), auth.Malformed)
+	f.wantRefused("well-formed, but unknown", madeUp, auth.Malformed)
 	f.db.Close()
 	v := f.Identify(t.Context(), auth.Client{}, []string{"Bearer " + token})
 	if err := v.Authenticated(); !errors.Is(err, db.ErrUnavailable) {

@@ -30,11 +30,11 @@ func (s *Service) stillValid(ctx context.Context, tx *db.DB, v *Viewer) error {
 	scopes, err := s.presentScopes(ctx, tx, v)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
-		return &UnauthenticatedError{Revoked}
+		return &UnauthenticatedError{Reason: Revoked}
 	case err != nil:
 		return err
 	case !slices.Equal(scopes, v.Scopes):
-		return &UnauthenticatedError{Revoked}
+		return &UnauthenticatedError{Reason: Revoked}
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (s *Service) presentScopes(ctx context.Context, tx *db.DB, v *Viewer) (Gran
 			return nil, err
 		}
 		if reason := refuseAPIToken(o, now); reason != "" {
-			return nil, &UnauthenticatedError{reason}
+			return nil, &UnauthenticatedError{Reason: reason}
 		}
 		return tokenScopes(o), nil
 	}

@@ -7,38 +7,26 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
-// A Reason says why a caller is anonymous. Reasons are API: see docs/errors.md.
-type Reason string
+// A Reason says why a caller is not authenticated.
+type Reason = token.Reason
 
-// The reasons.
+// An UnauthenticatedError says that the caller is not authenticated, and why.
+type UnauthenticatedError = token.UnauthenticatedError
+
+// The reasons: see package token.
 const (
-	Missing        Reason = "MISSING"         // no credentials
-	Malformed      Reason = "MALFORMED"       // not a token of ours, or damaged
-	Expired        Reason = "EXPIRED"         // over; refresh
-	Revoked        Reason = "REVOKED"         // taken back, or the user's rights have changed since
-	UserDisabled   Reason = "USER_DISABLED"   // the account is disabled
-	WrongAudience  Reason = "WRONG_AUDIENCE"  // a token for another service
-	RefreshExpired Reason = "REFRESH_EXPIRED" // the session ran out
-	RefreshReused  Reason = "REFRESH_REUSED"  // a spent refresh token came back: the session has ended
+	Missing        = token.Missing
+	Malformed      = token.Malformed
+	Expired        = token.Expired
+	Revoked        = token.Revoked
+	UserDisabled   = token.UserDisabled
+	WrongAudience  = token.WrongAudience
+	RefreshExpired = token.RefreshExpired
+	RefreshReused  = token.RefreshReused
 )
-
-var reasonText = map[Reason]string{
-	Missing:        "no credentials were given: log in and send \"Authorization: Bearer <accessToken>\"",
-	Malformed:      "the credentials are not valid",
-	Expired:        "the token has expired",
-	Revoked:        "the token has been revoked",
-	UserDisabled:   "the account is disabled",
-	WrongAudience:  "the token is meant for another service",
-	RefreshExpired: "the session has expired: log in again",
-	RefreshReused:  "the refresh token was used twice: the session has ended, log in again",
-}
-
-// An UnauthenticatedError says that the caller is nobody known, and why.
-type UnauthenticatedError struct{ Reason Reason }
-
-func (e *UnauthenticatedError) Error() string { return reasonText[e.Reason] }
 
 // ErrInvalidCredentials refuses a login or a current password. Unknown user, wrong password and
 // disabled account look alike.

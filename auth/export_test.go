@@ -11,11 +11,9 @@ import (
 
 // What the tests need beyond what is exported.
 var (
-	WellFormedAPIToken = wellFormedAPIToken
-	NewAPIToken        = newAPIToken
-	MaxAPITokens       = maxAPITokens
-	MaxWaiting         = maxWaiting
-	CheckPassword      = checkPassword
+	MaxAPITokens  = maxAPITokens
+	MaxWaiting    = maxWaiting
+	CheckPassword = checkPassword
 )
 
 // SigningKey is the key that signs now.

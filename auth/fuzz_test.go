@@ -7,6 +7,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
 // What strangers send must neither end the program nor pass for something that it is not.
@@ -18,12 +19,12 @@ func FuzzAuthorizationHeader(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		token, ok := auth.TokenOf([]string{header})
-		if _, two := auth.TokenOf([]string{header, header}); two {
+		text, err := token.FromHeader([]string{header})
+		if _, err := token.FromHeader([]string{header, header}); err == nil {
 			t.Errorf("two headers %q were read", header)
 		}
-		if ok && (len(token) > 4096 || !tokenForm.MatchString(token) || !strings.HasSuffix(header, " "+token)) {
-			t.Errorf("%q was read as %q", header, token)
+		if err == nil && (len(text) > 4096 || !tokenForm.MatchString(text) || !strings.HasSuffix(header, " "+text)) {
+			t.Errorf("%q was read as %q", header, text)
 		}
 	})
 }
@@ -91,15 +92,15 @@ func FuzzPasswordHash(f *testing.F) {
 }
 
 func FuzzAPIToken(f *testing.F) {
-	for _, seed := range []string{"", "lk_", auth.NewAPIToken(), strings.Repeat("x", 39), "lk_" + strings.Repeat("0", 36), "lk_" + strings.Repeat("é", 18)} {
+	for _, seed := range []string{"", "lk_", token.NewAPIToken(), strings.Repeat("x", 39), "lk_" + strings.Repeat("0", 36), "lk_" + strings.Repeat("é", 18)} {
 		f.Add(seed, 0)
 	}
-	f.Fuzz(func(t *testing.T, token string, at int) {
-		if auth.WellFormedAPIToken(token) && (len(token) != 39 || !strings.HasPrefix(token, "lk_")) {
-			t.Errorf("%q passes", token)
+	f.Fuzz(func(t *testing.T, text string, at int) {
+		if token.IsAPIToken(text) && (len(text) != 39 || !strings.HasPrefix(text, "lk_")) {
+			t.Errorf("%q passes", text)
 		}
-		minted := auth.NewAPIToken()
-		if damaged := flip(minted, int(uint(at)%uint(len(minted)))); !auth.WellFormedAPIToken(minted) || auth.WellFormedAPIToken(damaged) {
+		minted := token.NewAPIToken()
+		if damaged := flip(minted, int(uint(at)%uint(len(minted)))); !token.IsAPIToken(minted) || token.IsAPIToken(damaged) {
 			t.Errorf("%q does not pass, or %q does", minted, damaged)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
+	"github.com/latchkey/latchkey/token"
 )
 
 // A signing key lives through four states, told by its times alone, so that every process agrees:
@@ -25,10 +26,6 @@ import (
 //	current   signs
 //	previous  signs no more; tokens that it signed are good until their end
 //	retired   nothing that it signed is good, and it is published no more
-//
-// algorithm signs access tokens: ECDSA on P-256 with SHA-256 (RFC 7518, section 3.4).
-const algorithm = "ES256"
-
 const (
 	// KeysMaxAge is how long verifiers may keep the published keys.
 	KeysMaxAge = 5 * time.Minute
@@ -119,7 +116,7 @@ func newSigningKey(secrets Secrets, now, activeAt db.Time) (*db.SigningKey, erro
 	}
 	id := db.NewID(db.KeyID)
 	return &db.SigningKey{
-		ID: id, Algorithm: algorithm, PublicKey: base64.StdEncoding.EncodeToString(pkix), SealedKey: secrets.seal(id, pkcs8),
+		ID: id, Algorithm: token.Algorithm, PublicKey: base64.StdEncoding.EncodeToString(pkix), SealedKey: secrets.seal(id, pkcs8),
 		CreatedAt: now, ActiveAt: activeAt,
 	}, nil
 }
@@ -134,8 +131,8 @@ func openSigningKey(secrets Secrets, row *db.SigningKey) (signingKey, error) {
 		return signingKey{}, fmt.Errorf("signing key %s: %w", row.ID, err)
 	}
 	private, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok || row.Algorithm != algorithm {
-		return signingKey{}, fmt.Errorf("signing key %s: not an %s key", row.ID, algorithm)
+	if !ok || row.Algorithm != token.Algorithm {
+		return signingKey{}, fmt.Errorf("signing key %s: not an %s key", row.ID, token.Algorithm)
 	}
 	return signingKey{id: row.ID, private: private, activeAt: row.ActiveAt.Time}, nil
 }
@@ -166,17 +163,19 @@ func (k *keyring) public(id string) (*ecdsa.PublicKey, bool) {
 
 // verificationKey finds a key by its kid. One that is not known may be new, and while changes are not received a known
 // one may be retired: then the keys are read again, at most once a second no matter how many tokens arrive.
-func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, bool) {
+func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, error) {
 	key, ok := s.keys.public(id)
-	if ok && (s.Hearing() || s.keys.fresh()) || db.CheckID(db.KeyID, id) != nil {
-		return key, ok
-	}
-	if s.keys.mayAsk() {
+	current := ok && (s.Hearing() || s.keys.fresh())
+	if !current && token.IsID(db.KeyID, id) && s.keys.mayAsk() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		s.reloadKeys(ctx)
+		key, ok = s.keys.public(id)
 	}
-	return s.keys.public(id)
+	if !ok {
+		return nil, token.ErrUnknownKey
+	}
+	return key, nil
 }
 
 // fresh reports whether the keys were read so lately that they may be used without hearing of changes.
@@ -348,31 +347,15 @@ func (s *Service) Keys(ctx context.Context) ([]KeyState, error) {
 	return states, nil
 }
 
-// A jwk is a public key in JSON (RFC 7517; EC members: RFC 7518, section 6.2.1).
-type jwk struct {
-	KeyType   string `json:"kty"`
-	Curve     string `json:"crv"`
-	X         string `json:"x"`
-	Y         string `json:"y"`
-	ID        string `json:"kid"`
-	Algorithm string `json:"alg"`
-	Use       string `json:"use"`
-}
-
-// publicSet is the set of public keys in JSON (RFC 7517, section 5).
+// publicSet is the set of public keys in JSON.
 func publicSet(keys []signingKey) ([]byte, error) {
-	set := struct {
-		Keys []jwk `json:"keys"`
-	}{}
+	var set token.JWKSet
 	for _, key := range keys {
-		point, err := key.private.PublicKey.Bytes() // 4, X, Y (SEC 1, section 2.3.3)
+		jwk, err := token.NewJWK(key.id, &key.private.PublicKey)
 		if err != nil {
-			return nil, fmt.Errorf("signing key %s: %w", key.id, err)
+			return nil, err
 		}
-		set.Keys = append(set.Keys, jwk{
-			KeyType: "EC", Curve: "P-256", ID: key.id, Algorithm: algorithm, Use: "sig",
-			X: base64.RawURLEncoding.EncodeToString(point[1:33]), Y: base64.RawURLEncoding.EncodeToString(point[33:]),
-		})
+		set.Keys = append(set.Keys, jwk)
 	}
 	return json.Marshal(set)
 }

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
 // Middleware finds who is calling and puts the viewer into the request's context. It never refuses: a bad
@@ -33,62 +35,29 @@ func (s *Service) Identify(ctx context.Context, client Client, authorization []s
 }
 
 func (s *Service) identify(ctx context.Context, client Client, authorization []string) (Viewer, error) {
-	if len(authorization) == 0 || len(authorization) == 1 && isEmptyCredential(authorization[0]) {
-		return Viewer{}, &UnauthenticatedError{Missing}
+	text, err := token.FromHeader(authorization)
+	if err != nil {
+		return Viewer{}, err
 	}
-	token, ok := TokenOf(authorization)
-	if !ok {
-		return Viewer{}, &UnauthenticatedError{Malformed}
-	}
-	v, err := s.viewerOf(ctx, token)
+	v, err := s.viewerOf(ctx, text)
 	if used, ok := errors.AsType[*refusedTokenError](err); ok {
 		s.uses.refused(used, client, s.timestamp())
-		err = &UnauthenticatedError{used.reason}
+		err = &UnauthenticatedError{Reason: used.reason}
 	}
 	return v, err
 }
 
-// isEmptyCredential reports an Authorization header without a token: clients send it while no one is logged in.
-func isEmptyCredential(value string) bool {
-	value = strings.TrimSpace(value)
-	return value == "" || equalScheme(value, "Bearer") || equalScheme(value, "Token")
-}
-
-// maxTokenBytes bounds what is looked at; our own tokens have at most some hundred bytes.
-const maxTokenBytes = 4096
-
-// TokenOf reads the values of an Authorization header, and reports whether there is one token in them.
-func TokenOf(values []string) (token string, ok bool) {
-	if len(values) != 1 {
-		return "", false
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	token = strings.TrimLeft(token, " ")
-	if !equalScheme(scheme, "Bearer") && !equalScheme(scheme, "Token") {
-		return "", false
-	}
-	return token, token != "" && len(token) <= maxTokenBytes && strings.IndexFunc(token, notTokenChar) < 0
-}
-
-// equalScheme compares ASCII in any case; EqualFold alone would take the Kelvin sign for a k.
-func equalScheme(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
-
-// notTokenChar reports characters that none of our tokens has.
-func notTokenChar(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-}
-
 // viewerOf finds who a token stands for, from memory if it may.
-func (s *Service) viewerOf(ctx context.Context, token string) (Viewer, error) {
+func (s *Service) viewerOf(ctx context.Context, text string) (Viewer, error) {
 	s.interest.touch()
-	key := cacheKeyOf(token)
+	key := cacheKeyOf(text)
 	now := s.timestamp()
 	v, known := s.cache.get(key, now)
 	if !known {
 		ticket := s.cache.ticket()
 		var until db.Time
 		var err error
-		if v, until, err = s.lookUp(ctx, token); err != nil {
+		if v, until, err = s.lookUp(ctx, text); err != nil {
 			return Viewer{}, err
 		}
 		s.cache.put(ticket, key, v, until)
@@ -100,23 +69,22 @@ func (s *Service) viewerOf(ctx context.Context, token string) (Viewer, error) {
 }
 
 // lookUp finds who a token stands for, in the database, and until when at the latest (zero: for ever).
-func (s *Service) lookUp(ctx context.Context, token string) (Viewer, db.Time, error) {
-	if len(token) > maxTokenBytes || strings.ContainsFunc(token, notTokenChar) {
-		return Viewer{}, db.Time{}, &UnauthenticatedError{Malformed}
+func (s *Service) lookUp(ctx context.Context, text string) (Viewer, db.Time, error) {
+	switch {
+	case !token.Plausible(text):
+		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Malformed}
+	case token.IsAPIToken(text):
+		return s.apiTokenViewer(ctx, text)
+	case strings.HasPrefix(text, token.APIPrefix): // damaged: the database is not asked
+		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Malformed}
 	}
-	if strings.HasPrefix(token, apiPrefix) {
-		if !wellFormedAPIToken(token) {
-			return Viewer{}, db.Time{}, &UnauthenticatedError{Malformed}
-		}
-		return s.apiTokenViewer(ctx, token)
-	}
-	c, err := s.verifyAccessToken(token)
+	c, err := s.verifyAccessToken(text)
 	if err != nil {
 		return Viewer{}, db.Time{}, err
 	}
 	o, err := s.db.SessionOwner(ctx, c.SessionID)
 	if errors.Is(err, db.ErrNotFound) || err == nil && o.User.ID != c.Subject {
-		return Viewer{}, db.Time{}, &UnauthenticatedError{Revoked}
+		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Revoked}
 	}
 	if err != nil {
 		return Viewer{}, db.Time{}, err
@@ -126,18 +94,18 @@ func (s *Service) lookUp(ctx context.Context, token string) (Viewer, db.Time, er
 
 // sessionViewer is the viewer of an access token whose session still lives. A token that names other
 // scopes than the user has now is refused, so that everybody who verifies tokens sees the same rights.
-func (s *Service) sessionViewer(o *db.SessionOwner, c *claims) (v Viewer, until db.Time, err error) {
+func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (v Viewer, until db.Time, err error) {
 	if err := refusal(o, s.timestamp(), Revoked); err != nil {
 		return v, until, err
 	}
 	scopes := scopesOf(o.Roles)
 	if c.Scope != scopes.String() {
-		return v, until, &UnauthenticatedError{Revoked}
+		return v, until, &UnauthenticatedError{Reason: Revoked}
 	}
 	if o.Session.SeenGeneration < c.Generation {
 		s.uses.ofGeneration(o.Session.ID, c.Generation)
 	}
-	until = db.TimeOf(seconds(c.Expiry).Add(clockSkew))
+	until = db.TimeOf(time.Unix(c.Expiry, 0).Add(token.ClockSkew))
 	for _, end := range []db.Time{o.Session.IdleAt, o.Session.ExpiresAt} {
 		if end.Before(until.Time) {
 			until = end

@@ -6,6 +6,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
 // A change of another process that was missed must not be missed for longer than the connection. T36.
@@ -42,7 +43,7 @@ func TestAPITokensUseTheWholeAlphabet(t *testing.T) {
 	const tokens = 2000
 	at := make([]map[byte]int, 30)
 	for range tokens {
-		random := auth.NewAPIToken()[3:33]
+		random := token.NewAPIToken()[3:33]
 		for i := range at {
 			if at[i] == nil {
 				at[i] = map[byte]int{}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
+	"github.com/latchkey/latchkey/token"
 )
 
 // Revocations are what verifiers must refuse although its signature and times are right. An entry may be forgotten after
@@ -46,7 +47,7 @@ type RevocationFeed struct {
 
 // revocationWindow is for how long verifiers must hear of a revocation, whatever the setting for access tokens is now,
 // and by whatever clocks.
-const revocationWindow = MaxAccess + 3*clockSkew
+const revocationWindow = MaxAccess + 3*token.ClockSkew
 
 const (
 	maxRevocations = 250_000         // in the complete set; verifiers hold no more

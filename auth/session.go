@@ -191,11 +191,11 @@ func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, 
 	ctx = asNobody(ctx)
 	sessionID, generation, ok := s.secrets.readRefreshToken(in.RefreshToken)
 	if !ok {
-		return nil, &UnauthenticatedError{Malformed}
+		return nil, &UnauthenticatedError{Reason: Malformed}
 	}
 	owner, err := s.db.SessionOwner(ctx, sessionID)
 	if errors.Is(err, db.ErrNotFound) {
-		return nil, &UnauthenticatedError{Revoked}
+		return nil, &UnauthenticatedError{Reason: Revoked}
 	}
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func (s *Service) rotate(ctx context.Context, session *db.Session, now db.Time) 
 	if !won {
 		moved, err := s.db.Session(ctx, session.ID)
 		if err == nil && moved.EndedAt != nil {
-			err = &UnauthenticatedError{Revoked}
+			err = &UnauthenticatedError{Reason: Revoked}
 		}
 		return moved, err
 	}
@@ -271,20 +271,20 @@ func (s *Service) endReused(ctx context.Context, session *db.Session, now db.Tim
 		return err
 	}
 	s.log.Warn("refresh token reused: session ended", "session", session.ID, "user", session.UserID, "ip", ViewerFrom(ctx).Client.IP)
-	return &UnauthenticatedError{RefreshReused}
+	return &UnauthenticatedError{Reason: RefreshReused}
 }
 
 // refusal answers why a session is no longer good, or nil; expired is the reason for one that ran out.
 func refusal(o *db.SessionOwner, now db.Time, expired Reason) error {
 	switch {
 	case o.DisabledAt != nil:
-		return &UnauthenticatedError{UserDisabled}
+		return &UnauthenticatedError{Reason: UserDisabled}
 	case o.Session.EndedAt != nil && *o.Session.EndedBecause == endedByReuse:
-		return &UnauthenticatedError{RefreshReused}
+		return &UnauthenticatedError{Reason: RefreshReused}
 	case o.Session.EndedAt != nil:
-		return &UnauthenticatedError{Revoked}
+		return &UnauthenticatedError{Reason: Revoked}
 	case !o.Session.Live(now):
-		return &UnauthenticatedError{expired}
+		return &UnauthenticatedError{Reason: expired}
 	}
 	return nil
 }

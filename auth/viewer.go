@@ -46,7 +46,7 @@ func (v *Viewer) Authenticated() error {
 	case v.refusal != nil:
 		return v.refusal
 	}
-	return &UnauthenticatedError{Missing}
+	return &UnauthenticatedError{Reason: Missing}
 }
 
 // Require answers nil if the viewer has all scopes of one of the ways: (a and b) or c.

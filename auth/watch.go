@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
+	"github.com/latchkey/latchkey/token"
 )
 
 // watchers end long-lived requests, such as WebSockets, when their token is revoked or expires.
@@ -68,7 +69,7 @@ func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Co
 // was allowed by the old ones: then it returns an UnauthenticatedError.
 func (w *Watch) update(fresh Viewer) error {
 	if !slices.Equal(fresh.Scopes, w.viewer.Scopes) {
-		err := &UnauthenticatedError{Revoked}
+		err := &UnauthenticatedError{Reason: Revoked}
 		w.cancel(err)
 		return err
 	}
@@ -111,16 +112,16 @@ func (w *Watch) expire(at time.Time) {
 		w.timer.Stop()
 	}
 	if !at.IsZero() {
-		w.timer = time.AfterFunc(at.Sub(w.watchers.service.now()), func() { w.cancel(&UnauthenticatedError{Expired}) })
+		w.timer = time.AfterFunc(at.Sub(w.watchers.service.now()), func() { w.cancel(&UnauthenticatedError{Reason: Expired}) })
 	}
 }
 
 // expiryOf is when the token runs out by itself; zero: never. An API token is found expired by its row.
-func (s *Service) expiryOf(token string) time.Time {
-	if c, err := s.verifyAccessToken(token); err == nil {
+func (s *Service) expiryOf(text string) time.Time {
+	if c, err := s.verifyAccessToken(text); err == nil {
 		return time.Unix(c.Expiry, 0)
 	}
-	o, err := s.db.TokenOwner(context.Background(), digestOf(token))
+	o, err := s.db.TokenOwner(context.Background(), token.Digest(text))
 	switch {
 	case err != nil:
 		return s.now() // nobody knows, and the client connects again

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey/latchkey/token"
 )
 
 // Kinds of IDs.
@@ -19,9 +21,6 @@ const (
 // ErrBadID says that a text is no ID of the wanted kind.
 var ErrBadID = errors.New("not a valid ID")
 
-// idAlphabet is Crockford's base 32 in lower case; it keeps the order of the bytes.
-const idAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
-
 // NewID makes an ID such as "user_01k8x3v5n8e9vbb9f1g2h3j4k5": its kind and a UUIDv7 (RFC 9562) in 26
 // letters, the form of the TypeID specification 0.3. IDs of one kind sort by the time they were made.
 func NewID(kind string) string {
@@ -35,19 +34,18 @@ func NewID(kind string) string {
 	for i := len(u) - 1; i >= 0; i-- {
 		buffer |= uint(u[i]) << bits
 		for bits += 8; bits >= 5; bits -= 5 {
-			b[at] = idAlphabet[buffer&31]
+			b[at] = token.IDAlphabet[buffer&31]
 			buffer >>= 5
 			at--
 		}
 	}
-	b[at] = idAlphabet[buffer&31]
+	b[at] = token.IDAlphabet[buffer&31]
 	return string(b)
 }
 
 // CheckID answers ErrBadID unless id is an ID of that kind.
 func CheckID(kind, id string) error {
-	suffix, ok := strings.CutPrefix(id, kind+"_")
-	if !ok || len(suffix) != 26 || suffix[0] > '7' || strings.Trim(suffix, idAlphabet) != "" {
+	if !token.IsID(kind, id) {
 		return ErrBadID
 	}
 	return nil

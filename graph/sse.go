@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/token"
 )
 
 // GraphQL over server-sent events: one operation a request, as the library graphql-sse documents it ("distinct
@@ -51,8 +52,8 @@ func wantsStream(accept []string) bool {
 // back: then the last result says so.
 func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, *graphql.Response) {
 	e := &events{w: w, controller: http.NewResponseController(w)}
-	token, _ := auth.TokenOf(r.Header.Values("Authorization"))
-	watched, _ := t.auth.Watch(r.Context(), token, *auth.ViewerFrom(r.Context()))
+	text, _ := token.FromHeader(r.Header.Values("Authorization"))
+	watched, _ := t.auth.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
 	ctx, cancel := context.WithCancelCause(watched)
 	defer cancel(nil)
 	go func() {

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/token"
 )
 
 // GraphQL over WebSocket: the protocol graphql-transport-ws, as the library graphql-ws documents it. It takes
@@ -298,8 +299,8 @@ func (s *socket) initialise(ctx context.Context, m message) (context.Context, er
 	if !s.transport.streams.take(v.ID()) {
 		return nil, &closing{closeTryLater, "Too many connections"}
 	}
-	token, _ := auth.TokenOf(values)
-	watched, watch := s.transport.auth.Watch(auth.WithViewer(ctx, v), token, v)
+	text, _ := token.FromHeader(values)
+	watched, watch := s.transport.auth.Watch(auth.WithViewer(ctx, v), text, v)
 	s.watch = watch
 	context.AfterFunc(watched, func() {
 		s.awaitAnswers() // a logout by this very socket is one of them
@@ -355,11 +356,11 @@ func (s *socket) pong(ctx context.Context, m message) error {
 	if err != nil || authorization == "" {
 		return s.write(ctx, message{Type: "pong", Payload: m.Payload})
 	}
-	token, ok := auth.TokenOf([]string{authorization})
-	if !ok {
+	text, err := token.FromHeader([]string{authorization})
+	if err != nil {
 		return &closing{closeForbidden, string(auth.Malformed)}
 	}
-	if err := s.watch.Renew(ctx, token); err != nil {
+	if err := s.watch.Renew(ctx, text); err != nil {
 		return refusalOf(err)
 	}
 	return s.write(ctx, message{Type: "pong", Payload: json.RawMessage(`{"authorization":"accepted"}`)})

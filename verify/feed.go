@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/internal/boottime"
+	"github.com/latchkey/latchkey/token"
 )
 
 const (
-	maxRevocations = 250_000         // held, at about 100 bytes each; with more, each token is introspected
-	purgeEvery     = 1 * time.Minute // revocations of expired tokens are forgotten
-	maxClockError  = 2 * clockSkew   // between the server's clock and ours
+	maxRevocations = 250_000             // held, at about 100 bytes each; with more, each token is introspected
+	purgeEvery     = 1 * time.Minute     // revocations of expired tokens are forgotten
+	maxClockError  = 2 * token.ClockSkew // between the server's clock and ours
 )
 
 // A feed hears of tokens that are taken back. The server says "alive" twice a second while it is sure that
@@ -279,9 +280,9 @@ func (f *feed) trustClock(server int64) {
 func (f *feed) replace(all revocation) error {
 	clear(f.sessions)
 	clear(f.users)
-	f.cutoff = f.now().Add(-clockSkew)
+	f.cutoff = f.now().Add(-token.ClockSkew)
 	if all.Now != 0 {
-		f.cutoff = time.Unix(all.Now, 0).Add(-clockSkew)
+		f.cutoff = time.Unix(all.Now, 0).Add(-token.ClockSkew)
 	}
 	f.trustClock(all.Now)
 	f.forget(func(string) bool { return true })
@@ -318,7 +319,7 @@ func (f *feed) purge() {
 		return
 	}
 	f.purged = boottime.Now()
-	if cutoff := f.now().Add(-clockSkew); cutoff.After(f.cutoff) {
+	if cutoff := f.now().Add(-token.ClockSkew); cutoff.After(f.cutoff) {
 		f.cutoff = cutoff
 	}
 	over := f.cutoff.Unix()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/latchkey/latchkey/token"
 )
 
 // What strangers send as a token, and what a broken or foreign server answers, must neither end the program nor pass
@@ -30,7 +32,7 @@ func lonely(f *testing.F, key *ecdsa.PrivateKey) *Verifier {
 
 func FuzzKeySet(f *testing.F) {
 	key := newKey(fuzzed)
-	good, err := json.Marshal(map[string]any{"keys": []jwk{jwkOf(fuzzed, "key_1", key)}})
+	good, err := json.Marshal(map[string]any{"keys": []token.JWK{jwkOf(fuzzed, "key_1", key)}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func FuzzKeySet(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, err := parseKeys(data)
+		keys, err := token.ParseKeys(data)
 		if (err == nil) == (len(keys) == 0) {
 			t.Errorf("%q: %d keys, and %v", data, len(keys), err)
 		}
@@ -74,7 +76,7 @@ func FuzzIntrospectionAnswer(f *testing.F) {
 		if (a.viewer == nil) == (a.err == nil) || a.err != nil && !errors.As(a.err, &refused) {
 			t.Fatalf("%q: neither a viewer nor a refusal, or both: %+v", data, a)
 		}
-		if a.viewer != nil && (!isID("user", a.viewer.UserID) || !strings.Contains(strings.ToLower(string(data)), "active")) {
+		if a.viewer != nil && (!token.IsID("user", a.viewer.UserID) || !strings.Contains(strings.ToLower(string(data)), "active")) {
 			t.Errorf("%q logs in %+v", data, a.viewer)
 		}
 	})
@@ -91,17 +93,17 @@ func FuzzToken(f *testing.F) {
 		f.Add(seed)
 	}
 	v := lonely(f, key)
-	f.Fuzz(func(t *testing.T, token string) {
-		viewer, err := v.Verify(t.Context(), token)
-		if err == nil && (viewer.UserID != user || !strings.HasPrefix(token, parts[0]+"."+parts[1]+".")) {
-			t.Errorf("%q passes for %+v", token, viewer)
+	f.Fuzz(func(t *testing.T, text string) {
+		viewer, err := v.Verify(t.Context(), text)
+		if err == nil && (viewer.UserID != user || !strings.HasPrefix(text, parts[0]+"."+parts[1]+".")) {
+			t.Errorf("%q passes for %+v", text, viewer)
 		}
 		var refused *UnauthenticatedError
 		if err != nil && !errors.As(err, &refused) {
-			t.Errorf("%q: %v", token, err)
+			t.Errorf("%q: %v", text, err)
 		}
-		if wellFormedAPIToken(token) && (len(token) != 39 || !strings.HasPrefix(token, apiPrefix)) {
-			t.Errorf("%q passes for an API token", token)
+		if token.IsAPIToken(text) && (len(text) != 39 || !strings.HasPrefix(text, token.APIPrefix)) {
+			t.Errorf("%q passes for an API token", text)
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"net/http"
 	"net/url"
@@ -17,29 +16,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/latchkey/latchkey/internal/boottime"
+	"github.com/latchkey/latchkey/token"
 )
-
-// An API token is "lk_", 30 random letters and the CRC-32 of the rest in 6 letters, all base 62.
-const (
-	apiPrefix = "lk_"
-	base62    = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-)
-
-// wellFormedAPIToken tells typos from tokens, without a question to the server.
-func wellFormedAPIToken(s string) bool {
-	const body, whole = 33, 39
-	if len(s) != whole || !strings.HasPrefix(s, apiPrefix) {
-		return false
-	}
-	sum := crc32.ChecksumIEEE([]byte(s[:body]))
-	for _, c := range slices.Backward([]byte(s[body:])) {
-		if c != base62[sum%62] {
-			return false
-		}
-		sum /= 62
-	}
-	return true
-}
 
 // An answer is what the server says about a token: a viewer, or an UnauthenticatedError.
 type answer struct {
@@ -48,12 +26,12 @@ type answer struct {
 }
 
 // verifyAPIToken asks the server, or goes by what it said within the last seconds while the feed is heard.
-func (v *Verifier) verifyAPIToken(ctx context.Context, token string, digest digest) (*Viewer, error) {
-	if !wellFormedAPIToken(token) {
-		return nil, &UnauthenticatedError{Malformed}
+func (v *Verifier) verifyAPIToken(ctx context.Context, text string, digest digest) (*Viewer, error) {
+	if !token.IsAPIToken(text) {
+		return nil, &UnauthenticatedError{Reason: Malformed}
 	}
 	if v.feed == nil {
-		return nil, &UnauthenticatedError{WrongAudience}
+		return nil, &UnauthenticatedError{Reason: WrongAudience}
 	}
 	if v.feed.fresh() {
 		now := int64(boottime.Now())
@@ -64,7 +42,7 @@ func (v *Verifier) verifyAPIToken(ctx context.Context, token string, digest dige
 			return a.viewer, a.err
 		}
 	}
-	return v.introspect(ctx, token, digest)
+	return v.introspect(ctx, text, digest)
 }
 
 // Anyone can make up API tokens that look right. Of those that the server is not known to have accepted only so many
@@ -96,16 +74,16 @@ func (v *Verifier) admitUnknown(ctx context.Context, digest digest) (done func()
 
 // introspect asks the server about any token. Callers that ask for the same at the same time share one
 // question, so the answer may be as old as a question may last: two seconds.
-func (v *Verifier) introspect(ctx context.Context, token string, digest digest) (*Viewer, error) {
+func (v *Verifier) introspect(ctx context.Context, text string, digest digest) (*Viewer, error) {
 	a := v.asking.do(ctx, digest, func(ctx context.Context) answer {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		var a answer
 		var err error
-		if strings.HasPrefix(token, apiPrefix) {
-			a, err = v.askAPIToken(ctx, token, digest)
+		if strings.HasPrefix(text, token.APIPrefix) {
+			a, err = v.askAPIToken(ctx, text, digest)
 		} else { // its signature is the server's
-			a, err = v.ask(ctx, token)
+			a, err = v.ask(ctx, text)
 		}
 		if err != nil {
 			return answer{err: fmt.Errorf("%w: %w", ErrUnavailable, err)}
@@ -116,14 +94,14 @@ func (v *Verifier) introspect(ctx context.Context, token string, digest digest) 
 }
 
 // askAPIToken asks about an API token and remembers the answer.
-func (v *Verifier) askAPIToken(ctx context.Context, token string, digest digest) (answer, error) {
+func (v *Verifier) askAPIToken(ctx context.Context, text string, digest digest) (answer, error) {
 	done, err := v.admitUnknown(ctx, digest)
 	if err != nil {
 		return answer{}, err
 	}
 	defer done()
 	ticket, refusal := v.answers.ticket(), v.refusals.ticket()
-	a, err := v.ask(ctx, token)
+	a, err := v.ask(ctx, text)
 	if err != nil {
 		return answer{}, err
 	}
@@ -157,8 +135,8 @@ func (v *Verifier) forgetAnswers(changed func(userID string) bool) {
 }
 
 // ask sends one question (RFC 7662, section 2.1). Its error means that there is no answer.
-func (v *Verifier) ask(ctx context.Context, token string) (answer, error) {
-	form := url.Values{"token": {token}}.Encode()
+func (v *Verifier) ask(ctx context.Context, text string) (answer, error) {
+	form := url.Values{"token": {text}}.Encode()
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
 	r, err := v.server.send(ctx, http.MethodPost, "/oauth/introspect", strings.NewReader(form), header, true)
 	if err != nil {
@@ -194,12 +172,12 @@ func (v *Verifier) parseAnswer(data []byte) (answer, error) {
 	case said.Active == nil:
 		return answer{}, errors.New("introspect: the answer does not say whether the token is active")
 	case !*said.Active:
-		return answer{err: &UnauthenticatedError{Revoked}}, nil
+		return answer{err: &UnauthenticatedError{Reason: Revoked}}, nil
 	case said.Type != "" && !strings.EqualFold(said.Type, "Bearer"):
-		return answer{err: &UnauthenticatedError{Malformed}}, nil
+		return answer{err: &UnauthenticatedError{Reason: Malformed}}, nil
 	case said.Issuer != "" && said.Issuer != v.issuer, len(said.Audience) > 0 && !slices.Contains(said.Audience, v.audience):
-		return answer{err: &UnauthenticatedError{WrongAudience}}, nil
-	case !isID("user", said.Subject):
+		return answer{err: &UnauthenticatedError{Reason: WrongAudience}}, nil
+	case !token.IsID("user", said.Subject):
 		return answer{}, errors.New("introspect: the answer does not say whose the token is")
 	}
 	viewer := &Viewer{UserID: said.Subject, SessionID: said.SessionID, Scopes: strings.Fields(said.Scope)}

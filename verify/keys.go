@@ -3,10 +3,6 @@ package verify
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,6 +12,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/internal/boottime"
+	"github.com/latchkey/latchkey/token"
 )
 
 const (
@@ -53,7 +50,7 @@ func (k *keySet) known(kid string) *ecdsa.PublicKey {
 }
 
 // find answers the key with that ID. An unknown one may be new: then the keys are read again, at most once a
-// second, whoever sends whatever. The error is errUnknownKey, or ErrUnavailable if the keys cannot be read.
+// second, whoever sends whatever. The error is token.ErrUnknownKey, or ErrUnavailable if the keys cannot be read.
 func (k *keySet) find(ctx context.Context, kid string) (*ecdsa.PublicKey, error) {
 	if key := k.known(kid); key != nil {
 		return key, nil
@@ -64,7 +61,7 @@ func (k *keySet) find(ctx context.Context, kid string) (*ecdsa.PublicKey, error)
 	if key := k.known(kid); key != nil {
 		return key, nil
 	}
-	return nil, errUnknownKey
+	return nil, token.ErrUnknownKey
 }
 
 // keep reads the keys again when they are old, until the context ends.
@@ -123,7 +120,7 @@ func (k *keySet) fetch(ctx context.Context) (age time.Duration, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the keys: %w", err)
 	}
-	keys, err := parseKeys(data)
+	keys, err := token.ParseKeys(data)
 	if err != nil {
 		return 0, fmt.Errorf("read the keys: %w", err)
 	}
@@ -144,55 +141,6 @@ func maxAge(h http.Header) time.Duration {
 		}
 	}
 	return keysAge
-}
-
-// parseKeys reads a JWK set (RFC 7517, section 5). Keys that are not for ES256 signatures are passed over.
-func parseKeys(data []byte) (map[string]*ecdsa.PublicKey, error) {
-	var set struct {
-		Keys []jwk `json:"keys"`
-	}
-	if err := json.Unmarshal(data, &set); err != nil {
-		return nil, fmt.Errorf("not a JWK set: %w", err)
-	}
-	keys := map[string]*ecdsa.PublicKey{}
-	for _, j := range set.Keys {
-		if key := j.publicKey(); key != nil {
-			keys[j.ID] = key
-		}
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("there is no key for ES256")
-	}
-	return keys, nil
-}
-
-// A jwk is a public key in JSON (RFC 7517; members of EC keys: RFC 7518, section 6.2.1).
-type jwk struct {
-	KeyType   string `json:"kty"`
-	Curve     string `json:"crv"`
-	X         string `json:"x"`
-	Y         string `json:"y"`
-	ID        string `json:"kid"`
-	Algorithm string `json:"alg"`
-	Use       string `json:"use"`
-}
-
-// publicKey is nil for a key that is not for us, or no point of the curve.
-func (j jwk) publicKey() *ecdsa.PublicKey {
-	if j.KeyType != "EC" || j.Curve != "P-256" || j.Algorithm != algorithm || j.Use != "sig" || j.ID == "" {
-		return nil
-	}
-	x, err1 := base64.RawURLEncoding.DecodeString(j.X)
-	y, err2 := base64.RawURLEncoding.DecodeString(j.Y)
-	if err1 != nil || err2 != nil || len(x) != 32 || len(y) != 32 {
-		return nil
-	}
-	point := append(append([]byte{4}, x...), y...) // SEC 1, section 2.3.3
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
-	if err != nil {
-		return nil
-	}
-	return key
 }
 
 // sleep waits, but not beyond the context's end.

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/latchkey/latchkey/token"
 )
 
 // A peer speaks Latchkey's protocol, as a server that tests can break.
@@ -87,14 +89,14 @@ func (p *peer) count(endpoint string) int {
 	return p.calls[endpoint]
 }
 
-func jwkOf(t *testing.T, kid string, key *ecdsa.PrivateKey) jwk {
+func jwkOf(t *testing.T, kid string, key *ecdsa.PrivateKey) token.JWK {
 	t.Helper()
 	point, err := key.PublicKey.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	encode := base64.RawURLEncoding.EncodeToString
-	return jwk{KeyType: "EC", Curve: "P-256", X: encode(point[1:33]), Y: encode(point[33:]), ID: kid, Algorithm: "ES256", Use: "sig"}
+	return token.JWK{KeyType: "EC", Curve: "P-256", X: encode(point[1:33]), Y: encode(point[33:]), ID: kid, Algorithm: "ES256", Use: "sig"}
 }
 
 func (p *peer) serveKeys(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +107,7 @@ func (p *peer) serveKeys(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	set := struct {
-		Keys []jwk `json:"keys"`
+		Keys []token.JWK `json:"keys"`
 	}{}
 	etag := ""
 	for kid, key := range p.keys {
@@ -257,12 +259,15 @@ func sign(t *testing.T, key *ecdsa.PrivateKey, issuer string, header, payload ch
 	return text
 }
 
+// letters are base 62.
+const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 // apiToken makes a well-formed API token.
 func apiToken(letter string) string {
-	body := apiPrefix + strings.Repeat(letter, 30)
+	body := token.APIPrefix + strings.Repeat(letter, 30)
 	sum, end := crc32.ChecksumIEEE([]byte(body)), ""
 	for range 6 {
-		end = string(base62[sum%62]) + end
+		end = string(letters[sum%62]) + end
 		sum /= 62
 	}
 	return body + end
@@ -339,12 +344,12 @@ func eventually(t *testing.T, what string, f func() bool) {
 }
 
 // outcome is what Verify answers, in a word: OK, a reason, UNAVAILABLE or the error.
-func outcome(v *Verifier, token string) string {
+func outcome(v *Verifier, token string) Reason {
 	_, err := v.Verify(context.Background(), token)
 	return wordFor(err)
 }
 
-func wordFor(err error) string {
+func wordFor(err error) Reason {
 	var refused *UnauthenticatedError
 	switch {
 	case err == nil:
@@ -354,5 +359,5 @@ func wordFor(err error) string {
 	case errors.Is(err, ErrUnavailable):
 		return "UNAVAILABLE"
 	}
-	return err.Error()
+	return Reason(err.Error())
 }

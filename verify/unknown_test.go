@@ -6,14 +6,16 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/latchkey/latchkey/token"
 )
 
 // madeUp makes an API token that no server knows, with a right checksum.
 func madeUp(n int) string {
-	body := fmt.Sprintf("%s%030d", apiPrefix, n)
+	body := fmt.Sprintf("%s%030d", token.APIPrefix, n)
 	sum, end := crc32.ChecksumIEEE([]byte(body)), ""
 	for range 6 {
-		end = string(base62[sum%62]) + end
+		end = string(letters[sum%62]) + end
 		sum /= 62
 	}
 	return body + end
@@ -29,7 +31,7 @@ func TestMadeUpAPITokensLeaveRoomForValidOnes(t *testing.T) {
 	if got := outcome(v, program); got != "OK" {
 		t.Fatal(got)
 	}
-	start, outcomes := time.Now(), map[string]int{}
+	start, outcomes := time.Now(), map[Reason]int{}
 	for i := range 3000 {
 		outcomes[outcome(v, madeUp(i))]++
 		if i%300 == 0 {

@@ -3,10 +3,10 @@
 // seconds; a feed of revocations takes tokens back at once. While the feed is not heard, each token is
 // introspected: slower, never wrong.
 //
-// It knows nothing of Latchkey's code and database, only its public endpoints, and needs little beside the standard
-// library and golang-jwt. It does not log anybody in, issues nothing, and does not decide what a
-// viewer may: for that, ask Viewer.Satisfies. It looks at a token once a request; whoever holds a request
-// open for long must Verify again.
+// It shares the formats of tokens with the server (package token) and otherwise knows only its public endpoints: nothing
+// of its database. Beside the standard library it needs golang-jwt, golang.org/x/time and golang.org/x/sys. It does not
+// log users in, issues nothing, and does not decide what a viewer may do: for that, ask Viewer.Satisfies. It verifies a
+// token once a request; a handler that holds a request open for long must call Verify again.
 package verify
 
 import (
@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/latchkey/latchkey/token"
 )
 
 // Config says whose tokens are accepted, and for whom. Only Issuer is required.
@@ -72,7 +74,7 @@ func New(c Config) (*Verifier, error) {
 	if err := errors.Join(checkURL("Issuer", c.Issuer), checkURL("BaseURL", c.BaseURL)); err != nil {
 		return nil, err
 	}
-	if c.APIToken != "" && !wellFormedAPIToken(c.APIToken) {
+	if c.APIToken != "" && !token.IsAPIToken(c.APIToken) {
 		return nil, errors.New("verify: APIToken must be an API token of Latchkey's, lk_…, and this is none or damaged")
 	}
 	if c.CacheFor < 0 {
@@ -118,18 +120,18 @@ func (v *Verifier) Run(ctx context.Context) {
 
 // Verify answers who a token stands for; do not change the viewer. The error is an UnauthenticatedError, or
 // wraps ErrUnavailable if the server has to be asked and does not answer within two seconds.
-func (v *Verifier) Verify(ctx context.Context, token string) (*Viewer, error) {
-	if token == "" {
-		return nil, &UnauthenticatedError{Missing}
+func (v *Verifier) Verify(ctx context.Context, text string) (*Viewer, error) {
+	if text == "" {
+		return nil, &UnauthenticatedError{Reason: Missing}
 	}
-	if !looksLikeToken(token) {
-		return nil, &UnauthenticatedError{Malformed}
+	if !token.Plausible(text) {
+		return nil, &UnauthenticatedError{Reason: Malformed}
 	}
-	digest := sha256.Sum256([]byte(token))
-	if strings.HasPrefix(token, apiPrefix) {
-		return v.verifyAPIToken(ctx, token, digest)
+	digest := sha256.Sum256([]byte(text))
+	if strings.HasPrefix(text, token.APIPrefix) {
+		return v.verifyAPIToken(ctx, text, digest)
 	}
-	t, err := v.verifyAccessToken(ctx, token, digest)
+	t, err := v.verifyAccessToken(ctx, text, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +142,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Viewer, error) {
 	case good:
 		return &t.viewer, nil
 	case revoked:
-		return nil, &UnauthenticatedError{Revoked}
+		return nil, &UnauthenticatedError{Reason: Revoked}
 	}
-	if _, err := v.introspect(ctx, token, digest); err != nil {
+	if _, err := v.introspect(ctx, text, digest); err != nil {
 		return nil, err
 	}
 	return &t.viewer, nil

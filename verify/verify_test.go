@@ -32,7 +32,10 @@ func TestOnlyTheServersTokensForThisServiceLogIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ name, token, want string }{
+	for _, c := range []struct {
+		name, token string
+		want        Reason
+	}{
 		{"the server's own token is accepted", fine, "OK"},
 		{"a clock 20 seconds behind does not lock out", p.token(nil, change{"iat": now + 20}), "OK"},
 		{"a clock 20 seconds ahead does not lock out", p.token(nil, change{"exp": now - 20}), "OK"},
@@ -112,16 +115,17 @@ func TestTheHeaderIsReadAsTheServerReadsIt(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		values []string
-		want   string
+		want   Reason
 	}{
 		{"none", nil, Missing},
+		{"empty, as clients send it while no one is logged in", []string{""}, Missing},
+		{"the scheme alone", []string{"Bearer "}, Missing},
 		{"Bearer", []string{"Bearer " + token}, "OK"},
 		{"any case", []string{"bEARER " + token}, "OK"},
 		{"Token, as clients of Django REST framework send", []string{"Token " + token}, "OK"},
 		{"two, of which one may be smuggled in", []string{"Bearer " + token, "Bearer " + token}, Malformed},
 		{"Basic", []string{"Basic dTpw"}, Malformed},
 		{"no scheme", []string{token}, Malformed},
-		{"no token", []string{"Bearer "}, Malformed},
 		{"a list", []string{"Bearer " + token + ", Bearer " + token}, Malformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -319,7 +323,10 @@ func TestKeysAreReadAgainWhenTheServerSays(t *testing.T) {
 // Revocation.
 
 func TestWhatIsTakenBackIsRefusedAtOnce(t *testing.T) {
-	for _, c := range []struct{ name, data, want string }{
+	for _, c := range []struct {
+		name, data string
+		want       Reason
+	}{
 		{"logout", `{"sessions":[{"sid":"` + session + `","until":9999999999}],"users":[]}`, Revoked},
 		{"somebody else's logout", `{"sessions":[{"sid":"session_x","until":9999999999}]}`, "OK"},
 		{"fewer roles", `{"users":[{"sub":"` + user + `","scope":"users:read","until":9999999999}]}`, Revoked},
@@ -534,7 +541,7 @@ func TestOneQuestionForManyWhoAskTheSame(t *testing.T) {
 		p.introspect = func(http.ResponseWriter, string) bool { asked <- struct{}{}; <-answer; return false }
 	})
 	impatient, leave := context.WithCancel(t.Context())
-	first := make(chan string)
+	first := make(chan Reason)
 	go func() { _, err := v.Verify(impatient, program); first <- wordFor(err) }()
 	<-asked
 	var all sync.WaitGroup
@@ -564,7 +571,7 @@ func TestOnlyAClearAnswerLogsIn(t *testing.T) {
 		name   string
 		status int
 		body   string
-		want   string
+		want   Reason
 	}{
 		{"active", 200, `{"active":true,"sub":"` + user + `"}`, "OK"},
 		{"an audience in a list", 200, `{"active":true,"sub":"` + user + `","aud":["x","` + p.web.URL + `"]}`, "OK"},

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/latchkey/latchkey/token"
 )
 
 // A Viewer is who a request comes from.
@@ -25,28 +26,20 @@ func (v *Viewer) Satisfies(ways [][]string) bool {
 	})
 }
 
-// The reasons of an UnauthenticatedError, with Latchkey's names. For all but Missing a client refreshes once, and logs in
-// if that is refused.
+// A Reason says why a caller is not authenticated.
+type Reason = token.Reason
+
+// The reasons that services see: docs/errors.md says what a client does on each.
 const (
-	Missing       = "MISSING"        // no credentials: log in
-	Malformed     = "MALFORMED"      // not a token of the server, signed by a retired key, damaged, or two of them
-	Expired       = "EXPIRED"        // the token has expired
-	Revoked       = "REVOKED"        // the token was revoked, or the user's rights have changed since it was issued
-	WrongAudience = "WRONG_AUDIENCE" // a token for another service, or an API token where none are accepted
+	Missing       = token.Missing
+	Malformed     = token.Malformed
+	Expired       = token.Expired
+	Revoked       = token.Revoked
+	WrongAudience = token.WrongAudience // also an API token where none are accepted
 )
 
-var reasonText = map[string]string{
-	Missing:       "no credentials were given: send \"Authorization: Bearer <token>\"",
-	Malformed:     "the credentials are not valid",
-	Expired:       "the token has expired",
-	Revoked:       "the token has been revoked",
-	WrongAudience: "the token is meant for another service",
-}
-
-// An UnauthenticatedError says that the caller is nobody known, and why.
-type UnauthenticatedError struct{ Reason string }
-
-func (e *UnauthenticatedError) Error() string { return reasonText[e.Reason] }
+// An UnauthenticatedError says that the caller is not authenticated, and why.
+type UnauthenticatedError = token.UnauthenticatedError
 
 // ErrUnavailable says that the server had to be asked about a token and did not answer.
 var ErrUnavailable = errors.New("the token cannot be checked now")
@@ -72,29 +65,15 @@ func (v *Verifier) Middleware(next http.Handler) http.Handler {
 func FromContext(ctx context.Context) (*Viewer, error) {
 	id, ok := ctx.Value(contextKey{}).(identity)
 	if !ok {
-		return nil, &UnauthenticatedError{Missing}
+		return nil, &UnauthenticatedError{Reason: Missing}
 	}
 	return id.viewer, id.err
 }
 
 func (v *Verifier) identify(ctx context.Context, authorization []string) (*Viewer, error) {
-	if len(authorization) == 0 {
-		return nil, &UnauthenticatedError{Missing}
+	text, err := token.FromHeader(authorization)
+	if err != nil {
+		return nil, err
 	}
-	scheme, token, _ := strings.Cut(authorization[0], " ")
-	token = strings.TrimLeft(token, " ")
-	known := strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "Token")
-	if len(authorization) > 1 || !known || token == "" {
-		return nil, &UnauthenticatedError{Malformed}
-	}
-	return v.Verify(ctx, token)
-}
-
-// maxToken bounds what is looked at, in bytes; the server's own tokens have at most some hundred.
-const maxToken = 4096
-
-func looksLikeToken(s string) bool {
-	return len(s) <= maxToken && strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-	}) < 0
+	return v.Verify(ctx, text)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
 // The endpoints that other services ask: introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414)
@@ -136,8 +137,8 @@ const partSize = 10_000
 // seconds asks by introspection instead.
 func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 	return authenticated(s, func(w http.ResponseWriter, r *http.Request) {
-		token, _ := auth.TokenOf(r.Header.Values("Authorization"))
-		ctx, _ := s.Watch(r.Context(), token, *auth.ViewerFrom(r.Context()))
+		text, _ := token.FromHeader(r.Header.Values("Authorization"))
+		ctx, _ := s.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
 		feed, err := s.Revocations(ctx)
 		if err != nil {
 			refuse(w, r, s, err)

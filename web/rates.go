@@ -8,7 +8,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
-	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/token"
 )
 
 // burst is how many seconds' worth of requests may come at once.
@@ -82,10 +82,11 @@ func (s services) answered(token digest, status int) {
 
 // serviceToken is the token that a request below /oauth/ authenticates with: a Bearer token, or the password of
 // HTTP Basic.
-func serviceToken(r *http.Request) (token string, ok bool) {
+func serviceToken(r *http.Request) (text string, ok bool) {
 	values := r.Header.Values("Authorization")
 	if _, password, basic := r.BasicAuth(); basic && len(values) == 1 {
 		return password, password != ""
 	}
-	return auth.TokenOf(values)
+	text, err := token.FromHeader(values)
+	return text, err == nil
 }

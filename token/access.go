@@ -1,0 +1,121 @@
+package token
+
+import (
+	"crypto/ecdsa"
+	"errors"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Access tokens are JWTs of RFC 9068: header {alg: ES256, typ: at+jwt, kid}, nothing else in it.
+
+// Algorithm signs access tokens: ECDSA on P-256 with SHA-256 (RFC 7518, section 3.4). No other is accepted.
+const Algorithm = "ES256"
+
+const typ = "at+jwt" // RFC 9068, section 2.1
+
+// Claims are the payload of an access token. Times are seconds since 1970. Audience is one text, never a list: a token
+// is for one service.
+type Claims struct {
+	Issuer     string `json:"iss"`
+	Audience   string `json:"aud"`
+	Subject    string `json:"sub"` // user ID
+	ClientID   string `json:"client_id"`
+	Expiry     int64  `json:"exp"`
+	IssuedAt   int64  `json:"iat"`
+	NotBefore  int64  `json:"nbf,omitempty"`
+	ID         string `json:"jti"`
+	SessionID  string `json:"sid"`
+	Generation int    `json:"gen"`   // of the refresh token issued with it
+	Scope      string `json:"scope"` // space-separated
+}
+
+func numericDate(seconds int64) *jwt.NumericDate {
+	if seconds == 0 {
+		return nil
+	}
+	return jwt.NewNumericDate(time.Unix(seconds, 0))
+}
+
+// The methods of jwt.Claims.
+
+// GetExpirationTime implements jwt.Claims.
+func (c *Claims) GetExpirationTime() (*jwt.NumericDate, error) { return numericDate(c.Expiry), nil }
+
+// GetIssuedAt implements jwt.Claims.
+func (c *Claims) GetIssuedAt() (*jwt.NumericDate, error) { return numericDate(c.IssuedAt), nil }
+
+// GetNotBefore implements jwt.Claims.
+func (c *Claims) GetNotBefore() (*jwt.NumericDate, error) { return numericDate(c.NotBefore), nil }
+
+// GetIssuer implements jwt.Claims.
+func (c *Claims) GetIssuer() (string, error) { return c.Issuer, nil }
+
+// GetSubject implements jwt.Claims.
+func (c *Claims) GetSubject() (string, error) { return c.Subject, nil }
+
+// GetAudience implements jwt.Claims.
+func (c *Claims) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings{c.Audience}, nil }
+
+// Sign makes the access token with the claims.
+func (c *Claims) Sign(kid string, key *ecdsa.PrivateKey) (string, error) {
+	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
+	t.Header = map[string]any{"alg": Algorithm, "typ": typ, "kid": kid}
+	return t.SignedString(key)
+}
+
+// Rules say which access tokens are accepted.
+type Rules struct {
+	Issuer   string
+	Audience string
+	Now      func() time.Time
+
+	// Key finds the server's public key with that ID: ErrUnknownKey if there is none. Verify returns its other errors.
+	Key func(kid string) (*ecdsa.PublicKey, error)
+}
+
+// ErrUnknownKey says that the server has no key with that ID.
+var ErrUnknownKey = errors.New("no key of the server has this kid")
+
+var errHeader = errors.New("unexpected JWT header")
+
+// Verify checks everything that an access token says itself: signature, header and claims. Its error is an
+// UnauthenticatedError, or one of Rules.Key. EXPIRED and WRONG_AUDIENCE are said only of tokens that the server signed.
+func (r *Rules) Verify(text string) (*Claims, error) {
+	c := new(Claims)
+	var keyError error
+	_, err := r.parser().ParseWithClaims(text, c, func(t *jwt.Token) (any, error) {
+		// Exactly our three members: no jwk, jku, x5u, x5c to trust, no crit to understand (RFC 8725, section 3.10).
+		kid, ok := t.Header["kid"].(string)
+		if !ok || len(t.Header) != 3 || t.Header["typ"] != typ {
+			return nil, errHeader
+		}
+		var key *ecdsa.PublicKey
+		key, keyError = r.Key(kid)
+		return key, keyError
+	})
+	switch {
+	case err == nil:
+	case keyError != nil && !errors.Is(keyError, ErrUnknownKey):
+		return nil, keyError
+	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return nil, &UnauthenticatedError{WrongAudience}
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return nil, &UnauthenticatedError{Expired}
+	default:
+		return nil, &UnauthenticatedError{Malformed}
+	}
+	if c.ID == "" || c.IssuedAt == 0 || !IsID("user", c.Subject) || !IsID("session", c.SessionID) {
+		return nil, &UnauthenticatedError{Malformed}
+	}
+	return c, nil
+}
+
+func (r *Rules) parser() *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods([]string{Algorithm}), jwt.WithStrictDecoding(),
+		jwt.WithIssuer(r.Issuer), jwt.WithAudience(r.Audience),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(ClockSkew), jwt.WithTimeFunc(r.Now),
+	)
+}
