@@ -8,7 +8,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-X main.stamp=$VERSION" -o /latchkey . && mkdir /data
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-X github.com/latchkey/latchkey/app.stamp=$VERSION" -o /latchkey . && mkdir /data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

@@ -66,7 +66,7 @@ clients: password ## Runs graphql-ws, graphql-sse, Apollo Client, urql and jose 
 	@cd test/clients && node clients.mjs '$(URL)' admin "$$PASSWORD"
 
 build: ## One static binary, ./latchkey; the same bytes wherever it is built.
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.stamp=$(VERSION)' -o latchkey .
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X github.com/latchkey/latchkey/app.stamp=$(VERSION)' -o latchkey .
 
 # The database of vulnerabilities is on the network, or where GOVULNDB says. Exit code 3 is a finding.
 vuln: ## Known vulnerabilities in what is linked.

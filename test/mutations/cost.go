@@ -86,27 +86,27 @@ func cost() []mutation {
 		{
 			"T103 T105: a document has few tokens", "graph/lexical.go",
 			`{"tokens", tokens, g.tokens,`, `{"tokens", 0 * tokens, g.tokens,`,
-			".", "TestT096_",
+			"./app", "TestT096_",
 		},
 		{
 			"T104: a document has few bytes", "graph/handler.go",
 			"if len(request.Query) > int(limit) {", "if len(request.Query) > 1000*int(limit) {",
-			".", "TestT096_",
+			"./app", "TestT096_",
 		},
 		{
 			"T104 T105: a long name is not repeated whole", "graph/errors.go",
 			"if len(message) <= longest {", "if len(message) <= 1000*longest {",
-			".", "TestT104_",
+			"./app", "TestT104_",
 		},
 		{
 			"T105: an answer has ten errors at most", "graph/transport.go",
 			`member("errors", errs[:min(len(errs), maxErrors)])`, `member("errors", errs)`,
-			".", "TestAnAnswerListsTenErrors",
+			"./app", "TestAnAnswerListsTenErrors",
 		},
 		{
 			"T105: a socket's message has ten errors at most", "graph/transport.go",
 			"return operation, errs[:min(len(errs), maxErrors)]", "return operation, errs",
-			".", "TestT096_",
+			"./app", "TestT096_",
 		},
 		{
 			"T106: a page has 100 items at most", "graph/relay/relay.go",
@@ -126,32 +126,32 @@ func cost() []mutation {
 		{
 			"T107: a body has few values", "graph/transport.go",
 			"if countValues(data) > maxValues {", "if countValues(data) > 1000*maxValues {",
-			".", "TestT107_",
+			"./app", "TestT107_",
 		},
 		{
 			"T108: a body has 1 MiB at most", "graph/transport.go",
 			"http.MaxBytesReader(w, r.Body, t.limits.Body)", "r.Body",
-			".", "TestT108_",
+			"./app", "TestT108_",
 		},
 		{
 			"T109: a compressed body is refused", "graph/transport.go",
 			`encoding != "" && encoding != "identity" {`, `encoding != "" && len(h) == 0 {`,
-			".", "TestT109_",
+			"./app", "TestT109_",
 		},
 		{
-			"T110: a header arrives within five seconds", "server.go",
+			"T110: a header arrives within five seconds", "app/serve.go",
 			"ReadHeaderTimeout: 5 * time.Second,\n\t\tReadTimeout:       15 * time.Second,", "ReadTimeout: 15 * time.Second,",
-			".", "TestT110_",
+			"./app", "TestT110_",
 		},
 		{
 			"T110: a body that arrives takes no place", "web/admission.go",
 			"r, outcome := a.receive(w, r)\n\tif outcome == granted && w.stream {", "outcome := a.requests.take(w.client, 1)\n\tdefer a.requests.give(w.client, 1)\n\tif outcome == granted {\n\t\tr, outcome = a.receive(w, r)\n\t}\n\tif outcome == granted && w.stream {",
-			".", "TestT110_|TestUnfinishedBodiesOfOneClient",
+			"./app", "TestT110_|TestUnfinishedBodiesOfOneClient",
 		},
 		{
 			"T110: bodies take a share of the memory", "web/body.go",
 			"outcome := w.reserve(max(size, bodyOverhead) - max(int64(cap(b.data)), bodyOverhead)); outcome != granted", "outcome := granted; outcome != granted",
-			".", "TestBodiesThatNearlyArrive",
+			"./app", "TestBodiesThatNearlyArrive",
 		},
 		{
 			"T112: a client has a share of the places", "web/shares.go",
@@ -176,7 +176,7 @@ func cost() []mutation {
 		{
 			"T112: requests at the same time have a limit", "web/admission.go",
 			"newShares(c.InFlight, c.ClientShare)", "newShares(0*c.InFlight, c.ClientShare)",
-			".", "TestT112_Requests",
+			"./app", "TestT112_Requests",
 		},
 		{
 			"T112: streams at the same time have a limit", "web/admission.go",
@@ -186,7 +186,7 @@ func cost() []mutation {
 		{
 			"T112: a header does not pass the limit", "web/admission.go",
 			"if outcome == granted {\n\t\toutcome = a.requests.take(w.client, 1)", "if outcome == granted && !w.stream {\n\t\toutcome = a.requests.take(w.client, 1)",
-			".", "TestT112_AHeader",
+			"./app", "TestT112_AHeader",
 		},
 		{
 			"T112: a client's requests have a rate", "web/admission.go",
@@ -201,87 +201,87 @@ func cost() []mutation {
 		{
 			"T4 T6: an IPv6 network is one client of logins", "auth/throttle.go",
 			"addr.Is6() && !addr.Is4In6() {", "addr.Is6() && addr.Is4In6() {",
-			".", "TestT006_Guesses",
+			"./app", "TestT006_Guesses",
 		},
 		{
 			"T113: a text has no NUL", "graph/scalar/scalar.go",
 			"case strings.ContainsRune(s, 0):", "case strings.ContainsRune(s, -1):",
-			".", "TestT113_",
+			"./app", "TestT113_",
 		},
 		{
 			"T113: a name is short", "auth/names.go",
 			"|| len(text) > maximum ||", "|| len(text) > 1000*maximum ||",
-			".", "TestT113_",
+			"./app", "TestT113_",
 		},
 		{
 			"T114: a socket is initialised in time", "graph/websocket.go",
 			`s.cancel(&closing{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
-			".", "TestSocketsClose",
+			"./app", "TestSocketsClose",
 		},
 		{
 			"T114: a socket is initialised once", "graph/websocket.go",
 			"if s.watch != nil {\n\t\treturn nil, &closing", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closing",
-			".", "TestSocketsClose",
+			"./app", "TestSocketsClose",
 		},
 		{
 			"T114: an operation's ID is used once", "graph/websocket.go",
 			"if _, taken := s.operations[m.ID]; taken {", `if _, taken := s.operations[m.ID]; taken && m.ID == "" {`,
-			".", "TestSocketsClose",
+			"./app", "TestSocketsClose",
 		},
 		{
 			"T114: another subprotocol is refused", "graph/websocket.go",
 			"if s.conn.Subprotocol() != subprotocol {", `if s.conn.Subprotocol() == "none" {`,
-			".", "TestT114_",
+			"./app", "TestT114_",
 		},
 		{
 			"T115: a socket needs a good token", "graph/websocket.go",
 			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, refusalOf(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, refusalOf(err)",
-			".", "TestT114_",
+			"./app", "TestT114_",
 		},
 		{
 			"T116: a message has few bytes", "graph/websocket.go",
 			"s.conn.SetReadLimit(t.limits.Socket.Message)", "s.conn.SetReadLimit(1 << 30)",
-			".", "TestSocketsClose|TestT116_ADamaged",
+			"./app", "TestSocketsClose|TestT116_ADamaged",
 		},
 		{
 			"T116: messages have a rate", "graph/websocket.go",
 			"if s.messages.Wait(connection) != nil {", "if s.messages == nil {",
-			".", "TestT116_AFlood",
+			"./app", "TestT116_AFlood",
 		},
 		{
 			"T116: pings of the protocol have a rate", "graph/websocket.go",
 			"return s.messages.Wait(ctx) == nil }", "return true }",
-			".", "TestT116_Pings",
+			"./app", "TestT116_Pings",
 		},
 		{
 			"T117: a socket's operations have a limit", "graph/websocket.go",
 			"if s.count >= s.transport.limits.Socket.Operations {", "if s.count < 0 {",
-			".", "TestT117_Subscriptions",
+			"./app", "TestT117_Subscriptions",
 		},
 		{
 			"T117: an operation's place comes back", "graph/websocket.go",
 			"\ts.count--\n", "",
-			".", "TestT117_Subscriptions",
+			"./app", "TestT117_Subscriptions",
 		},
 		{
 			"T117: a user's sockets have a limit", "graph/websocket.go",
 			"if p.ofUser[userID] >= p.limit {", "if p.ofUser[userID] < 0 {",
-			".", "TestT117_Sockets",
+			"./app", "TestT117_Sockets",
 		},
 		{
 			"T117: a socket's place comes back", "graph/websocket.go",
 			"s.transport.streams.give(v.ID())", "_ = v",
-			".", "TestT117_Sockets",
+			"./app", "TestT117_Sockets",
 		},
 		{
 			"T117: a user's event streams have a limit", "graph/sse.go",
 			"!t.streams.take(id) {", "!t.streams.take(id) && id == \"\" {",
-			".", "TestT117_EventStreams",
+			"./app", "TestT117_EventStreams",
 		},
 		{
 			"T117: a socket that is closing is not waited for", "graph/websocket.go",
 			"cut := time.AfterFunc(closeWait,", "cut := time.AfterFunc(100*closeWait,",
-			".", "TestT117_AStranger",
+			"./app", "TestT117_AStranger",
 		},
 	}
 }

@@ -7,52 +7,52 @@ func operations() []mutation {
 		{
 			"T118: a misspelt field is not corrected", "graph/limits.go",
 			`"FieldsOnCorrectType": rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc,`, "",
-			".", "TestT118_",
+			"./app", "TestT118_",
 		},
 		{
 			"T118: a misspelt argument is not corrected", "graph/limits.go",
 			`"KnownArgumentNames":  rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc,`, "",
-			".", "TestT118_",
+			"./app", "TestT118_",
 		},
 		{
 			"T118: a misspelt type is not corrected", "graph/limits.go",
 			`"KnownTypeNames":      rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc,`, "",
-			".", "TestT118_",
+			"./app", "TestT118_",
 		},
 		{
 			"T118: fields of an object are not suggested", "graph/limits.go",
 			`"ScalarLeafs":         rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc,`, "",
-			".", "TestT118_",
+			"./app", "TestT118_",
 		},
 		{
 			"T119 T41: what went wrong inside is not told", "graph/errors.go",
 			`return "internal error", code(Internal)`, "return err.Error(), code(Internal)",
-			".", "TestT041_",
+			"./app", "TestT041_",
 		},
 		{
 			"T119: a user's ID is checked", "auth/user.go",
 			"if err := db.CheckID(db.UserID, id); err != nil {", "if err := ctx.Err(); err != nil {",
-			".", "TestT119_",
+			"./app", "TestT119_",
 		},
 		{
 			"T120: wildcards of LIKE are letters", "db/user.go",
 			"likeEscaper.Replace(strings.ToLower(search))", "strings.ToLower(search)",
-			".", "TestT120_",
+			"./app", "TestT120_",
 		},
 		{
 			"T120: a search is a parameter", "db/user.go",
 			"l.from, l.args = `users WHERE search_text LIKE $1 ESCAPE '\\'`, []any{\"%\" + likeEscaper.Replace(strings.ToLower(search)) + \"%\"}", "l.from = `users WHERE search_text LIKE '%` + likeEscaper.Replace(strings.ToLower(search)) + `%' ESCAPE '\\'`",
-			".", "TestT120_",
+			"./app", "TestT120_",
 		},
 		{
 			"T121 T122: names have no control characters", "auth/names.go",
 			"|| strings.ContainsFunc(text, isControl) {", "{",
-			".", "TestT121_",
+			"./app", "TestT121_",
 		},
 		{
 			"T122: the log has no credentials", "graph/transport.go",
 			`slog.String("field", field)`, `slog.String("field", field+r.Header.Get("Authorization"))`,
-			".", "TestT122_",
+			"./app", "TestT122_",
 		},
 		{
 			"T122: a struct with a secret is not printed", "auth/redact.go",
@@ -77,57 +77,57 @@ func operations() []mutation {
 		{
 			"T123: a change is recorded", "auth/change.go",
 			"if err := tx.CreateEvent(ctx, e); err != nil {", "if err := ctx.Err(); err != nil {",
-			".", "TestT123_WhatHappens",
+			"./app", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a failed login is recorded", "auth/session.go",
 			`if err := s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "")); err != nil {`, "if err := ctx.Err(); err != nil {",
-			".", "TestT123_WhatHappens",
+			"./app", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a refresh is recorded", "auth/session.go",
 			"return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, \"\")))", "return nil",
-			".", "TestT123_WhatHappens",
+			"./app", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a refused change is recorded", "graph/directives.go",
 			"service.RecordDenied(ctx, field.Field.Name)", "_ = service",
-			".", "TestT123_",
+			"./app", "TestT123_",
 		},
 		{
 			"T123: a refused change is recorded once a minute", "auth/event.go",
 			`if !s.uses.first("denied "+v.ID()+" "+field, s.timestamp()) {`, `if !s.uses.first("denied "+db.NewID(db.EventID), s.timestamp()) {`,
-			".", "TestT123_Refused",
+			"./app", "TestT123_Refused",
 		},
 		{
 			"T123: who did it is recorded", "auth/event.go",
 			"e.ActorID = &id", "_ = id",
-			".", "TestT123_WhatHappens",
+			"./app", "TestT123_WhatHappens",
 		},
 		{
 			"T124: the database's files are their owner's alone", "db/dialect.go",
 			"os.O_RDWR|os.O_CREATE, 0o600)", "os.O_RDWR|os.O_CREATE, 0o644)",
-			".", "TestScripts/sqlite/first_start$",
+			"./app", "TestScripts/sqlite/first_start$",
 		},
 		{
-			"T124: a secret file that others may read stops the start", "secretfile.go",
+			"T124: a secret file that others may read stops the start", "app/secretfile.go",
 			"case shared != 0 && info", "case shared > 0o777 && info",
-			".", "TestScripts/sqlite/secret|TestASecretFile",
+			"./app", "TestScripts/sqlite/secret|TestASecretFile",
 		},
 		{
-			"T124: a secret file that others may write stops the start", "secretfile.go",
+			"T124: a secret file that others may write stops the start", "app/secretfile.go",
 			"case shared&0o022 != 0:", "case shared > 0o777:",
-			".", "TestScripts/sqlite/secret|TestASecretFile",
+			"./app", "TestScripts/sqlite/secret|TestASecretFile",
 		},
 		{
-			"T124: a secret file of another user stops the start", "secretfile.go",
+			"T124: a secret file of another user stops the start", "app/secretfile.go",
 			"case !trustedOwner(path, info, database):", "case info == nil && !trustedOwner(path, info, database):",
-			".", "TestASecretFileOfAnotherUser",
+			"./app", "TestASecretFileOfAnotherUser",
 		},
 		{
 			"T124: a database that other users may access stops the start", "db/backup.go",
 			"shared := info.Mode().Perm() & 0o077", "shared := info.Mode().Perm() & 0",
-			".", "TestScripts",
+			"./app", "TestScripts",
 		},
 		{
 			"T124: what is sealed for one key opens for no other", "auth/secret.go",
@@ -135,7 +135,7 @@ func operations() []mutation {
 			"./auth", "Test",
 		},
 		{
-			"T126: a server that stops answers what it has taken on", "server.go",
+			"T126: a server that stops answers what it has taken on", "app/serve.go",
 			"server.Shutdown(drain)", "errors.Join(server.Close(), drain.Err())",
 			"./test/faults", "TestWhoIsBeingServed",
 		},
@@ -152,7 +152,7 @@ func operations() []mutation {
 		{
 			"T129: guesses are counted by all processes together", "auth/throttle.go",
 			`hashedKey("account at client", account, client)`, `hashedKey("account at client", account, client, s.hasher.dummy)`,
-			".", "TestT129_",
+			"./app", "TestT129_",
 		},
 	}
 }

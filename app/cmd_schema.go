@@ -1,0 +1,60 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/graph"
+)
+
+type schemaAuditCmd struct {
+	listFlags
+	Files []string `arg:"" optional:"" help:"Schema files. Default: the schema that this program was built with."`
+}
+
+func (c *schemaAuditCmd) Run(io stdio) error {
+	files := graph.Sources()
+	if len(c.Files) > 0 {
+		files = nil
+	}
+	for _, name := range c.Files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return &usageError{err}
+		}
+		files = append(files, &ast.Source{Name: name, Input: string(text)})
+	}
+	schema, err := graph.ParseSchema(files...)
+	if err != nil {
+		return err
+	}
+	requirements, err := graph.Audit(schema)
+	l := c.start(io.out, "FIELD", "REQUIRES")
+	for _, r := range requirements {
+		l.row(map[string]string{"field": r.Field, "requires": r.Needs}, r.Field, r.Needs)
+	}
+	return errors.Join(err, l.end())
+}
+
+type schemaPrintCmd struct{}
+
+func (schemaPrintCmd) Run(io stdio) error {
+	for _, f := range graph.Sources() {
+		fmt.Fprint(io.out, f.Input)
+	}
+	return nil
+}
+
+type schemaScopesCmd struct{ listFlags }
+
+func (c *schemaScopesCmd) Run(io stdio) error {
+	l := c.start(io.out, "SCOPE", "MEANING")
+	for _, s := range auth.Scopes {
+		l.row(map[string]string{"scope": s.Name, "meaning": s.Description}, s.Name, s.Description)
+	}
+	return l.end()
+}

@@ -1,0 +1,17 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/latchkey/latchkey/auth"
+)
+
+type secretRotateCmd struct{}
+
+func (secretRotateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
+		n, err := service.ResealKeys(ctx)
+		return printed(io.out, err, fmt.Sprintf("sealed %d signing keys under the first secret; none needs another", n))
+	})
+}

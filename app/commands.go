@@ -1,0 +1,307 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/vektah/gqlparser/v2/validator/core"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/graph/scalar"
+)
+
+// cli is the command line: each command is parsed into its struct, and its Run makes one call and prints.
+type cli struct {
+	Settings
+
+	Serve   serveCmd `cmd:"" default:"withargs" help:"Serve GraphQL (the default)."`
+	Migrate struct {
+		Up     migrateCmd       `cmd:"" default:"1" help:"Bring the database schema up to date (the default)."`
+		Status migrateStatusCmd `cmd:"" help:"List the migrations and when they were applied."`
+	} `cmd:"" help:"Bring the database schema up to date."`
+	Backup backupCmd `cmd:"" help:"Write a copy of the SQLite database to a file, while the server runs."`
+	User   struct {
+		Create      userCreateCmd      `cmd:"" help:"Create a user."`
+		List        userListCmd        `cmd:"" help:"List users."`
+		SetPassword userSetPasswordCmd `cmd:"" help:"Set a user's password and end the user's sessions."`
+		Disable     userDisableCmd     `cmd:"" help:"Disable a user: sessions end, API tokens are revoked."`
+		Enable      userEnableCmd      `cmd:"" help:"Let a disabled user log in again."`
+		Delete      userDeleteCmd      `cmd:"" help:"Delete a user with all sessions and API tokens."`
+		Grant       userGrantCmd       `cmd:"" help:"Give a user roles."`
+		Revoke      userRevokeCmd      `cmd:"" help:"Take roles from a user."`
+	} `cmd:"" help:"Administer users."`
+	Token struct {
+		Create tokenCreateCmd `cmd:"" help:"Create an API token and print it, alone, on standard output."`
+		List   tokenListCmd   `cmd:"" help:"List a user's API tokens."`
+		Revoke tokenRevokeCmd `cmd:"" help:"Revoke an API token."`
+	} `cmd:"" help:"Administer API tokens."`
+	Session struct {
+		List   sessionListCmd   `cmd:"" help:"List a user's live sessions."`
+		Revoke sessionRevokeCmd `cmd:"" help:"End a session."`
+	} `cmd:"" help:"Administer sessions."`
+	Keys struct {
+		List   keysListCmd   `cmd:"" help:"List the signing keys."`
+		Rotate keysRotateCmd `cmd:"" help:"Make a new signing key. It signs six minutes later, when all verifiers know it."`
+		Retire keysRetireCmd `cmd:"" help:"End the trust in a signing key: access tokens that it signed are refused."`
+	} `cmd:"" help:"Administer signing keys."`
+	Secret struct {
+		Rotate secretRotateCmd `cmd:"" help:"Seal the signing keys under the first secret, so that the others can be removed."`
+	} `cmd:"" help:"Change the secret that seals the signing keys."`
+	Schema struct {
+		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field requires; fail if one is unguarded."`
+		Print  schemaPrintCmd  `cmd:"" help:"Print the schema."`
+		Scopes schemaScopesCmd `cmd:"" help:"Print the scopes."`
+	} `cmd:"" help:"Look at the schema."`
+	Audit     auditCmd     `cmd:"" help:"Print what happened to accounts, oldest first."`
+	RevokeAll revokeAllCmd `cmd:"" help:"End every session, revoke every API token and replace the signing keys: after a backup was restored."`
+	Health    healthCmd    `cmd:"" help:"Ask a running server whether it is well; the exit code says so."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
+}
+
+// A usageError says that the command line or a setting is wrong; the exit code is 2.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+// exit carries kong's wish to end the program (after --help) out of the parser.
+type exit int
+
+// run is the program below main.
+func run(ctx context.Context, args, env []string, io stdio) (err error) {
+	var c cli
+	out := &checkedWriter{w: io.out}
+	io.out = out
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case exit:
+			if r != 0 {
+				err = &usageError{errors.New("see --help")}
+			}
+		default:
+			panic(r)
+		}
+		if err == nil && out.err != nil {
+			err = fmt.Errorf("standard output: %w", out.err)
+		}
+	}()
+	if err := checkArguments(args); err != nil {
+		return &usageError{err}
+	}
+	parser, err := kong.New(&c,
+		kong.Name("latchkey"), kong.Description("A GraphQL server in which every field is locked until you say otherwise."),
+		kong.Vars{"version": version()}, valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+	)
+	if err != nil {
+		return err
+	}
+	if err := checkEnvironment(env, parser.Model); err != nil {
+		return &usageError{err}
+	}
+	args = asFlag(args)
+	if err := unknownCommand(parser.Model, args); err != nil {
+		return &usageError{err}
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case out.err != nil: // the help could not be printed
+		return fmt.Errorf("standard output: %w", out.err)
+	case err != nil:
+		return &usageError{withoutPassword(args, err)}
+	}
+	if err := c.Settings.checkURLs(); err != nil {
+		return &usageError{err}
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(&c.Settings, io)
+}
+
+// A checkedWriter keeps the first error, so that what could not be printed makes a command fail.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.w.Write(p)
+	c.err = err
+	return n, err
+}
+
+// tokenArgument matches what Latchkey issues: API tokens, refresh tokens and access tokens.
+var tokenArgument = regexp.MustCompile(`\blk_\w{20,}|\blr_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
+
+// checkArguments refuses what no argument can be, without repeating it.
+func checkArguments(args []string) error {
+	for i, arg := range args {
+		if tokenArgument.MatchString(arg) {
+			return fmt.Errorf("argument %d is a token, which other users of this machine can read in the list of processes: consider it leaked, and revoke it by its ID (`latchkey token list USER`)", i+1)
+		}
+		if _, err := scalar.UnmarshalString(arg); err != nil {
+			return fmt.Errorf("argument %d %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// withoutPassword replaces an error that would repeat what was probably meant as a password.
+func withoutPassword(args []string, err error) error {
+	if len(args) > 1 && args[0] == "user" && (args[1] == "create" || args[1] == "set-password") && strings.HasPrefix(err.Error(), "unexpected argument") {
+		return errors.New("unexpected argument after the name: a password is no argument, which other users of this machine could read; see --password-stdin")
+	}
+	return err
+}
+
+// asFlag makes `help COMMAND…` into `COMMAND… --help`.
+func asFlag(args []string) []string {
+	if len(args) > 0 && args[0] == "help" {
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
+}
+
+// unknownCommand says that the first argument is no command, which would otherwise be taken for an argument of serve,
+// the default. It returns nil if it is one.
+func unknownCommand(model *kong.Application, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == args[0] }) {
+		return nil
+	}
+	var names []string
+	for _, n := range model.Children {
+		names = append(names, n.Name)
+	}
+	if similar := core.SuggestionList(args[0], names); len(similar) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], similar[0])
+	}
+	return fmt.Errorf("there is no command %q: see `latchkey help`", args[0])
+}
+
+type serveCmd struct{ ServeSettings }
+
+func (c *serveCmd) Run(ctx context.Context, s *Settings, io stdio) error {
+	return serve(ctx, s, &c.ServeSettings, io)
+}
+
+// operate opens the database and runs f as the operator.
+func operate(ctx context.Context, s *Settings, io stdio, f func(ctx context.Context, service *auth.Service) error) error {
+	d, err := openDatabase(ctx, s, false)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	secrets, err := s.secrets(ctx, d)
+	if err != nil {
+		return err
+	}
+	log := s.logger(io.err)
+	if secrets[0].Guessable() {
+		log.Warn("the secret is guessable, so the server will not start with it: see \"Change the secret\" in docs/deploy.md")
+	}
+	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Log: log})
+	if err != nil {
+		return s.nameSecret(err)
+	}
+	return f(auth.WithViewer(ctx, auth.Operator()), service)
+}
+
+// operateOn is operate with a user, found by user name or e-mail.
+func operateOn(ctx context.Context, s *Settings, io stdio, name string, f func(ctx context.Context, service *auth.Service, u *db.User) error) error {
+	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
+		u, err := service.UserByLogin(ctx, name)
+		if errors.Is(err, db.ErrNotFound) {
+			return fmt.Errorf("there is no user %q: see `latchkey user list`", name)
+		}
+		if err != nil {
+			return err
+		}
+		return f(ctx, service, u)
+	})
+}
+
+// allPages visits the rows of all pages; visit returns the row's ID.
+func allPages[T any](fetch func(db.Page) (db.PageOf[T], error), visit func(*T) string) error {
+	p := db.Page{Limit: 100}
+	for {
+		page, err := fetch(p)
+		if err != nil {
+			return err
+		}
+		for _, row := range page.Rows {
+			p.After = visit(row)
+		}
+		if !page.HasNext {
+			return nil
+		}
+	}
+}
+
+// A table aligns columns.
+type table struct{ *tabwriter.Writer }
+
+func newTable(w io.Writer, heads ...string) table {
+	t := table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+	t.row(heads...)
+	return t
+}
+
+func (t table) row(cells ...string) {
+	for i, cell := range cells {
+		cells[i] = printable(cell)
+	}
+	fmt.Fprintln(t, strings.Join(cells, "\t"))
+}
+
+func printed(w io.Writer, err error, line string) error {
+	if err == nil {
+		fmt.Fprintln(w, line)
+	}
+	return err
+}
+
+func orDash(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	return *s
+}
+
+func date(t *db.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Format(time.DateTime)
+}
+
+func status(since *db.Time, word string) string {
+	if since == nil {
+		return "active"
+	}
+	return word
+}
+
+func join[T ~string](all []T) string {
+	if len(all) == 0 {
+		return "-"
+	}
+	texts := make([]string, len(all))
+	for i, s := range all {
+		texts[i] = string(s)
+	}
+	return strings.Join(texts, ",")
+}

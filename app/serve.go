@@ -1,0 +1,375 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	stdlog "log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/graph"
+	"github.com/latchkey/latchkey/web"
+)
+
+// Main runs the command line of the process and ends it: with exit code 0, 1 for a failure, or 2 for wrong usage.
+func Main() {
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	err := run(ctx, os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "latchkey:", err)
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "latchkey:", err)
+		os.Exit(1)
+	}
+}
+
+// stopSignals end the program in order. SIGHUP does so when a terminal or a session closes, unless the program was
+// started to outlive that, as by nohup.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// serve runs the server until the context ends.
+func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
+	log := s.logger(io.err)
+	if tracingWanted() {
+		stop, err := startTracing(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = stop(context.WithoutCancel(ctx)) }() // the last traces, if they still can be sent
+	}
+	options, err := o.databaseOptions(s)
+	if err != nil {
+		return err
+	}
+	d, err := openDatabase(ctx, s, o.Migrate, options...)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	warnIgnored(log, d)
+	listener, err := listen(o.Addr, "--addr")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	listener = web.LimitConnections(listener, o.Guard.Connections, o.Guard.ClientShare, o.Proxies, log)
+	base := "http://" + reachable(listener.Addr().(*net.TCPAddr))
+	if o.TLSCert != "" {
+		base = strings.Replace(base, "http:", "https:", 1)
+		if listener, err = withTLS(listener, o.TLSCert, o.TLSKey); err != nil {
+			return err
+		}
+	}
+	if o.Issuer == "" {
+		o.Issuer = base
+	}
+	secrets, err := s.secrets(ctx, d)
+	if err != nil {
+		return err
+	}
+	if err := s.refuseGuessable(secrets, log); err != nil {
+		return err
+	}
+	stopping := make(chan struct{})
+	w, err := wire(ctx, d, secrets, o, log, stopping)
+	if err != nil {
+		return s.nameSecret(err)
+	}
+	if o.MetricsAddr != "" {
+		metrics, err := listen(o.MetricsAddr, "--metrics-addr")
+		if err != nil {
+			return err
+		}
+		defer metrics.Close()
+		figures := &http.Server{Handler: web.GuardHosts(o.hosts(), log, w.metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
+		go func() { _ = figures.Serve(metrics) }() // ends with the listener
+	}
+	if err := welcome(ctx, io.out, base, o, d, w.service); err != nil {
+		return err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); w.service.Run(background) }()
+	err = serveHTTP(ctx, listener, w.handler, log, timeouts{drain: o.DrainDelay, idle: o.IdleTimeout}, stopping)
+	stop() // only now: the requests in flight needed it
+	<-done
+	return err
+}
+
+func listen(addr, setting string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("%w: is another server running there? Choose another address with %s", err, setting)
+		}
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return listener, nil
+}
+
+// A wired server is ready to answer.
+type wired struct {
+	service *auth.Service
+	handler http.Handler
+	metrics *web.Metrics
+}
+
+// wire puts the packages together, in the order of dependency. The context ends when the server is asked to stop.
+func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (w wired, err error) {
+	w.service, err = auth.New(ctx, auth.Options{
+		DB: d, Secrets: secrets, Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), RotateKeys: o.RotateKeys,
+		KeepEvents: o.AuditRetention, MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Log: log,
+	})
+	if err != nil {
+		return w, err
+	}
+	var graphql *graph.Handler
+	w.metrics = web.NewMetrics(w.service, d.Pools(), func() int { return graphql.Sockets() })
+	graphql, err = graph.NewHandler(graph.Options{
+		Auth: w.service, DB: d, Log: log, Introspection: o.Introspection, Limits: o.Limits, Stopping: stopping,
+		Observe: w.metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
+	})
+	if err != nil {
+		return w, err
+	}
+	ready := func(probe context.Context) error {
+		if ctx.Err() != nil {
+			return errStopping
+		}
+		return d.Ping(probe)
+	}
+	w.handler = web.Handler(web.Options{
+		GraphQL: w.service.Middleware(graphql), Auth: w.service, Issuer: o.Issuer, Stopping: stopping, Ready: ready, GraphiQL: o.GraphiQL,
+	})
+	w.handler = web.Guard(o.guard(log), w.handler)
+	return w, nil
+}
+
+var errStopping = errors.New("the server is stopping")
+
+// httpLog takes what net/http has to say: mostly of strangers' broken connections, and of panics.
+type httpLog struct{ log *slog.Logger }
+
+func (l httpLog) Write(p []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(p, []byte("panic serving")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// settle is how long after the last connection the requests on their way are waited for: net/http drops those whose
+// header it has not read when Shutdown begins.
+const settle = 200 * time.Millisecond
+
+// timeouts are those of an HTTP server that are settings.
+type timeouts struct {
+	drain time.Duration // between the wish to stop and the end of the listener
+	idle  time.Duration // of a connection without a request
+}
+
+// serveHTTP answers requests until the context ends and the delay is over, and then those in flight. In the
+// delay /readyz already answers 503, so that a load balancer sends nothing more.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, t timeouts, stopping chan<- struct{}) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       t.idle,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          stdlog.New(httpLog{log}, "", 0),
+	}
+	server.RegisterOnShutdown(func() { close(stopping) })
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("stopping: answering the requests in flight", "delay", t.drain)
+	time.Sleep(t.drain)
+	_ = listener.Close() // again at the end
+	server.SetKeepAlivesEnabled(false)
+	time.Sleep(settle)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		log.Warn("some requests were cut off", "error", err)
+		server.Close()
+	}
+	return nil
+}
+
+// openDatabase opens and, for SQLite or if asked, migrates. An outdated PostgreSQL is refused.
+func openDatabase(ctx context.Context, s *Settings, migrate bool, options ...db.Option) (*db.DB, error) {
+	embedded := strings.HasPrefix(s.DatabaseURL, "sqlite:")
+	if embedded && migrate {
+		return nil, &usageError{errors.New("--migrate (LATCHKEY_MIGRATE) does nothing with SQLite, which always migrates: remove it")}
+	}
+	d, err := connect(ctx, s, options...)
+	if err != nil {
+		return nil, err
+	}
+	if embedded || migrate {
+		_, err = d.Migrate(ctx)
+	} else if err = d.CheckMigrated(ctx); errors.Is(err, db.ErrOutdated) {
+		err = fmt.Errorf("%w: run `latchkey migrate`, or start with --migrate", err)
+	}
+	if embedded && err != nil {
+		err = fmt.Errorf("%s: %w", strings.TrimPrefix(s.DatabaseURL, "sqlite:"), err)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// connect opens the database as the settings say, whatever its schema. A malformed URL is a fault of usage.
+func connect(ctx context.Context, s *Settings, options ...db.Option) (*db.DB, error) {
+	if tracingWanted() {
+		options = append(options, db.Traced)
+	}
+	d, err := db.Open(ctx, s.DatabaseURL, options...)
+	if errors.Is(err, db.ErrBadURL) {
+		return nil, &usageError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.DirectURL != "" {
+		err := d.ListenOn(s.DirectURL)
+		if errors.Is(err, db.ErrBadURL) {
+			err = fmt.Errorf("DATABASE_DIRECT_URL, which has the form of %w", err)
+		}
+		if err != nil {
+			d.Close()
+			return nil, &usageError{err}
+		}
+	}
+	return d, nil
+}
+
+// connectExisting is connect for what makes no sense in a new database: it does not create a SQLite file.
+func connectExisting(ctx context.Context, s *Settings) (*db.DB, error) {
+	if file, ok := db.SQLiteFile(s.DatabaseURL); ok && file != "" {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("there is no database: %w", err)
+		}
+	}
+	return connect(ctx, s)
+}
+
+// warnIgnored names the options of DATABASE_URL that ask for something that the driver cannot do.
+func warnIgnored(log *slog.Logger, d *db.DB) {
+	for _, option := range d.Ignored() {
+		log.Warn("DATABASE_URL: the driver does not implement this option; sslmode=verify-full protects from servers in between as well", "option", option)
+	}
+}
+
+func (s *Settings) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong lets no other values through
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "json" {
+		options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+			if a.Value.Kind() == slog.KindDuration { // slog writes a number of nanoseconds
+				return slog.String(a.Key, a.Value.Duration().String())
+			}
+			return a
+		}
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// reachable writes an address that clients on this machine can use, also where it stands for all interfaces.
+func reachable(a *net.TCPAddr) string {
+	if a.IP == nil || a.IP.IsUnspecified() {
+		return fmt.Sprintf("localhost:%d", a.Port)
+	}
+	return a.String()
+}
+
+// welcome says where the server is. In an empty embedded database it makes the administrator, and shows the
+// password: now and never again.
+func welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, d *db.DB, service *auth.Service) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nLatchkey is ready.\n\n  GraphQL   %s/graphql\n", base)
+	if o.GraphiQL {
+		fmt.Fprintf(&b, "  GraphiQL  %s/\n", base)
+	}
+	users, err := d.CountUsers(ctx, "")
+	if err != nil {
+		return err
+	}
+	switch {
+	case users == 0 && d.Dialect() == "sqlite":
+		password := generatePassword()
+		created, err := service.CreateFirstAdministrator(ctx, password)
+		if err != nil {
+			return err
+		}
+		if created {
+			fmt.Fprintf(&b, firstLogin, password, password)
+		}
+	case users == 0:
+		b.WriteString("\n  There are no users yet. Create the first:  latchkey user create admin --role ADMIN\n")
+	default:
+		some, err := service.HasAdministrator(ctx)
+		if err != nil {
+			return err
+		}
+		if !some {
+			b.WriteString("\n  " + noAdministrator + "\n")
+		}
+	}
+	if _, err = fmt.Fprintln(out, b.String()); err != nil && users == 0 {
+		return fmt.Errorf("the password of admin could not be shown: set one with `latchkey user set-password admin`: %w", err)
+	}
+	return err
+}
+
+const noAdministrator = "There is no administrator. Make one:  latchkey user grant NAME ADMIN"
+
+const firstLogin = `
+  The user "admin" was created with this password, which is shown only now:
+
+    %s
+
+  Log in (in GraphiQL, or POST it to the GraphQL address):
+
+    mutation { login(input: {username: "admin", password: "%s"}) { accessToken } }
+
+  Then send the header  Authorization: Bearer <accessToken>  and ask  { me { id username } }
+`

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// A certificate is read again when its file has changed, so that renewing it needs no restart.
+type certificate struct {
+	certFile, keyFile string
+
+	mu      sync.Mutex
+	current *tls.Certificate
+	changed time.Time // of the file
+	looked  time.Time
+}
+
+// certificateCheck is how often the file is looked at.
+const certificateCheck = 10 * time.Second
+
+// withTLS makes a listener speak TLS 1.2 or later.
+func withTLS(listener net.Listener, certFile, keyFile string) (net.Listener, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile}
+	if _, err := c.get(nil); err != nil {
+		return nil, err
+	}
+	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// get returns the certificate of the handshake. While a new file cannot be read the old one stays.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != nil && time.Since(c.looked) < certificateCheck {
+		return c.current, nil
+	}
+	c.looked = time.Now()
+	info, err := os.Stat(c.certFile)
+	if err == nil && (c.current == nil || !info.ModTime().Equal(c.changed)) {
+		var pair tls.Certificate
+		if pair, err = tls.LoadX509KeyPair(c.certFile, c.keyFile); err == nil {
+			c.current, c.changed = &pair, info.ModTime()
+		}
+	}
+	if c.current == nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	return c.current, nil
+}
