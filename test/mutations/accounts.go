@@ -199,11 +199,6 @@ func accounts() []mutation {
 			"./app", "TestT024_",
 		},
 		{
-			"T24: spaces around a name count", "auth/names.go",
-			"func UsernameKey(username string) string { return foldASCII(username) }", "func UsernameKey(username string) string { return strings.TrimSpace(foldASCII(username)) }",
-			"./app", "TestT024_",
-		},
-		{
 			"T25: user names have ASCII characters alone", "auth/names.go",
 			"strings.ContainsFunc(foldASCII(username), foreign)", "false && strings.ContainsFunc(foldASCII(username), foreign)",
 			"./app", "TestT025_",
