@@ -56,8 +56,9 @@ type Service struct {
 	hasher      *hasher
 	cache       *cache
 	uses        *uses
-	feed        *feed
-	revocations revocationHub
+	events      hub[*db.Event]
+	revocations hub[Revocations]
+	sent        sentSessions // to subscribers of revocations
 	watchers    *watchers
 	stats       stats
 	unavailable rate.Sometimes
@@ -100,7 +101,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys,
 		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions,
-		hasher: newHasher(), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log), feed: newFeed(o.DB),
+		hasher: newHasher(), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
 	}
 	s.unavailable.Interval = 10 * time.Second
 	s.watchers = newWatchers(s)

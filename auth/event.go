@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/latchkey/latchkey/db"
@@ -83,95 +82,33 @@ func (s *Service) RecordDenied(ctx context.Context, field string) {
 	}
 }
 
-// A feed passes events on to who subscribes, in this process.
-type feed struct {
-	db   *db.DB
-	mu   sync.Mutex
-	next int
-	subs map[int]subscription
-}
-
-type subscription struct {
-	userID string // "": all users
-	events chan *db.Event
-}
-
-// pendingEvents is how many events may wait for a slow subscriber; then the subscription ends.
-const pendingEvents = 64
-
-func newFeed(d *db.DB) *feed { return &feed{db: d, subs: map[int]subscription{}} }
-
-// subscribe answers the events of a user ("": of all) from now on, until the context ends.
-func (f *feed) subscribe(ctx context.Context, userID string) <-chan *db.Event {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.next++
-	id := f.next
-	events := make(chan *db.Event, pendingEvents)
-	f.subs[id] = subscription{userID, events}
-	context.AfterFunc(ctx, func() { f.end(id) })
-	return events
-}
-
-func (f *feed) open() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.subs)
-}
-
-func (f *feed) end(id int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if sub, ok := f.subs[id]; ok {
-		close(sub.events)
-		delete(f.subs, id)
-	}
-}
-
-// publish reads the event, if anybody wants events, and passes it on.
-func (f *feed) publish(ctx context.Context, id string) {
-	f.mu.Lock()
-	wanted := len(f.subs) > 0
-	f.mu.Unlock()
-	if !wanted {
+// publishEvent reads the event, if anyone subscribes to events, and passes it on.
+func (s *Service) publishEvent(ctx context.Context, id string) {
+	if s.events.open() == 0 {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	e, err := f.db.Event(limited, id)
-	if err != nil {
-		return // the log of events has it; a stream promises no more than what it hears
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for n, sub := range f.subs {
-		if sub.userID != "" && (e.UserID == nil || *e.UserID != sub.userID) {
-			continue
-		}
-		select {
-		case sub.events <- e:
-		default: // too slow
-			close(sub.events)
-			delete(f.subs, n)
-		}
+	if e, err := s.db.Event(limited, id); err == nil { // otherwise the audit log has it: a stream promises no more than what it receives
+		s.events.publish(e)
 	}
 }
 
-// SecurityEvents answers what happens to the viewer's own account from now on.
+// SecurityEvents returns what happens to the viewer's own account from now on, until the context ends.
 func (s *Service) SecurityEvents(ctx context.Context) (<-chan *db.Event, error) {
 	v := ViewerFrom(ctx)
 	if err := v.Authenticated(); err != nil {
 		return nil, err
 	}
-	return s.feed.subscribe(ctx, v.ID()), nil
+	return s.events.subscribe(ctx, func(e *db.Event) bool { return e.UserID != nil && *e.UserID == v.ID() }), nil
 }
 
-// AllSecurityEvents answers what happens to all accounts from now on.
+// AllSecurityEvents returns what happens to all accounts from now on, until the context ends.
 func (s *Service) AllSecurityEvents(ctx context.Context) (<-chan *db.Event, error) {
 	if err := ViewerFrom(ctx).Require([]string{"audit:read"}); err != nil {
 		return nil, err
 	}
-	return s.feed.subscribe(ctx, ""), nil
+	return s.events.subscribe(ctx, func(*db.Event) bool { return true }), nil
 }
 
 // Events lists recorded events, oldest first.

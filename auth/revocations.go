@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/latchkey/latchkey/db"
@@ -63,7 +62,7 @@ func (s *Service) Revocations(ctx context.Context) (RevocationFeed, error) {
 	if err := ViewerFrom(ctx).Require(introspectScope); err != nil {
 		return RevocationFeed{}, err
 	}
-	changes := s.revocations.subscribe(ctx) // before the complete set is read, so that nothing falls between
+	changes := s.revocations.subscribe(ctx, func(Revocations) bool { return true }) // before the complete set is read, so that nothing falls between
 	complete, err := s.allRevoked(ctx)
 	return RevocationFeed{complete, changes}, err
 }
@@ -127,14 +126,6 @@ func newRevocations(sessions []*db.EndedSession, users []*db.User, deleted []str
 	return r
 }
 
-// A revocationHub passes changes on to the feeds of this process.
-type revocationHub struct {
-	mu   sync.Mutex
-	next int
-	subs map[int]chan Revocations
-	sent sentSessions
-}
-
 // sentSessions remembers which sessions the feeds have been told of, for one to two changeWindows: a user's sessions
 // that ended just before are found again at the next change of the user.
 type sentSessions struct {
@@ -159,70 +150,20 @@ func (t *sentSessions) unsent(sessions []RevokedSession) (fresh []RevokedSession
 	return fresh
 }
 
-func (h *revocationHub) subscribe(ctx context.Context) <-chan Revocations {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.subs == nil {
-		h.subs = map[int]chan Revocations{}
-	}
-	h.next++
-	id, changes := h.next, make(chan Revocations, pendingEvents)
-	h.subs[id] = changes
-	context.AfterFunc(ctx, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.end(id)
-	})
-	return changes
-}
-
-func (h *revocationHub) open() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.subs)
-}
-
-// end closes a feed; the caller holds the lock.
-func (h *revocationHub) end(id int) {
-	if changes, ok := h.subs[id]; ok {
-		close(changes)
-		delete(h.subs, id)
-	}
-}
-
-// endAll closes all feeds: something may have been missed.
-func (h *revocationHub) endAll() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for id := range h.subs {
-		h.end(id)
-	}
-}
-
 // userChanged tells the feeds. It runs before the service counts the change as received, so that a feed is never
 // more certain than it may be.
 func (s *Service) userChanged(ctx context.Context, n db.Notice) {
-	h := &s.revocations
-	if h.open() == 0 {
+	if s.revocations.open() == 0 {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	r, err := s.revokedBy(limited, n)
 	if err != nil {
-		h.endAll()
+		s.revocations.endAll()
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r.Sessions = h.sent.unsent(r.Sessions); r.Len() == 0 {
-		return
-	}
-	for id, changes := range h.subs {
-		select {
-		case changes <- r:
-		default: // too slow
-			h.end(id)
-		}
+	if r.Sessions = s.sent.unsent(r.Sessions); r.Len() > 0 {
+		s.revocations.publish(r)
 	}
 }

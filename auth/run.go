@@ -71,7 +71,7 @@ func (s *Service) forgetEverything() {
 
 // needed reports whether anything is remembered or open that changes must reach.
 func (s *Service) needed() bool {
-	return !s.interest.idle() || s.watchers.open() > 0 || s.feed.open() > 0 || s.revocations.open() > 0
+	return !s.interest.idle() || s.watchers.open() > 0 || s.events.open() > 0 || s.revocations.open() > 0
 }
 
 // Idle reports whether the process does not listen to changes because no one has used it lately.
@@ -122,7 +122,7 @@ func (s *Service) received(ctx context.Context, n db.Notice) {
 		s.userChanged(ctx, n)
 	}
 	if n.EventID != "" {
-		s.feed.publish(ctx, n.EventID)
+		s.publishEvent(ctx, n.EventID)
 	}
 	if n.Keys {
 		s.reloadKeys(ctx)

@@ -130,7 +130,7 @@ func authorization() []mutation {
 		},
 		{
 			"T74: subscribers hear of their own account alone", "auth/event.go",
-			"if sub.userID != \"\" && (e.UserID == nil || *e.UserID != sub.userID) {", "if sub.userID != \"\" && e.UserID == nil {",
+			"return e.UserID != nil && *e.UserID == v.ID() }", "return true || v == nil }",
 			"./app", "TestSecurityEventsReach",
 		},
 		{

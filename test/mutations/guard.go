@@ -60,7 +60,7 @@ func guard() []mutation {
 		},
 		{
 			"services: a change tells what it revoked only", "auth/revocations.go",
-			"r.Sessions = h.sent.unsent(r.Sessions); r.Len() == 0", "_ = h.sent.unsent(r.Sessions); r.Len() == 0",
+			"r.Sessions = s.sent.unsent(r.Sessions); r.Len() > 0", "_ = s.sent.unsent(r.Sessions); r.Len() > 0",
 			"./app", "TestTheFeedTells",
 		},
 		{
