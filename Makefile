@@ -17,9 +17,10 @@ help: ## This list.
 
 # Tests on PostgreSQL start their own, and are skipped, loudly, where none is installed;
 # LATCHKEY_TEST_REQUIRE_POSTGRES=1 makes that an error.
+# Most tests wait more than they compute: -parallel 6 keeps two cores busy.
 test: ## All tests, with the race detector if there is a C compiler.
 	@$(if $(RACE),:,echo "there is no C compiler (or CGO_ENABLED=0): testing without the race detector")
-	go test $(RACE) -timeout 20m ./...
+	go test $(RACE) -parallel 6 -timeout 20m ./...
 	cd examples/notes && go test $(RACE) -timeout 5m ./...
 
 mutations: ## Removes each protection of docs/security.md in turn: its tests must fail. ONLY=REGEXP runs some.

@@ -145,7 +145,7 @@ type wired struct {
 func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (w wired, err error) {
 	w.service, err = auth.New(ctx, auth.Options{
 		DB: d, Secrets: secrets, Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), RotateKeys: o.RotateKeys,
-		KeepEvents: o.AuditRetention, MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Log: log,
+		KeepEvents: o.AuditRetention, MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Log: log,
 	})
 	if err != nil {
 		return w, err

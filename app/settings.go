@@ -56,6 +56,8 @@ type ServeSettings struct {
 	Guard          GuardSettings  `embed:""`
 	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
 	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"How long a used refresh token may be used again; at most 1m."`
+
+	passwords auth.Argon2 // no setting: of package auth, but cheap in tests
 }
 
 // Validate refuses what is malformed, does nothing, or contradicts another setting. kong calls it.

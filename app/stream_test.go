@@ -70,7 +70,7 @@ func (c *socketClient) want(prefix string) string {
 func (c *socketClient) wantEvent(text string) {
 	c.t.Helper()
 	got := c.receive(6 * time.Second)
-	for strings.Contains(got, `"LOGIN"`) {
+	for strings.Contains(got, `"LOGIN"`) || strings.Contains(got, `"USER_CREATED"`) { // from before the subscription
 		got = c.receive(6 * time.Second)
 	}
 	if got != text {

@@ -267,7 +267,7 @@ func TestT018_AHugePasswordIsRefusedBeforeItIsHashed(t *testing.T) {
 }
 
 func TestT019_ACrowdOfLoginsTakesNeitherMemoryNorTheServer(t *testing.T) {
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	f := startFrontWithUsers(t, dbtest.SQLite(t), expensive)
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

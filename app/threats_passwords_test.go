@@ -19,7 +19,7 @@ import (
 
 // Whoever measures must not learn which accounts exist. T12.
 func TestT011_TheTimeOfARefusalDoesNotTellWhetherThereIsSuchAUser(t *testing.T) {
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	f := startFrontWithUsers(t, dbtest.SQLite(t), expensive)
 	admin, _, _ := f.login("admin", adminPassword)
 	_, _, bob := f.login("bob", userPassword+" bob")
 	failed := f.events(auth.EventLoginFailed)
@@ -128,7 +128,7 @@ func TestT024_ANameThatLooksLikeAnotherLogsNobodyIn(t *testing.T) {
 func TestT027_AnOldHashIsMadeAnewAtTheLogin(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		f := startFrontWithUsers(t, url)
+		f := startFrontWithUsers(t, url, expensive)
 		u, err := f.db.UserByLogin(t.Context(), "alice", "")
 		if err != nil {
 			t.Fatal(err)

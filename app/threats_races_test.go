@@ -95,7 +95,7 @@ func TestT039_ALoweredRoleReachesOpenSockets(t *testing.T) {
 func TestT037_ALoginUnderWayDoesNotSurviveANewPassword(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		f := startFrontWithUsers(t, url)
+		f := startFrontWithUsers(t, url, expensive)
 		alice, _, _ := f.login("alice", userPassword)
 		var mu sync.Mutex
 		var opened []string

@@ -40,7 +40,7 @@ func startFront(t testing.TB, databaseURL string, change ...func(*ServeSettings)
 	settings := &ServeSettings{
 		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public", ClientRate: 5000, InFlight: 512, Streams: 10_000,
 		Guard:     GuardSettings{ServiceRate: 2000, ClientShare: 25, BodyMemory: 64 << 20},
-		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second,
+		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second, passwords: cheap,
 		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}
 	for _, c := range change {

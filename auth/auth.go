@@ -76,6 +76,7 @@ type Options struct {
 	MaxAuthAge  time.Duration    // how long ago a session may have proved the password to make API tokens and grant rights; 0: any time
 	MaxSessions int              // of one user, live; then the one that was used longest ago ends; DefaultMaxSessions if zero
 	CacheSize   int              // tokens that are remembered; DefaultCacheSize if zero
+	Argon2      Argon2           // DefaultArgon2 if zero
 	RotateKeys  time.Duration    // age at which a signing key is followed by a new one; 0: never
 	Now         func() time.Time // time.Now if nil
 	Log         *slog.Logger     // slog.Default() if nil
@@ -89,6 +90,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Lifetimes == (Lifetimes{}) {
 		o.Lifetimes = DefaultLifetimes
 	}
+	if o.Argon2 == (Argon2{}) {
+		o.Argon2 = DefaultArgon2
+	}
 	if o.MaxSessions == 0 {
 		o.MaxSessions = DefaultMaxSessions
 	}
@@ -101,7 +105,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys,
 		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions,
-		hasher: newHasher(), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
+		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
 	}
 	s.unavailable.Interval = 10 * time.Second
 	s.watchers = newWatchers(s)

@@ -55,13 +55,13 @@ func (all Secrets) ReadRefreshToken(token string) (sessionID string, generation 
 
 // PHC makes a password's hash under any parameters.
 func PHC(password string, memory, time uint32, threads uint8) string {
-	p, salt := argonParams{memory, time, threads}, randomBytes(16)
+	p, salt := Argon2{memory, time, threads}, randomBytes(16)
 	return encodePHC(p, salt, derive(p, salt, password, 32))
 }
 
 // CurrentPHC is how a hash under the current parameters begins.
 func CurrentPHC() string {
-	head, _, _ := strings.Cut(encodePHC(currentParams, []byte("salt"), nil), "$c2FsdA$")
+	head, _, _ := strings.Cut(encodePHC(DefaultArgon2, []byte("salt"), nil), "$c2FsdA$")
 	return head + "$"
 }
 

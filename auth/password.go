@@ -65,20 +65,23 @@ func resemblesUser(password string, u *db.User) bool {
 	return false
 }
 
-// Parameters of new hashes: OWASP's Password Storage Cheat Sheet, argon2id, second choice of equal strength.
-var currentParams = argonParams{memory: 19 * 1024, time: 2, threads: 1}
-
-type argonParams struct {
-	memory  uint32 // KiB
-	time    uint32
-	threads uint8
+// Argon2 are the parameters of new password hashes (argon2id, RFC 9106). A hash under others is replaced at the next
+// login.
+type Argon2 struct {
+	Memory  uint32 // KiB
+	Time    uint32 // passes
+	Threads uint8
 }
+
+// DefaultArgon2 is one of the equally strong choices of OWASP's Password Storage Cheat Sheet.
+var DefaultArgon2 = Argon2{Memory: 19 * 1024, Time: 2, Threads: 1}
 
 // A hasher hashes passwords, as many at once as there are processors, and lets few wait: each hash takes
 // 19 MiB, and a crowd of logins must not take the memory of everything else.
 type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int32
+	params  Argon2
 	dummy   string // a hash of no password, for users who are not there
 }
 
@@ -87,9 +90,9 @@ const (
 	maxWait    = 3 * time.Second
 )
 
-func newHasher() *hasher {
-	h := &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
-	h.dummy = encodePHC(currentParams, randomBytes(16), randomBytes(32))
+func newHasher(params Argon2) *hasher {
+	h := &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), params: params}
+	h.dummy = encodePHC(params, randomBytes(16), randomBytes(32))
 	return h
 }
 
@@ -119,7 +122,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	}
 	defer func() { <-h.slots }()
 	salt := randomBytes(16)
-	return encodePHC(currentParams, salt, derive(currentParams, salt, password, 32)), nil
+	return encodePHC(h.params, salt, derive(h.params, salt, password, 32)), nil
 }
 
 // verify reports whether the password has that hash, in the same time whether hash is a user's or "".
@@ -138,33 +141,33 @@ func (h *hasher) verify(ctx context.Context, hash, password string) (ok, outdate
 	}
 	defer func() { <-h.slots }()
 	got := derive(p, salt, password, uint32(len(want)))
-	return subtle.ConstantTimeCompare(got, want) == 1 && known, p != currentParams, nil
+	return subtle.ConstantTimeCompare(got, want) == 1 && known, p != h.params, nil
 }
 
-func derive(p argonParams, salt []byte, password string, length uint32) []byte {
-	return argon2.IDKey([]byte(norm.NFKC.String(password)), salt, p.time, p.memory, p.threads, length)
+func derive(p Argon2, salt []byte, password string, length uint32) []byte {
+	return argon2.IDKey([]byte(norm.NFKC.String(password)), salt, p.Time, p.Memory, p.Threads, length)
 }
 
-func encodePHC(p argonParams, salt, hash []byte) string {
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.memory, p.time, p.threads,
+func encodePHC(p Argon2, salt, hash []byte) string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.Memory, p.Time, p.Threads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(hash))
 }
 
 var errBadHash = errors.New("the stored password hash is not one this program can check")
 
 // parsePHC reads a hash. It refuses parameters so high that one row could stall the server.
-func parsePHC(s string) (p argonParams, salt, hash []byte, err error) {
+func parsePHC(s string) (p Argon2, salt, hash []byte, err error) {
 	parts := strings.Split(s, "$")
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return p, nil, nil, errBadHash
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.Memory, &p.Time, &p.Threads); err != nil {
 		return p, nil, nil, errBadHash
 	}
 	salt, err1 := base64.RawStdEncoding.DecodeString(parts[4])
 	hash, err2 := base64.RawStdEncoding.DecodeString(parts[5])
 	if err1 != nil || err2 != nil || encodePHC(p, salt, hash) != s || len(hash) < 16 || len(hash) > 64 ||
-		p.memory > 256*1024 || p.time < 1 || p.time > 16 || p.threads < 1 || p.threads > 16 {
+		p.Memory > 256*1024 || p.Time < 1 || p.Time > 16 || p.Threads < 1 || p.Threads > 16 {
 		return p, nil, nil, errBadHash
 	}
 	return p, salt, hash, nil

@@ -235,7 +235,7 @@ func accounts() []mutation {
 		},
 		{
 			"T27: an old hash is made anew at the login", "auth/password.go",
-			"== 1 && known, p != currentParams, nil", "== 1 && known, false, nil",
+			"== 1 && known, p != h.params, nil", "== 1 && known, false, nil",
 			"./app", "TestT027_",
 		},
 		{

@@ -362,7 +362,7 @@ func tokens() []mutation {
 		},
 		{
 			"T46 T124: the database has a digest of an API token", "token/api.go",
-			`return "sha256:" + hex.EncodeToString(sum[:])`, `return token + hex.EncodeToString(sum[:0])`,
+			`return "sha256:" + hex.EncodeToString(sum[:])`, `return apiToken + hex.EncodeToString(sum[:0])`,
 			"./app", "TestT046_",
 		},
 		{
