@@ -155,7 +155,7 @@ func TestT040_ASocketIsLookedAtAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(3 * time.Second) // longer than a look takes
+	time.Sleep(5 * time.Second) // longer than two lookups: the notice of the login may cause another
 	if err := lock.Rollback(); err != nil {
 		t.Fatal(err)
 	}
