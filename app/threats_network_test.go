@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// An IPv6 client has 2^64 addresses, one for each guess. T4, T6.
+// An IPv6 client has 2^64 addresses, one for each guess. T4, T6, T179.
 func TestT006_GuessesFromAnIPv6NetworkAreThoseOfOneClient(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

@@ -41,7 +41,7 @@ func TestT036_ASlowQueryIsNotAnsweredAfterTheLogout(t *testing.T) {
 }
 
 // A request that arrives at once has its viewer from before the logout in it: only the transaction of what follows
-// can tell. T36, T37.
+// can tell. T36, T37, T178.
 func TestT036_WhatFollowsALogoutInTheSameRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -9,6 +9,7 @@ import (
 )
 
 // A password that is being changed while another request of the same session verifies it proves nothing any more. T26.
+// T180.
 func TestAPasswordThatWasChangedMeanwhileProvesNothing(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx := f.asUser("ann")

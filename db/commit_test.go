@@ -10,7 +10,7 @@ import (
 )
 
 // PostgreSQL commits, with no more than a warning, when the wait for a synchronous standby is cancelled. The caller must
-// not take that for done: after a failover it is not. T41.
+// not take that for done: after a failover it is not. T41, T181.
 func TestACommitThatNoStandbyHasIsAnError(t *testing.T) {
 	cluster := dbtest.StartCluster(t, "synchronous_commit=on")
 	d := dbtest.Open(t, cluster.URL("postgres"))
