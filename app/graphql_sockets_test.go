@@ -86,6 +86,8 @@ func TestATokenMayStandTwiceInAPayload(t *testing.T) {
 		`{"Authorization":"Bearer T","token":"T"}`:                            ack,
 		`{"Authorization":"Bearer T","authToken":"","headers":null}`:          ack,
 		`{"headers":{"authorization":"Bearer T","token":null},"token":"T"}`:   ack,
+		`{"Authorization":"bearer T","token":"T"}`:                            ack,
+		`{"Authorization":"Token T","headers":{"authorization":"Bearer  T"}}`: ack,
 		`{"Authorization":"Bearer T","token":"U"}`:                            "closed 4400",
 		`{"Authorization":"Bearer T","headers":{"Authorization":"Bearer U"}}`: "closed 4400",
 		`{"Authorization":"Bearer T","token":7}`:                              "closed 4400",
@@ -160,6 +162,7 @@ func TestMessagesThatTheProtocolDoesNotAllowCloseTheSocket(t *testing.T) {
 		`{"type":"ping","payload":7}`:                             "closed 4400",
 		`{"type":"ping","payload":"a"}`:                           "closed 4400",
 		`{"type":"ping","payload":[]}`:                            "closed 4400",
+		`{"type":"pong","payload":7}`:                             "closed 4400",
 		`{"type":"ping","payload":null}`:                          `{"type":"pong"`,
 		`{"type":"ping","payload":{}}`:                            `{"type":"pong"`,
 	} {

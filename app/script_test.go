@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,7 +60,10 @@ func TestMain(m *testing.M) {
 // tests are the tests of this package and then the end of the PostgreSQL server that they shared.
 type tests struct{ m *testing.M }
 
-func (t tests) Run() int { return dbtest.Run(t.m) }
+func (t tests) Run() int {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // or the servers would ignore it, too, where nohup runs the tests
+	return dbtest.Run(t.m)
+}
 
 // Without this, nothing that users type is tried as they type it: messages, exit codes, files and signals.
 // T16, T17, T28, T124, T135, T140, T153, T155, T156, T157.

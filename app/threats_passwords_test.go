@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,27 +27,29 @@ func TestT011_TheTimeOfARefusalDoesNotTellWhetherThereIsSuchAUser(t *testing.T) 
 	f.want("", f.ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", bob))
 	f.want("", f.ask(admin, `mutation { createUser(input: {username: "without"}) { user { id } } }`)) // a password
 	names := []string{"alice", "bob", "without", "nobody"}
-	took := map[string][]time.Duration{}
-	for i := range 9 {
+	shortest := map[string]time.Duration{} // what else the machine does only adds to them, so more tries bring them together
+	tries, alike := 0, false
+	for ; tries < 60 && !(alike && tries >= 9); tries++ {
 		for _, name := range names { // in turn: a machine that becomes slower becomes so for all
 			start := time.Now()
 			password := "a wrong password"
 			if name == "bob" { // is disabled: the right password must not take longer
 				password = userPassword + " bob"
 			}
-			f.want("INVALID_CREDENTIALS", f.guess(fmt.Sprintf("203.0.%d.1", i), name, password))
-			took[name] = append(took[name], time.Since(start))
+			f.want("INVALID_CREDENTIALS", f.guess(fmt.Sprintf("203.0.%d.1", tries), name, password))
+			if took := time.Since(start); tries == 0 || took < shortest[name] {
+				shortest[name] = took
+			}
 		}
+		times := slices.Collect(maps.Values(shortest))
+		least, most := slices.Min(times), slices.Max(times)
+		alike = most <= least*3/2 || most <= least+8*time.Millisecond
 	}
-	if n := f.events(auth.EventLoginFailed) - failed; n != 9*len(names) { // each refusal is recorded
-		t.Errorf("%d of %d refusals were recorded", n, 9*len(names))
+	if n := f.events(auth.EventLoginFailed) - failed; n != tries*len(names) { // each refusal is recorded
+		t.Errorf("%d of %d refusals were recorded", n, tries*len(names))
 	}
-	var shortest []time.Duration // what else the machine does only adds to them
-	for _, name := range names {
-		shortest = append(shortest, slices.Min(took[name]))
-	}
-	if least, most := slices.Min(shortest), slices.Max(shortest); most > least*3/2 && most > least+8*time.Millisecond {
-		t.Errorf("the shortest times of %v: %v", names, shortest)
+	if !alike {
+		t.Errorf("the shortest times: %v", shortest)
 	}
 }
 

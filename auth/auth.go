@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 // Lifetimes are how long what is issued lives.
@@ -63,6 +64,7 @@ type Service struct {
 	stats       stats
 	unavailable rate.Sometimes
 	interest    *interest
+	cleaned     time.Duration // when cleanUp last ran, or the service was made, in boottime
 }
 
 // Options are what a Service needs. Only the zero values of Audience, Lifetimes, Now and Log have a meaning.
@@ -106,6 +108,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys,
 		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions,
 		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
+		cleaned: boottime.Now(),
 	}
 	s.unavailable.Interval = 10 * time.Second
 	s.watchers = newWatchers(s)

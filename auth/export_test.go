@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 // What the tests need beyond what is exported.
@@ -30,6 +31,9 @@ func (s *Service) SetIdleAfter(d time.Duration) { s.interest.idleAfter = d }
 
 // CleanUp keeps house now, as Run does every hour.
 func (s *Service) CleanUp(ctx context.Context) error { return s.cleanUp(ctx) }
+
+// CleanedBefore makes the last housekeeping that long ago, by the clock that no one sets.
+func (s *Service) CleanedBefore(d time.Duration) { s.cleaned = boottime.Now() - d }
 
 // FlushUses writes the uses of tokens now, as Run does twice a second.
 func (s *Service) FlushUses(ctx context.Context) { s.uses.flush(ctx) }

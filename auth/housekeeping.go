@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 const (
@@ -72,12 +73,14 @@ func (s *Service) clockPlausible(ctx context.Context, now db.Time) (plausible bo
 		if err != nil {
 			return err
 		}
-		if step := now.Sub(h.At.Time); step > maxJump {
+		step := now.Sub(h.At.Time)
+		switch {
+		case h.PausedUntil == nil && step > maxJump && boottime.Now()-s.cleaned < step-maxJump: // and did not take as long as it says
 			until := now.Add(pauseAfterJump)
 			h.PausedUntil = &until
-			s.log.Error("the clock is far ahead of the last time that old rows were deleted: nothing is deleted for a week; is the clock right?",
+			s.log.Warn("the clock is far ahead of the last time that old rows were deleted: nothing is deleted for a week; is the clock right?",
 				"clock", now.Format(time.RFC3339), "last", h.At.Format(time.RFC3339), "step", fmt.Sprint(step.Round(time.Hour)))
-		} else if step < -time.Hour {
+		case step < -time.Hour:
 			h.PausedUntil = nil // it was ahead, and has been set right
 			s.log.Warn("the clock has been set back", "clock", now.Format(time.RFC3339), "last", h.At.Format(time.RFC3339))
 		}
@@ -85,7 +88,7 @@ func (s *Service) clockPlausible(ctx context.Context, now db.Time) (plausible bo
 		if plausible {
 			h.PausedUntil = nil
 		}
-		h.At = now
+		h.At, s.cleaned = now, boottime.Now()
 		return tx.SaveHousekeeping(ctx, h)
 	})
 	return plausible && err == nil, err

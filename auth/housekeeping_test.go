@@ -66,3 +66,36 @@ func TestAClockThatJumpsDeletesNothing(t *testing.T) {
 		}
 	})
 }
+
+// A process that no one uses keeps no house: a month later its clock is right all the same. T149.
+func TestAServerThatWasNotUsedForAMonthKeepsHouseAgain(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const day = 24 * time.Hour
+		f = f.with(func(o *auth.Options) { o.KeepEvents = 90 * day })
+		f.login("ann")
+		clean := func() (logins int) {
+			t.Helper()
+			if err := f.CleanUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return must[int](t)(f.db.CountEvents(t.Context(), db.EventFilter{Kinds: []db.EventKind{auth.EventLogin}}))
+		}
+		clean()
+		f.advance(100 * day)
+		f.CleanedBefore(100 * day)
+		if n := clean(); n != 0 {
+			t.Errorf("%d logins are kept after 100 days in which the process was idle", n)
+		}
+
+		// One that is started every twenty days believes its clock the second time.
+		f.login("ann")
+		f.advance(100 * day)
+		if n := clean(); n != 1 {
+			t.Errorf("%d logins are kept after a step of 100 days", n)
+		}
+		f.advance(20 * day)
+		if n := clean(); n != 0 {
+			t.Errorf("%d logins are kept after another 20 days", n)
+		}
+	})
+}

@@ -37,6 +37,8 @@ const (
 
 // A keyring holds the keys of the database that are not retired, opened.
 type keyring struct {
+	loading sync.Mutex // so that the last who reads is the last who stores
+
 	mu    sync.RWMutex
 	keys  []signingKey  // by activeAt
 	read  time.Duration // when they were last read, in boottime
@@ -76,6 +78,8 @@ func openKeyring(ctx context.Context, d *db.DB, secrets Secrets, now db.Time) (*
 
 // load reads the keys again. On an error the old ones stay.
 func (k *keyring) load(ctx context.Context, d *db.DB, secrets Secrets) error {
+	k.loading.Lock()
+	defer k.loading.Unlock()
 	rows, err := d.SigningKeys(ctx)
 	if err != nil {
 		return err
@@ -165,7 +169,7 @@ func (k *keyring) public(id string) (*ecdsa.PublicKey, bool) {
 // one may be retired: then the keys are read again, at most once a second no matter how many tokens arrive.
 func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, error) {
 	key, ok := s.keys.public(id)
-	current := ok && (s.Hearing() || s.keys.fresh())
+	current := ok && s.keys.fresh(s.Hearing())
 	if !current && token.IsID(db.KeyID, id) && s.keys.mayAsk() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
@@ -178,11 +182,11 @@ func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// fresh reports whether the keys were read so lately that they may be used without hearing of changes.
-func (k *keyring) fresh() bool {
+// fresh reports whether the keys may be used as they were read: for as long as changes are heard of, or for the lease.
+func (k *keyring) fresh(hearing bool) bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return k.read != 0 && boottime.Now() < k.read+lease
+	return k.read != 0 && (hearing || boottime.Now() < k.read+lease)
 }
 
 // expire ends the trust in the keys as they were read: changes of them may be missed from now on.
@@ -204,18 +208,18 @@ func (k *keyring) mayAsk() bool {
 	return true
 }
 
-// reloadKeys reads the keys again. What was remembered of tokens goes when the set has changed: it may have
-// been signed by a key that is retired now.
+// reloadKeys reads the keys again. What was remembered of tokens goes when the set has changed, or may have: it may have
+// been signed by a key that is retired now. If the keys cannot be read, the next token makes the service try again.
 func (s *Service) reloadKeys(ctx context.Context) {
 	before := s.JWKS()
 	if err := s.keys.load(ctx, s.db, s.secrets); err != nil {
-		s.log.Warn("the signing keys could not be read again; the known ones stay", "error", err)
+		s.log.Warn("the signing keys could not be read again; the known ones stay until they can", "error", err)
+		s.keys.expire()
+	} else if bytes.Equal(before, s.JWKS()) {
 		return
 	}
-	if !bytes.Equal(before, s.JWKS()) {
-		s.cache.forgetAll()
-		s.watchers.changed("")
-	}
+	s.cache.forgetAll()
+	s.watchers.changed("")
 }
 
 // maintainKeys makes the next key when the newest is too old, and retires keys whose last token has ended.

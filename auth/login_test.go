@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -48,21 +49,25 @@ func TestRefusedLoginsCostTheSame(t *testing.T) {
 	}
 	f.addUserWithHash("without", "")
 	names := []string{"nobody", "ann", "ben", "without"}
-	took := map[string][]time.Duration{}
-	for range 9 {
+	shortest := map[string]time.Duration{} // what else the machine does only adds to them, so more tries bring them together
+	alike := false
+	for tries := 0; tries < 60 && !(alike && tries >= 9); tries++ {
 		for _, name := range names {
 			start := time.Now()
-			loginError(f, name, "a wrong password")
-			took[name] = append(took[name], time.Since(start))
+			client := auth.Client{IP: fmt.Sprintf("203.0.113.%d", tries)} // another each time: no delays
+			_, err := f.Login(auth.WithViewer(context.Background(), auth.Viewer{Client: client}), auth.LoginInput{Username: name, Password: "a wrong password"})
+			if !errors.Is(err, auth.ErrInvalidCredentials) {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); tries == 0 || took < shortest[name] {
+				shortest[name] = took
+			}
 		}
+		times := slices.Collect(maps.Values(shortest))
+		alike = slices.Max(times) <= 2*slices.Min(times)
 	}
-	var medians []time.Duration
-	for _, name := range names {
-		slices.Sort(took[name])
-		medians = append(medians, took[name][len(took[name])/2])
-	}
-	if slices.Max(medians) > 2*slices.Min(medians) {
-		t.Errorf("medians of %v: %v", names, medians)
+	if !alike {
+		t.Errorf("the shortest times: %v", shortest)
 	}
 }
 

@@ -32,3 +32,36 @@ func TestHashesBeyondTheQueueAreRefusedAtOnce(t *testing.T) {
 		t.Errorf("%d of %d were refused at once, want at least %d", n, callers, callers/4)
 	}
 }
+
+// Whoever fills the queue must not make others wait for the right password, once it is empty again. T185.
+func TestALoginThatTheQueueTurnedAwayIsNoFailure(t *testing.T) {
+	f := onSQLite(t)
+	var flooding atomic.Bool
+	flooding.Store(true)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		parallel(3*auth.MaxWaiting, func(int) {
+			for flooding.Load() {
+				_ = f.Hash(context.Background(), password)
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}()
+	turnedAway := 0
+	for deadline := time.Now().Add(20 * time.Second); turnedAway < 12 && time.Now().Before(deadline); {
+		if f.try("203.0.113.9", "ann", password) == "limited" {
+			turnedAway++
+		}
+	}
+	flooding.Store(false)
+	<-done
+	if turnedAway < 12 {
+		t.Fatalf("the queue turned %d logins away", turnedAway)
+	}
+	for i := range 8 {
+		if got := f.try("203.0.113.9", "ann", "wrong"); got != "wrong" {
+			t.Fatalf("wrong password number %d: %s", i+1, got)
+		}
+	}
+}

@@ -314,6 +314,115 @@ func (f *fixture) byHand(statement string, args ...any) {
 	}
 }
 
+// An operator who ends a session by hand gives no reason, and the time as the shell has it. T141.
+func TestASessionThatWasEndedByHandIsRevoked(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		p := f.login("ann")
+		ctx, _ := f.Watch(t.Context(), p.AccessToken, f.Identify(t.Context(), auth.Client{}, []string{"Bearer " + p.AccessToken}))
+		token, row := f.apiToken(f.ben)
+		f.byHand(`UPDATE sessions SET ended_at = CURRENT_TIMESTAMP`)
+		f.byHand(`UPDATE api_tokens SET revoked_at = CURRENT_TIMESTAMP WHERE id = $1`, row.ID)
+		f.wantRefused("its access token", p.AccessToken, auth.Revoked)
+		f.wantRefresh("its refresh token", p.RefreshToken, auth.Revoked)
+		f.wantRefused("the API token", token, auth.Revoked)
+		f.SetMaxAge(100 * time.Millisecond)
+		f.run()
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+			t.Error("its socket goes on")
+		}
+	})
+}
+
+// What was allowed before everything ended may still be on its way to a commit. T184.
+func TestWhatIsCommittedWhileEverythingEndsEndsToo(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		session := f.session(f.login("ann").RefreshToken)
+		begun, end := make(chan struct{}), make(chan struct{})
+		late := *session
+		late.ID = db.NewID(db.SessionID)
+		committed := make(chan error, 1)
+		go func() {
+			committed <- f.db.Transact(t.Context(), func(tx *db.DB) error {
+				if err := tx.LockUsers(t.Context(), f.ann.ID, ""); err != nil {
+					return err
+				}
+				close(begun)
+				<-end
+				return tx.CreateSession(t.Context(), &late)
+			})
+		}()
+		<-begun
+		ended := make(chan error, 1)
+		go func() { _, err := f.RevokeAll(operator()); ended <- err }()
+		time.Sleep(300 * time.Millisecond)
+		close(end)
+		if err := errors.Join(<-committed, <-ended); err != nil {
+			t.Fatal(err)
+		}
+		if s := must[*db.Session](t)(f.db.Session(t.Context(), late.ID)); s.EndedAt == nil {
+			t.Error("a session that was committed meanwhile lives")
+		}
+	})
+}
+
+// Under another default of the server, a transaction would see what was there before it waited for a lock. T183.
+func TestAWriteThatWaitedSeesTheLogoutWhateverTheIsolationOfTheDatabase(t *testing.T) {
+	f := start(t, dbtest.Postgres(t))
+	f.byHand(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L', current_database(), 'repeatable read'); END $$`)
+	f = f.replica() // its connections are new
+	ctx := f.asUser("root")
+	locked, end := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		done <- f.db.Transact(t.Context(), func(tx *db.DB) error {
+			if err := tx.LockUsers(t.Context(), f.root.ID, ""); err != nil {
+				return err
+			}
+			close(locked)
+			<-end
+			return tx.EndSession(t.Context(), f.root.ID, auth.ViewerFrom(ctx).SessionID, "logout", db.TimeOf(f.now()))
+		})
+	}()
+	<-locked
+	created := make(chan error, 1)
+	go func() { _, err := f.CreateUser(ctx, auth.CreateUserInput{Username: "late"}); created <- err }()
+	time.Sleep(300 * time.Millisecond)
+	close(end)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := f.reason(<-created); got != auth.Revoked {
+		t.Errorf("what waited for a logout is refused as %q", got)
+	}
+}
+
+// A feed that began while changes could be missed would say for ever that it missed none. T182.
+func TestAFeedThatBeganBeforeChangesWereHeardEnds(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		token, _ := f.apiToken(f.root, "tokens:introspect")
+		early := must[auth.RevocationFeed](t)(f.Revocations(f.as(token)))
+		f.run()
+		select {
+		case _, open := <-early.Changes:
+			if open {
+				t.Error("it was told something")
+			}
+		case <-time.After(3 * time.Second):
+			t.Error("it goes on")
+		}
+		later := must[auth.RevocationFeed](t)(f.Revocations(f.as(token)))
+		select {
+		case _, open := <-later.Changes:
+			if !open {
+				t.Error("one that began while changes are heard ended, too")
+			}
+		case <-time.After(1500 * time.Millisecond):
+		}
+	})
+}
+
 // T141.
 func TestARowThatWasChangedByHandIsNoticed(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {

@@ -133,6 +133,9 @@ func (s *Service) synced(asOf time.Duration) {
 	if s.Idle() {
 		return
 	}
+	if !s.stats.hearing.Load() {
+		s.revocations.endAll() // those that began before this may have missed a change, and must not be told that they have not
+	}
 	s.cache.synced(asOf)
 	if s.stats.hearing.Swap(true) {
 		return

@@ -99,7 +99,7 @@ func (s *Service) tryLogin(ctx context.Context, in LoginInput) (*LoginPayload, e
 	if err != nil {
 		return nil, s.recordThrottled(ctx, u, err)
 	}
-	ok, outdated, err := s.hasher.verify(ctx, u.PasswordHash, in.Password)
+	ok, outdated, err := guess.verify(ctx, u.PasswordHash, in.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +279,7 @@ func refusal(o *db.SessionOwner, now db.Time, expired Reason) error {
 	switch {
 	case o.DisabledAt != nil:
 		return &UnauthenticatedError{Reason: UserDisabled}
-	case o.Session.EndedAt != nil && *o.Session.EndedBecause == endedByReuse:
+	case o.Session.EndedAt != nil && o.Session.EndedBecause != nil && *o.Session.EndedBecause == endedByReuse: // who ends one by hand gives no reason
 		return &UnauthenticatedError{Reason: RefreshReused}
 	case o.Session.EndedAt != nil:
 		return &UnauthenticatedError{Reason: Revoked}
@@ -399,13 +399,20 @@ func (s *Service) RevokeAll(ctx context.Context) (ended Ended, err error) {
 	if !ViewerFrom(ctx).operator {
 		return Ended{}, &ForbiddenError{Message: "only the operator ends everything"}
 	}
+	defer func() { err = errors.Join(err, s.db.Notify(ctx, db.Notice{All: true})) }() // also of a part
+	if ended, err = s.endAll(ctx); err != nil {
+		return ended, err
+	}
+	// What was allowed before may still be on its way to a commit, and make a session or a token. It ends, too.
+	if err := s.db.AwaitWriters(ctx); err != nil {
+		return ended, err
+	}
+	late, err := s.endAll(ctx)
+	ended.Sessions, ended.APITokens = ended.Sessions+late.Sessions, ended.APITokens+late.APITokens
+	if err != nil {
+		return ended, err
+	}
 	now := s.timestamp()
-	if ended.Sessions, err = s.db.EndAllSessions(ctx, endedByAll, now); err != nil {
-		return ended, err
-	}
-	if ended.APITokens, err = s.db.RevokeAllAPITokens(ctx, now); err != nil {
-		return ended, err
-	}
 	err = s.changeKeys(ctx, func(tx *db.DB, keys []*db.SigningKey) (*db.Event, error) {
 		for _, key := range liveKeys(keys) {
 			if err := tx.RetireSigningKey(ctx, key.ID, now); err != nil {
@@ -417,7 +424,16 @@ func (s *Service) RevokeAll(ctx context.Context) (ended Ended, err error) {
 		}
 		return s.event(ctx, EventAllRevoked, "", "", ended.String()), nil
 	})
-	return ended, errors.Join(err, s.db.Notify(ctx, db.Notice{All: true}))
+	return ended, err
+}
+
+func (s *Service) endAll(ctx context.Context) (ended Ended, err error) {
+	now := s.timestamp()
+	if ended.Sessions, err = s.db.EndAllSessions(ctx, endedByAll, now); err != nil {
+		return ended, err
+	}
+	ended.APITokens, err = s.db.RevokeAllAPITokens(ctx, now)
+	return ended, err
 }
 
 // Sessions lists a user's live sessions, if the viewer may see them.

@@ -20,11 +20,14 @@ var (
 	accountAtClient = db.ThrottleRule{Free: 8, Max: 15 * time.Minute, Window: 15 * time.Minute}
 	// unknownAtClient counts for a client, at all accounts whose owners have not logged in there.
 	unknownAtClient = db.ThrottleRule{Free: 25, Max: 5 * time.Minute, Window: 15 * time.Minute}
-	// knownAtClient counts for a client, at all accounts whose owners have: an office with one address.
+	// knownAtClient counts for a client, at all accounts whose owners have: an office with one address. The first
+	// knownFree failures at each account do not count here, nor wait: guesses at one do not make the owners of others wait.
 	knownAtClient = db.ThrottleRule{Free: 100, Max: time.Minute, Window: 15 * time.Minute}
 	// accountAnywhere counts for an account, at all clients from which its owner has not logged in.
 	accountAnywhere = db.ThrottleRule{Free: 80, Max: time.Minute, Window: time.Hour}
 )
+
+const knownFree = 3
 
 // An attempt is one guess at an account's password, counted as failed until it succeeds.
 type attempt struct {
@@ -45,25 +48,34 @@ func (s *Service) attempt(ctx context.Context, account string, u *db.User) (*att
 	if err != nil {
 		return nil, err
 	}
-	a := &attempt{service: s, keys: []throttleKey{{hashedKey("account at client", account, client), accountAtClient}}}
-	if known {
-		a.keys = append(a.keys, throttleKey{hashedKey("known at client", client), knownAtClient})
-	} else {
-		a.keys = append(a.keys, throttleKey{hashedKey("client", client), unknownAtClient}, throttleKey{hashedKey("account", account), accountAnywhere})
-	}
-	now := s.timestamp()
+	a := &attempt{service: s}
 	return a, s.db.Transact(ctx, func(tx *db.DB) error {
-		for _, k := range a.keys {
-			wait, err := tx.Attempt(ctx, k.key, k.rule, now)
-			if err != nil {
+		a.keys = nil // where the transaction is run again
+		atClient := throttleKey{hashedKey("account at client", account, client), accountAtClient}
+		if err := a.count(ctx, tx, atClient); err != nil {
+			return err
+		}
+		if !known {
+			if err := a.count(ctx, tx, throttleKey{hashedKey("client", client), unknownAtClient}); err != nil {
 				return err
 			}
-			if wait > 0 { // and the others are not counted either
-				return &RateLimitedError{RetryAfter: wait}
-			}
+			return a.count(ctx, tx, throttleKey{hashedKey("account", account), accountAnywhere})
 		}
-		return nil
+		if failures, err := tx.Failures(ctx, atClient.key); err != nil || failures <= knownFree {
+			return err
+		}
+		return a.count(ctx, tx, throttleKey{hashedKey("known at client", client), knownAtClient})
 	})
+}
+
+// count counts the attempt under a key, or returns a RateLimitedError. After an error it is counted under none.
+func (a *attempt) count(ctx context.Context, tx *db.DB, k throttleKey) error {
+	wait, err := tx.Attempt(ctx, k.key, k.rule, a.service.timestamp())
+	if err == nil && wait > 0 {
+		err = &RateLimitedError{RetryAfter: wait}
+	}
+	a.keys = append(a.keys, k)
+	return err
 }
 
 // succeeded takes the attempt back, in the transaction in which its success changes something, and forgives all
@@ -75,6 +87,20 @@ func (a *attempt) succeeded(ctx context.Context, tx *db.DB) error {
 		err = errors.Join(err, tx.Succeeded(ctx, k.key, now))
 	}
 	return err
+}
+
+// verify verifies the password. An attempt that is turned away unverified does not count.
+func (a *attempt) verify(ctx context.Context, phc, password string) (ok, outdated bool, err error) {
+	ok, outdated, err = a.service.hasher.verify(ctx, phc, password)
+	if _, turnedAway := errors.AsType[*RateLimitedError](err); turnedAway {
+		err = errors.Join(err, a.service.db.Transact(ctx, func(tx *db.DB) (failed error) {
+			for _, k := range a.keys {
+				failed = errors.Join(failed, tx.Succeeded(ctx, k.key, a.service.timestamp()))
+			}
+			return failed
+		}))
+	}
+	return ok, outdated, err
 }
 
 // recordThrottled records an attempt that was refused by a RateLimitedError, for an account at a client once in a

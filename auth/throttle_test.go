@@ -109,19 +109,28 @@ func TestWrongPasswordsOfAnOfficeDoNotLockItsOwnersOut(t *testing.T) {
 			t.Errorf("an owner known there: %s", got)
 		}
 		// And yet passwords of those who are known there are not tried without end.
-		for i := range 20 {
+		const colleagues = 30
+		for i := range colleagues {
 			f.addUserWithHash(fmt.Sprint("colleague", i), auth.PHC(password, 64, 1, 1))
 			f.byHand(`INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, authenticated_at, rotated_at, idle_at, expires_at)
 				SELECT $1, id, '', '', $2, 1, 1, created_at, created_at, created_at, created_at, created_at FROM users WHERE username = $3`, db.NewID(db.SessionID), office, fmt.Sprint("colleague", i))
 		}
 		passed := 0
-		for i := range 160 {
-			if f.try(office, fmt.Sprint("colleague", i%20), "wrong") == "wrong" {
+		for i := range 8 * colleagues {
+			if f.try(office, fmt.Sprint("colleague", i%colleagues), "wrong") == "wrong" {
 				passed++
 			}
 		}
-		if passed > 101 {
+		if passed > 3*colleagues+101 {
 			t.Errorf("%d guesses at colleagues passed", passed)
+		}
+		for _, typed := range []string{"tpyo", "Tpyo"} {
+			if got := f.try(office, "ann", typed); got != "wrong" {
+				t.Errorf("an owner's typo, after %d guesses at colleagues: %s", passed, got)
+			}
+		}
+		if got := f.try(office, "ann", password); got != "ok" {
+			t.Errorf("an owner, after %d guesses at colleagues: %s", passed, got)
 		}
 	})
 }

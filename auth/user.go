@@ -290,7 +290,7 @@ func (s *Service) provePassword(ctx context.Context, field, password string) (*d
 	if err != nil {
 		return nil, nil, s.recordThrottled(ctx, u, err)
 	}
-	ok, _, err := s.hasher.verify(ctx, u.PasswordHash, password)
+	ok, _, err := guess.verify(ctx, u.PasswordHash, password)
 	if err == nil && !ok {
 		err = s.recordFailure(ctx, EventPasswordCheckFailed, u, ViewerFrom(ctx).SessionID)
 	}

@@ -1,10 +1,13 @@
 package db_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/latchkey/latchkey/db"
@@ -77,5 +80,30 @@ func TestABackupOverwritesNothingAndLeavesNothingHalf(t *testing.T) {
 	}
 	if err := dbtest.Open(t, dbtest.Postgres(t)).Backup(t.Context(), path); !errors.Is(err, db.ErrNotSQLite) {
 		t.Errorf("PostgreSQL: %v", err)
+	}
+}
+
+// A file that is deleted under a running server must not come back empty: the next start would take it for a new
+// database. T186.
+func TestADeletedSQLiteFileDoesNotComeBackEmpty(t *testing.T) {
+	url := dbtest.SQLite(t)
+	d := dbtest.Open(t, url)
+	path := strings.TrimPrefix(url, "sqlite:")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	var running sync.WaitGroup
+	for range 20 { // more than the connections that are open
+		running.Go(func() {
+			if _, err := d.CountUsers(context.Background(), ""); err != nil && !errors.Is(err, db.ErrUnavailable) {
+				t.Errorf("got %v, want ErrUnavailable", err)
+			}
+		})
+	}
+	running.Wait()
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file is there again: %v", err)
 	}
 }

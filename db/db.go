@@ -198,7 +198,7 @@ func (db *DB) Transact(ctx context.Context, f func(tx *DB) error) error {
 func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeout)
 	defer cancel()
-	tx, err := db.pools.write.Unsafe().BeginTxx(ctx, nil)
+	tx, err := db.pools.write.Unsafe().BeginTxx(ctx, db.dialect.txOptions())
 	if err != nil {
 		return db.wrap("begin", err)
 	}

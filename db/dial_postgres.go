@@ -34,8 +34,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 func explainConnect(err error) error {
 	e := pq.As(err)
 	switch {
-	case e != nil && strings.Contains(e.Message, "parameter") && // of PgBouncer the last, which has the code of other faults too
-		slices.Contains([]string{"22023", "42501", "42602", "42704", "55P02", "08P01"}, string(e.Code)):
+	case e != nil && (e.Code == "22023" || strings.Contains(e.Message, "parameter") || strings.Contains(e.Message, "set role")) &&
+		slices.Contains([]string{"22023", "42501", "42602", "42704", "55P02", "08P01"}, string(e.Code)): // of PgBouncer the last, which has the code of other faults too
 		return fmt.Errorf("%w: the server refuses an option: %s", ErrBadURL, e.Message)
 	case errors.Is(err, pq.ErrSSLNotSupported):
 		return fmt.Errorf("%w; add sslmode=disable to DATABASE_URL if the network in between is trusted", err)

@@ -97,6 +97,7 @@ func openSQLite(path string, o openOptions) (*pools, error) {
 	dsn := func(options ...string) string {
 		q := url.Values{"_pragma": append(options, "busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)")}
 		q.Set("_txlock", "immediate")
+		q.Set("mode", "rw") // a file that is deleted under the server must not come back empty
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
 	openPool := func(dsn string) (*sqlx.DB, error) {
@@ -167,6 +168,15 @@ func (db *DB) lock(ctx context.Context, name string) error {
 	}
 	_, err := db.exec(ctx, "lock "+name, `SELECT pg_advisory_xact_lock(hashtext($1))`, "latchkey/"+name)
 	return err
+}
+
+// txOptions are those of a transaction. Each statement must see what was committed before it, also where the server has
+// another default: what is read after a lock was waited for would otherwise be what was there before.
+func (d dialect) txOptions() *sql.TxOptions {
+	if d == sqliteDialect {
+		return nil // there only one transaction writes at a time
+	}
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
 // lockShared makes transactions that lock the name wait for this one, and the other way round; those that share the

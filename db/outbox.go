@@ -71,11 +71,12 @@ func (db *DB) keepSending(ctx context.Context) {
 	o.addSenders(1)
 	ticker := time.NewTicker(outboxInterval)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
+	for open := true; open; {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			o.addSenders(-1)
+			open = false
 		}
 		_ = db.sendOutbox() // lost is what could not be sent; see NotifySoon
 	}

@@ -145,7 +145,7 @@ func TestOnlyAServerOnThisMachineMayDoWithoutTLS(t *testing.T) {
 func TestAnOptionThatTheServerRefusesIsNoOutage(t *testing.T) {
 	base := dbtest.Postgres(t)
 	for option, named := range map[string]string{
-		"no_such_option=1": "no_such_option", "work_mem=much": "work_mem", "shared_buffers=1": "shared_buffers", "search_path=public": "", "channel_binding=require": "",
+		"no_such_option=1": "no_such_option", "work_mem=much": "work_mem", "shared_buffers=1": "shared_buffers", "role=nobody_at_all": "nobody_at_all", "search_path=public": "", "channel_binding=require": "",
 	} {
 		d, err := db.Open(t.Context(), base+"&"+option)
 		if named != "" {

@@ -41,6 +41,12 @@ func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Ti
 	return max(time.Duration(next-now.UnixMilli())*time.Millisecond, time.Millisecond), nil
 }
 
+// Failures is how many attempts under the key are counted as failed.
+func (db *DB) Failures(ctx context.Context, key string) (n int, err error) {
+	err = db.get(ctx, &n, "failures", `SELECT coalesce(max(failures), 0) FROM throttles WHERE key = $1`, key)
+	return n, err
+}
+
 // Succeeded takes one attempt under the key back. The next failure is delayed as if that attempt had not been made:
 // whoever can log in to one account does not wipe out the failures at others.
 func (db *DB) Succeeded(ctx context.Context, key string, now Time) error {

@@ -31,11 +31,21 @@ func (t *Time) Scan(src any) error {
 		*t = TimeOf(v)
 		return nil
 	case string:
-		return t.parse(v)
+		return t.read(v)
 	case []byte:
-		return t.parse(string(v))
+		return t.read(string(v))
 	}
 	return fmt.Errorf("time: cannot read %T", src)
+}
+
+// read reads what SQLite keeps: timeLayout, or the layout of CURRENT_TIMESTAMP where someone changed a row by hand.
+func (t *Time) read(s string) error {
+	if t.parse(s) == nil {
+		return nil
+	}
+	byHand, err := time.Parse(time.DateTime, s)
+	*t = TimeOf(byHand)
+	return err
 }
 
 func (t *Time) parse(s string) error {

@@ -113,11 +113,14 @@ func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
 // LockUsers makes changes of a user, and of what the user holds, wait for each other until the transaction ends. The
 // actor, who may be another user or "", is only kept from being changed meanwhile.
 func (db *DB) LockUsers(ctx context.Context, changed, actor string) error {
+	if err := db.lockShared(ctx, everyone); err != nil {
+		return err
+	}
 	if actor == "" || actor == changed {
 		return db.lock(ctx, "user/"+changed)
 	}
 	first := func() error { return db.lock(ctx, "user/"+changed) }
-	second := func() error { return db.LockActor(ctx, actor) }
+	second := func() error { return db.lockShared(ctx, "user/"+actor) }
 	if actor < changed { // in one order everywhere, so that two users who change each other do not deadlock
 		first, second = second, first
 	}
@@ -128,7 +131,20 @@ func (db *DB) LockUsers(ctx context.Context, changed, actor string) error {
 }
 
 // LockActor keeps a user, and what the user holds, from being changed until the transaction ends.
-func (db *DB) LockActor(ctx context.Context, id string) error { return db.lockShared(ctx, "user/"+id) }
+func (db *DB) LockActor(ctx context.Context, id string) error {
+	if err := db.lockShared(ctx, everyone); err != nil {
+		return err
+	}
+	return db.lockShared(ctx, "user/"+id)
+}
+
+// everyone is shared by all transactions that LockUsers or LockActor.
+const everyone = "everyone"
+
+// AwaitWriters returns when all transactions that LockUsers or LockActor, and have begun, have ended.
+func (db *DB) AwaitWriters(ctx context.Context) error {
+	return db.Transact(ctx, func(tx *DB) error { return tx.lock(ctx, everyone) })
+}
 
 // UserByID finds a user.
 func (db *DB) UserByID(ctx context.Context, id string) (*User, error) {

@@ -61,7 +61,11 @@ func TestATimeIsReadFromWhatDriversGive(t *testing.T) {
 			t.Errorf("%v: got %v, %v", src, got, err)
 		}
 	}
-	for _, src := range []any{nil, 1, "", "2026-01-31", "2026-01-31 12:00:00"} {
+	var byHand db.Time // as SQLite's CURRENT_TIMESTAMP has it
+	if err := byHand.Scan("2026-01-31 12:00:00"); err != nil || byHand != db.TimeOf(noon.Truncate(time.Second)) {
+		t.Errorf("CURRENT_TIMESTAMP: got %v, %v", byHand, err)
+	}
+	for _, src := range []any{nil, 1, "", "2026-01-31", "2026-01-31 25:00:00"} {
 		if err := new(db.Time).Scan(src); err == nil {
 			t.Errorf("%v is no time", src)
 		}

@@ -262,7 +262,8 @@ func (s *socket) handle(ctx context.Context, m message) error {
 	case m.Type == "ping":
 		return s.pong(ctx, m)
 	case m.Type == "pong":
-		return nil
+		_, err := decodeMembers(m.Payload)
+		return err
 	case m.Type == "subscribe" && s.watch == nil:
 		return &closing{closeUnauthorized, "Unauthorized"}
 	case m.Type == "subscribe":
@@ -392,12 +393,19 @@ func credentials(payload json.RawMessage) (authorization string, err error) {
 		if text != "" && !strings.Contains(text, " ") {
 			text = "Bearer " + text
 		}
-		if text != "" && authorization != "" && text != authorization {
+		if text != "" && authorization != "" && text != authorization && !sameToken(text, authorization) {
 			return "", errPayload
 		}
 		authorization = cmp.Or(text, authorization)
 	}
 	return authorization, nil
+}
+
+// sameToken reports whether two values have one token, perhaps by other schemes.
+func sameToken(a, b string) bool {
+	first, err1 := token.FromHeader([]string{a})
+	second, err2 := token.FromHeader([]string{b})
+	return err1 == nil && err2 == nil && first == second
 }
 
 var errPayload = &closing{closeBadRequest, "Invalid payload"}

@@ -91,7 +91,7 @@ func (a *admission) admit(w *response, r *http.Request) {
 
 // mayStream reports requests that may stay open by design: WebSockets, event streams.
 func mayStream(r *http.Request) bool {
-	return r.Header.Get("Upgrade") != "" || strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Accept"), ",")), "text/event-stream") || r.URL.Path == "/oauth/revocations"
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Accept"), ",")), "text/event-stream") || r.URL.Path == "/oauth/revocations"
 }
 
 // A response knows what its request holds, and gives it back: the place among the requests when the answer

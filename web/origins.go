@@ -17,7 +17,7 @@ import (
 var clientHeaders = []string{
 	"Authorization", "Content-Type", "X-Requested-With",
 	"Apollo-Require-Preflight", "Apollographql-Client-Name", "Apollographql-Client-Version", "X-Apollo-Operation-Id", "X-Apollo-Operation-Name",
-	"Graphql-Client-Name", "Graphql-Client-Version", "Graphql-Preflight",
+	"X-Graphql-Client-Name", "X-Graphql-Client-Version", "Graphql-Client-Name", "Graphql-Client-Version", "Graphql-Preflight",
 	"Traceparent", "Tracestate", "Baggage", "Sentry-Trace", // OpenTelemetry, Sentry
 	"B3", "X-B3-Parentspanid", "X-B3-Sampled", "X-B3-Spanid", "X-B3-Traceid", // Zipkin
 	"X-Datadog-Origin", "X-Datadog-Parent-Id", "X-Datadog-Sampling-Priority", "X-Datadog-Trace-Id", "Newrelic",

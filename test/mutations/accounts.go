@@ -65,7 +65,7 @@ func accounts() []mutation {
 		},
 		{
 			"T8: the owner's network is not slowed down by others", "auth/throttle.go",
-			"if known {", "if known && !known {",
+			"if !known {", "if !known || known {",
 			"./app", "TestT005_",
 		},
 		{

@@ -151,7 +151,7 @@ func jwt() []mutation {
 		},
 		{
 			"T68: open sockets of a retired key's tokens close", "auth/key.go",
-			"s.cache.forgetAll()\n\t\ts.watchers.changed(\"\")", "s.cache.forgetAll()",
+			"s.cache.forgetAll()\n\ts.watchers.changed(\"\")", "s.cache.forgetAll()",
 			"./app", "TestT068_",
 		},
 		{

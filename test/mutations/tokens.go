@@ -480,5 +480,45 @@ func tokens() []mutation {
 			`w.Header().Set("Cache-Control", "no-store")`, `w.Header().Set("Cache-Control", "max-age=60")`,
 			"./app", "TestT052_",
 		},
+		{
+			"T182: a feed that began before changes were heard of ends", "auth/run.go",
+			"if !s.stats.hearing.Load() {", "if false {",
+			"./auth", "TestAFeedThatBegan",
+		},
+		{
+			"T141: a session may be ended without a reason", "auth/session.go",
+			"o.Session.EndedBecause != nil && *o", "*o",
+			"./auth", "TestASessionThatWasEndedByHand",
+		},
+		{
+			"T183: transactions read what is committed", "db/dialect.go",
+			"sql.LevelReadCommitted", "sql.LevelRepeatableRead",
+			"./auth", "TestAWriteThatWaited",
+		},
+		{
+			"T184: what is committed while everything ends, ends", "auth/session.go",
+			"if err := s.db.AwaitWriters(ctx); err != nil {", "if err := ctx.Err(); err != nil {",
+			"./auth", "TestWhatIsCommitted",
+		},
+		{
+			"T185: what the queue turns away does not count", "auth/throttle.go",
+			"turnedAway {", "turnedAway && a.keys == nil {",
+			"./auth", "TestALoginThatTheQueue",
+		},
+		{
+			"T144: an owner does not wait for guesses at others", "auth/throttle.go",
+			"const knownFree = 3", "const knownFree = 0",
+			"./auth", "TestWrongPasswordsOfAnOffice",
+		},
+		{
+			"T186: a deleted SQLite file does not come back", "db/dialect.go",
+			`q.Set("mode", "rw")`, `q.Set("mode", "rwc")`,
+			"./db", "TestADeletedSQLiteFile",
+		},
+		{
+			"T149: a process that was idle believes its clock", "auth/housekeeping.go",
+			"boottime.Now()-s.cleaned < step-maxJump", "true",
+			"./auth", "TestAServerThatWasNotUsed",
+		},
 	}
 }
