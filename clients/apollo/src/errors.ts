@@ -59,7 +59,7 @@ export function latchkeyErrors(from: unknown): LatchkeyError[] {
 	if (from instanceof LatchkeyError) return [from];
 	const { errors, graphQLErrors } = (from ?? {}) as { errors?: unknown; graphQLErrors?: unknown };
 	const list = Array.isArray(errors) ? errors : graphQLErrors;
-	return Array.isArray(list) ? list.map((error: ResponseError) => new LatchkeyError(error)) : [];
+	return Array.isArray(list) ? list.filter(Boolean).map((error: ResponseError) => new LatchkeyError(error)) : [];
 }
 
 /** The parts of a GraphQL response that say whether it was refused. */

@@ -54,7 +54,10 @@ export interface Session {
 	 * refused, it refreshes only if there is no newer one. Throws a LatchkeyError if the server does not answer.
 	 */
 	refresh(refused?: string): Promise<string | null>;
-	/** Acts on a refusal (UNAUTHENTICATED) of the token for the reason: returns the token to retry with, once, or null. */
+	/**
+	 * Acts on a refusal (UNAUTHENTICATED) of the token for the reason: returns the token of the same user to retry with, once,
+	 * or null. Throws as refresh does.
+	 */
 	recover(token: string | null, reason: string): Promise<string | null>;
 	/** Makes accessToken refresh, if this is still the token. */
 	forget(token: string): void;
@@ -196,14 +199,14 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 				headers: { 'content-type': 'application/json', accept: 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
 				body: JSON.stringify({ query, variables }),
 				keepalive: query === LOGOUT, // it may be the last that a page does
-				signal: AbortSignal.timeout(query === REFRESH ? REFRESH_PATIENCE : PATIENCE),
+				signal: AbortSignal.timeout?.(query === REFRESH ? REFRESH_PATIENCE : PATIENCE),
 			});
 			answer = await response.json();
 		} catch (cause) {
 			throw new LatchkeyError({ message: 'the server did not answer', extensions: { code: 'NETWORK_ERROR' } }, { cause });
 		}
 		if (answer?.errors?.[0]) throw new LatchkeyError(answer.errors[0]);
-		if (!answer?.data?.payload) throw new LatchkeyError({ message: 'this is no answer', extensions: { code: 'NETWORK_ERROR' } });
+		if (!answer?.data?.payload) throw new LatchkeyError({ message: 'the server did not answer', extensions: { code: 'NETWORK_ERROR' } });
 		return answer.data.payload;
 	}
 
@@ -300,7 +303,7 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		if (token && FINAL.includes(reason)) end(token, reason);
 		if (!token || !REFRESHABLE.includes(reason)) return null;
 		const next = await refresh(token);
-		return next === token ? null : next;
+		return next === token || claims(next).sub !== claims(token).sub ? null : next; // never as another user
 	}
 
 	function forget(token: string): void {
@@ -346,12 +349,17 @@ function hold(id: string, n: number, { accessToken, refreshToken, user }: Payloa
 	return { id, n, refreshToken, accessToken, since, lifetime: lifetimeOf(accessToken), viewer: { id: userId, username, name, roles, scopes } };
 }
 
-/** Reads a JWT's lifetime, in milliseconds: a difference of the server's times, because clocks may differ by hours. */
+/** Returns the lifetime in milliseconds: a difference of the server's times, because clocks may differ by hours. */
 function lifetimeOf(accessToken: string): number | null {
+	const { exp, iat } = claims(accessToken);
+	return exp! > iat! ? (exp! - iat!) * 1000 : null;
+}
+
+/** Returns the claims of a JWT; none of what is no JWT. */
+function claims(accessToken: string | null): { exp?: number; iat?: number; sub?: string } {
 	try {
-		const { exp, iat } = JSON.parse(atob(accessToken.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')));
-		return exp > iat ? (exp - iat) * 1000 : null;
+		return JSON.parse(atob(accessToken!.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')));
 	} catch {
-		return null;
+		return {};
 	}
 }

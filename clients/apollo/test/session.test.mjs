@@ -279,6 +279,15 @@ test('a refusal of the old session does not end the new one of another tab', asy
 	assert.equal(await whoIs(server, await one.session.accessToken()), 'admin');
 });
 
+test('what was refused for one user is not retried for the next', async (t) => {
+	const user = await newUser(t, server);
+	const { session } = await loggedIn(t);
+	const token = await session.accessToken();
+	await session.login(user.username, user.password);
+	assert.equal(await session.recover(token, 'REVOKED'), null);
+	assert.equal(session.state.viewer.username, user.username);
+});
+
 test('a tab does not send the next refresh token while its request with the last is under way', async (t) => {
 	const one = await loggedIn(t);
 	const two = newTab(t, server, one.storage);
