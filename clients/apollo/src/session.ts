@@ -41,7 +41,8 @@ export interface Session {
 	login(username: string, password: string): Promise<Viewer>;
 	/**
 	 * Ends the session here at once and then at the server; `all` ends the user's other sessions too. Throws a
-	 * LatchkeyError if the server could not be told: the session is over here, and there when it expires.
+	 * LatchkeyError if the server could not be told: the session is over here, and there when it expires. With `all` also,
+	 * UNAUTHENTICATED, if the session had ended already: then the others go on.
 	 */
 	logout(all?: boolean): Promise<void>;
 	/**
@@ -145,7 +146,7 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		const emptied = state.viewer ? 'LOGGED_OUT' : state.endedBy; // by somebody else
 		const changed: SessionState = { viewer, endedBy: viewer ? null : (held as Ended | null)?.endedBy ?? emptied };
 		if (JSON.stringify(changed) !== JSON.stringify(state)) state = changed;
-		for (const listener of [...listeners]) listener();
+		for (const listener of listeners) queueMicrotask(() => listeners.has(listener) && listener()); // so that what it throws stops nothing here
 	}
 
 	/** Saves, and tells other tabs. */
@@ -241,7 +242,7 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 				await request(LOGOUT, { sessions }, next.accessToken);
 			});
 		} catch (error) {
-			if ((error as LatchkeyError).code !== 'UNAUTHENTICATED') throw error; // otherwise it has ended already
+			if (sessions === 'ALL' || (error as LatchkeyError).code !== 'UNAUTHENTICATED') throw error; // else it has ended already
 		}
 	}
 

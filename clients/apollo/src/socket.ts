@@ -26,7 +26,7 @@ export function latchkeySocket(session: Session): SocketOptions {
 
 	function schedule(): void {
 		clearTimeout(timer);
-		const wait = Math.max(session.current()?.dueIn ?? 0, 5_000);
+		const wait = Math.max(session.current()?.dueIn ?? 0, 5_000) + Math.random() * 5_000; // one of the tabs for all
 		if (socket && wait < 2 ** 31) timer = setTimeout(() => void session.accessToken().then(schedule), wait);
 	}
 

@@ -141,3 +141,18 @@ test('hooks in strict mode subscribe and unsubscribe in pairs, and a session tha
 	assert.equal(await one.evaluate(() => subscribed), 0);
 	assert.deepEqual(faults, []);
 });
+
+test('a listener that throws stops neither the session nor other listeners', async (t) => {
+	const { open, faults } = await newContext(t);
+	const page = await open();
+	await page.evaluate(() => {
+		session.subscribe(() => {
+			throw new Error('of a listener');
+		});
+		session.subscribe(() => (window.told = true));
+	});
+	await logIn(page);
+	await shows(page, 'viewer: admin, me: admin');
+	assert.ok(await page.evaluate(() => told));
+	assert.ok(faults.length > 0 && faults.every((fault) => fault === 'of a listener'));
+});

@@ -122,6 +122,13 @@ test('logout of all ends the sessions of other devices', async (t) => {
 	assert.deepEqual(device.session.state, { viewer: null, endedBy: 'REVOKED' });
 });
 
+test('logout of all says so if it could not: the session had ended already', async (t) => {
+	const { session } = await loggedIn(t);
+	await ask(server, await session.accessToken(), 'mutation { logout { endedSessions } }');
+	await assert.rejects(session.logout(true), { code: 'UNAUTHENTICATED', reason: 'REVOKED' });
+	assert.equal(session.state.viewer, null);
+});
+
 test('logout works with an access token that the server refuses', async (t) => {
 	const tab = await loggedIn(t);
 	const refreshToken = JSON.parse(tab.storage.read()).refreshToken;
