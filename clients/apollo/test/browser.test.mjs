@@ -22,6 +22,7 @@ before(async () => {
 	browser = await chromium.launch({
 		executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
 		headless: true,
+		ignoreDefaultArgs: ['--disable-back-forward-cache'],
 		args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 	});
 });
@@ -123,10 +124,20 @@ test('a page that comes back from the back/forward cache shows a logout that it 
 	const [one, two] = [await open(), await open()];
 	await logIn(one);
 	await shows(two, 'viewer: admin, me: admin');
-	await two.goto('about:blank');
+	await two.goto(`${origin}/app.js`);
 	await one.evaluate(() => session.logout());
-	await two.goBack();
+	await two.goBack({ waitUntil: 'commit' });
 	await shows(two, 'nobody: LOGGED_OUT');
+
+	// Chromium loads a page anew that was sent a message meanwhile; where it is kept, it looks when it is shown.
+	const three = await open();
+	await logIn(three);
+	await shows(three, 'viewer: admin, me: admin');
+	await three.evaluate(() => {
+		localStorage.latchkey = JSON.stringify({ id: JSON.parse(localStorage.latchkey).id, endedBy: 'REVOKED' });
+		dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+	});
+	await shows(three, 'nobody: REVOKED');
 });
 
 test('hooks in strict mode subscribe and unsubscribe in pairs, and a session that was disposed of goes on', async (t) => {

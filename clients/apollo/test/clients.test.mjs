@@ -169,6 +169,23 @@ test('apollo: the mutations login and refresh pass untouched', async (t) => {
 	assert.equal(tab.wire.count('refresh'), 0);
 });
 
+test('apollo: a subscription passes, with the token, and is not retried', async (t) => {
+	const tab = newTab(t, server);
+	await tab.session.login('admin', server.password);
+	const seen = [];
+	const refusal = { data: null, errors: [{ message: 'no', path: ['x'], extensions: { code: 'UNAUTHENTICATED', reason: 'EXPIRED' } }] };
+	const answer = new ApolloLink((operation) => new Observable((observer) => {
+		seen.push(operation.getContext().headers.authorization);
+		observer.next(refusal);
+		observer.complete();
+	}));
+	const client = new ApolloClient({ link: ApolloLink.from([latchkeyLink(tab.session), answer]), cache: new InMemoryCache() });
+	const token = await tab.session.accessToken();
+	const { error } = await new Promise((resolve) => client.subscribe({ query: gql`subscription { x }` }).subscribe({ next: resolve }));
+	assert.equal(latchkeyErrors(error)[0].reason, 'EXPIRED');
+	assert.deepEqual([seen, tab.wire.count('refresh')], [[`Bearer ${token}`], 0]);
+});
+
 test('apollo: an operation that is unsubscribed while the token is fetched is not sent', async (t) => {
 	const tab = newTab(t, server);
 	await tab.session.login('admin', server.password);

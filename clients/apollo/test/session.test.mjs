@@ -295,6 +295,17 @@ test('what was refused for one user is not retried for the next', async (t) => {
 	assert.equal(session.state.viewer.username, user.username);
 });
 
+test('what ends or forgets an old token does not touch the session', async (t) => {
+	const { session, storage } = await loggedIn(t);
+	const old = await session.accessToken();
+	await session.refresh();
+	const held = storage.read();
+	session.end(old, 'REVOKED');
+	session.forget(old);
+	assert.equal(await session.recover(old, 'USER_DISABLED'), null);
+	assert.equal(storage.read(), held);
+});
+
 test('a tab does not send the next refresh token while its request with the last is under way', async (t) => {
 	const one = await loggedIn(t);
 	const two = newTab(t, server, one.storage);
