@@ -1,4 +1,4 @@
-# `make help` lists what there is. Only audits and browser need Node.
+# `make help` lists what there is. Only audits, browser, clients and client need Node.
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench fuzz strangers audits browser clients build vuln sbom
+.PHONY: help test mutations lint generate bench fuzz strangers audits browser clients client build vuln sbom
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,11 @@ password:
 clients: password ## Runs graphql-ws, graphql-sse, Apollo Client, urql and jose against the server at URL; PASSWORD is admin's.
 	cd test/clients && npm ci --no-audit --no-fund
 	@cd test/clients && node clients.mjs '$(URL)' admin "$$PASSWORD"
+
+client: ## Builds and tests clients/apollo, the npm package, against the server at URL if there is a PASSWORD, and its own.
+	cd clients/apollo && npm ci --no-audit --no-fund
+	cd clients/apollo && npm run build && npm run size && npm run check
+	@cd clients/apollo && URL='$(URL)' npm test
 
 build: ## One static binary, ./latchkey; the same bytes wherever it is built.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X github.com/latchkey/latchkey/app.stamp=$(VERSION)' -o latchkey .

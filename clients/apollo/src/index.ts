@@ -1,0 +1,2 @@
+export * from './core.js';
+export { followViewer, latchkeyLink } from './link.js';
