@@ -86,8 +86,24 @@ func TestASpentRefreshTokenIsGoodWhileThatDoesNoHarm(t *testing.T) {
 		"after the grace, used by Run":       {func(f *fixture, p *auth.LoginPayload) { useWhileRunning(f, p); f.advance(afterGrace) }, auth.RefreshReused},
 		"successor refreshed, in the grace":  {refreshOnce, auth.RefreshReused},
 		"successor refreshed, grace is over": {func(f *fixture, p *auth.LoginPayload) { refreshOnce(f, p); f.advance(afterGrace) }, auth.RefreshReused},
-		"at the end of the grace, unused":    {func(f *fixture, _ *auth.LoginPayload) { f.advance(10 * time.Second) }, ""},
-		"at the end of the grace, used":      {func(f *fixture, p *auth.LoginPayload) { use(f, p); f.advance(10 * time.Second) }, auth.RefreshReused},
+		"tabs that wake together, long after": {func(f *fixture, p *auth.LoginPayload) {
+			f.advance(5 * time.Minute)
+			use(f, f.wantRefresh("the first tab", predecessor(f, p), ""))
+			f.advance(9 * time.Second)
+		}, ""},
+		"the same, after another grace": {func(f *fixture, p *auth.LoginPayload) {
+			f.advance(5 * time.Minute)
+			use(f, f.wantRefresh("the first tab", predecessor(f, p), ""))
+			f.advance(afterGrace)
+		}, auth.RefreshReused},
+		"a second answer was lost, too": {func(f *fixture, p *auth.LoginPayload) {
+			use(f, p)
+			f.advance(9 * time.Second)
+			f.wantRefresh("within the grace", predecessor(f, p), "")
+			f.advance(9 * time.Second)
+		}, ""},
+		"at the end of the grace, unused": {func(f *fixture, _ *auth.LoginPayload) { f.advance(10 * time.Second) }, ""},
+		"at the end of the grace, used":   {func(f *fixture, p *auth.LoginPayload) { use(f, p); f.advance(10 * time.Second) }, auth.RefreshReused},
 	}
 	each(t, func(t *testing.T, f *fixture) {
 		for name, c := range cases {
@@ -103,6 +119,13 @@ func TestASpentRefreshTokenIsGoodWhileThatDoesNoHarm(t *testing.T) {
 			}
 		}
 	})
+}
+
+// predecessor is the refresh token that was exchanged for p.
+func predecessor(f *fixture, p *auth.LoginPayload) string {
+	f.t.Helper()
+	s := f.session(p.RefreshToken)
+	return secrets.MintRefreshToken(s.ID, s.Generation-1)
 }
 
 // use uses the access token, and has the use written.

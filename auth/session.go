@@ -185,7 +185,7 @@ type RefreshInput struct {
 // Refresh moves a session to its next generation and issues that one's tokens.
 //
 // A token that comes again gets the same successor when that does no harm: within the grace (two tabs, a
-// retry), or while nothing of the successor has ever been used (the answer was lost). Otherwise two parties
+// retry) since the successor was last handed out, or while nothing of the successor has ever been used (the answer was lost). Otherwise two parties
 // hold the chain: the session ends, and the answer is REFRESH_REUSED (RFC 9700, section 4.14.2).
 func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, error) {
 	ctx = asNobody(ctx)
@@ -212,6 +212,13 @@ func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, 
 	}
 	if !s.mayRepeat(session, generation, now) {
 		return nil, s.endReused(ctx, session, now)
+	}
+	// The grace begins anew: tabs that ask again because answers were lost do not all ask at once. Whoever is given the
+	// successor again has it already, so this gives nothing to a thief.
+	if now.After(session.RotatedAt.Add(time.Second).Time) {
+		if err := s.db.RepeatedRotation(ctx, session, now); err != nil {
+			return nil, err
+		}
 	}
 	return s.issue(ctx, &owner.User, session)
 }

@@ -60,6 +60,14 @@ func (db *DB) RotateSession(ctx context.Context, s *Session, ip string, now, idl
 	return n == 1, err
 }
 
+// RepeatedRotation notes that the tokens of the session's generation were handed out again.
+func (db *DB) RepeatedRotation(ctx context.Context, s *Session, now Time) error {
+	_, err := db.exec(ctx, "repeat rotation", `
+		UPDATE sessions SET rotated_at = $3
+		WHERE id = $1 AND generation = $2 AND rotated_at < $3 AND ended_at IS NULL`, s.ID, s.Generation, now)
+	return err
+}
+
 // SawGeneration notes that the client has received the generation's tokens.
 func (db *DB) SawGeneration(ctx context.Context, id string, generation int) error {
 	_, err := db.exec(ctx, "saw generation", `

@@ -520,5 +520,10 @@ func tokens() []mutation {
 			"boottime.Now()-s.cleaned < step-maxJump", "true",
 			"./auth", "TestAServerThatWasNotUsed",
 		},
+		{
+			"T30: the grace begins anew when the successor is handed out again", "auth/session.go",
+			"if err := s.db.RepeatedRotation(ctx, session, now); err != nil {", "if err := ctx.Err(); err != nil {",
+			"./auth", "TestASpentRefreshToken",
+		},
 	}
 }
