@@ -196,6 +196,13 @@ func (k *keyring) expire() {
 	k.read, k.asked = 0, 0
 }
 
+// doubt is expire where the keys have just been asked for in vain: the next token has to wait for its turn.
+func (k *keyring) doubt() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.read = 0
+}
+
 // mayAsk reports, once a second, that the keys may be read for the sake of a token.
 func (k *keyring) mayAsk() bool {
 	k.mu.Lock()
@@ -214,7 +221,7 @@ func (s *Service) reloadKeys(ctx context.Context) {
 	before := s.JWKS()
 	if err := s.keys.load(ctx, s.db, s.secrets); err != nil {
 		s.log.Warn("the signing keys could not be read again; the known ones stay until they can", "error", err)
-		s.keys.expire()
+		s.keys.doubt()
 	} else if bytes.Equal(before, s.JWKS()) {
 		return
 	}
