@@ -174,7 +174,7 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 
 var errStopping = errors.New("the server is stopping")
 
-// httpLog takes what net/http has to say: mostly of strangers' broken connections, and of panics.
+// httpLog receives net/http's messages: mostly about clients' broken connections, and about panics.
 type httpLog struct{ log *slog.Logger }
 
 func (l httpLog) Write(p []byte) (int, error) {

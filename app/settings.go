@@ -37,11 +37,11 @@ type ServeSettings struct {
 	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
 	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session ends when it has not been refreshed for this duration."`
 	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"Maximum lifetime of a session."`
-	MaxAuthAge     time.Duration  `name:"max-auth-age" env:"LATCHKEY_MAX_AUTH_AGE" default:"1h" help:"How long ago a session may have proved the password to make API tokens, give roles, set passwords or delete users; 0s: any time, so that whoever steals an access token can make one that never ends."`
+	MaxAuthAge     time.Duration  `name:"max-auth-age" env:"LATCHKEY_MAX_AUTH_AGE" default:"1h" help:"How long ago a session may have proved the password to make API tokens, give roles, set passwords or delete users; 0s: any time, so that a stolen access token can be turned into one that never expires."`
 	MaxSessions    int            `name:"max-sessions" env:"LATCHKEY_MAX_SESSIONS" default:"100" help:"Live sessions of one user; a login beyond ends the one that was used longest ago."`
 	TokenCache     int            `name:"token-cache" env:"LATCHKEY_TOKEN_CACHE" default:"10000" help:"Tokens remembered in memory, at about 1 KiB each; others cost a query."`
 	Origins        []string       `name:"origins" env:"LATCHKEY_ORIGINS" placeholder:"URL" help:"Pages that may call from a browser, such as https://app.example.com; several with commas. GraphiQL needs none."`
-	Proxies        []netip.Prefix `name:"trusted-proxies" env:"LATCHKEY_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.0.0.0/8. Whoever is in them can pretend to be any client."`
+	Proxies        []netip.Prefix `name:"trusted-proxies" env:"LATCHKEY_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.0.0.0/8. A client in them can pretend to be any other."`
 	TLSCert        string         `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM: then the server speaks HTTPS. Read again when it changes."`
 	TLSKey         string         `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
 	ClientRate     int            `name:"client-rate" env:"LATCHKEY_CLIENT_RATE" default:"200" help:"Requests a second of one client, with bursts of five seconds' worth; 0: any number, which lets one client take the whole server."`

@@ -18,7 +18,7 @@ import (
 
 // Passwords and names, T1 to T28: what threats_accounts_test.go leaves.
 
-// Whoever measures must not learn which accounts exist. T12.
+// Response times must not tell which accounts exist. T12.
 func TestT011_TheTimeOfARefusalDoesNotTellWhetherThereIsSuchAUser(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t), expensive)
 	admin, _, _ := f.login("admin", adminPassword)

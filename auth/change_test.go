@@ -158,7 +158,7 @@ func TestAdministratorsWhoChangeEachOtherDoNotWaitForEachOther(t *testing.T) {
 	})
 }
 
-// A login is no act of whoever's token the client still sends along.
+// A login is not done by the viewer of a token that the client still sends.
 func TestAnEndedSessionDoesNotStandInTheWayOfALogin(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		p := f.login("ann")

@@ -40,7 +40,7 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 	}
 }
 
-// Whoever measures must not learn which accounts exist.
+// Response times must not tell which accounts exist.
 // T11.
 func TestRefusedLoginsCostTheSame(t *testing.T) {
 	f := onSQLite(t)

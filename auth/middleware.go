@@ -123,7 +123,7 @@ func clientOf(r *http.Request) Client {
 	return Client{IP: ip, Device: cleanText(r.UserAgent(), 200), RequestID: r.Header.Get("X-Request-Id")}
 }
 
-// cleanText keeps at most n bytes of a stranger's text, without control characters or broken UTF-8.
+// cleanText keeps at most n bytes of an untrusted client's text, without control characters or broken UTF-8.
 func cleanText(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if isControl(r) {

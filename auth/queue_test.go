@@ -33,7 +33,7 @@ func TestHashesBeyondTheQueueAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever fills the queue must not make others wait for the right password, once it is empty again. T185.
+// An attacker who fills the queue must not delay logins of others once it is empty again. T185.
 func TestALoginThatTheQueueTurnedAwayIsNoFailure(t *testing.T) {
 	f := onSQLite(t)
 	var flooding atomic.Bool

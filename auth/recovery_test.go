@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// Whoever has had a session for a moment may have made an API token. T135.
+// An attacker who had a session for a moment may have made an API token. T135.
 func TestRecoveryRevokesAPITokens(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		for what, c := range map[string]struct {
@@ -420,6 +420,29 @@ func TestAFeedThatBeganBeforeChangesWereHeardEnds(t *testing.T) {
 			}
 		case <-time.After(1500 * time.Millisecond):
 		}
+	})
+}
+
+// A key may be retired in the moment in which it cannot be read: it must not be trusted until the keys are read by the
+// clock. T68.
+func TestKeysThatCouldNotBeReadAreReadAgainAtTheNextToken(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.run()
+		p := f.login("ann")
+		kid, _ := f.SigningKey()
+		if err := f.RotateKeys(operator(), true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // until the notice of that has come, which reads the keys, too
+		f.wantRefused("before", p.AccessToken, "")
+		f.byHand(`ALTER TABLE signing_keys RENAME TO hidden`)
+		if err := f.db.Notify(t.Context(), db.Notice{Keys: true}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		f.byHand(`UPDATE hidden SET retired_at = CURRENT_TIMESTAMP WHERE id = $1`, kid)
+		f.byHand(`ALTER TABLE hidden RENAME TO signing_keys`)
+		eventually(t, "the token of a retired key is refused", func() bool { return f.refused(p.AccessToken) == auth.Malformed })
 	})
 }
 

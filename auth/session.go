@@ -213,8 +213,8 @@ func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, 
 	if !s.mayRepeat(session, generation, now) {
 		return nil, s.endReused(ctx, session, now)
 	}
-	// The grace begins anew: tabs that ask again because answers were lost do not all ask at once. Whoever is given the
-	// successor again has it already, so this gives nothing to a thief.
+	// The grace begins anew: tabs that ask again because answers were lost do not all ask at once. A client that is given the
+	// successor again has it already, so an attacker gains nothing.
 	if now.After(session.RotatedAt.Add(time.Second).Time) {
 		if err := s.db.RepeatedRotation(ctx, session, now); err != nil {
 			return nil, err

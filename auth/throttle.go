@@ -127,7 +127,7 @@ func networkOf(ip string) string {
 	return ip
 }
 
-// hashedKey keeps what strangers typed out of the database: it may be a password.
+// hashedKey keeps what untrusted clients sent out of the database: it may be a password.
 func hashedKey(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {

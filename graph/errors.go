@@ -78,7 +78,7 @@ func presenter(log *slog.Logger, report func(context.Context, error), who intros
 	}
 }
 
-// shortened bounds a message that repeats a name of the request: a stranger may have made it long.
+// shortened bounds a message that repeats a name of the request: an untrusted client may have made it long.
 func shortened(message string) string {
 	const longest = 500 // bytes
 	if len(message) <= longest {

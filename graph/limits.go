@@ -48,8 +48,8 @@ const (
 	cachedBytes   = 16 << 20 // of them together, with their texts
 )
 
-// A documentCache remembers parsed documents that have passed validation. It is bounded in bytes too: strangers
-// may fill it.
+// A documentCache remembers parsed documents that have passed validation. It is bounded in bytes too: untrusted
+// clients may fill it.
 type documentCache struct {
 	mu        sync.Mutex
 	documents *simplelru.LRU[string, *ast.QueryDocument]
@@ -97,7 +97,7 @@ func isName(r rune) bool {
 
 const valuesRule = "ValuesOfCorrectType"
 
-// validationRules are GraphQL's, with no suggestion of names that a stranger did not know, and with
+// validationRules are GraphQL's, with no suggestion of names that the client did not know, and with
 // values of the wrong type told by their argument instead of by the value.
 func validationRules() *rules.Rules {
 	r := rules.NewDefaultRules()

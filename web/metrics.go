@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 )
 
-// Metrics are figures for Prometheus. They are served on a listener of their own: they tell strangers too much.
+// Metrics are figures for Prometheus. They are served on a listener of their own: they are not for the public.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec

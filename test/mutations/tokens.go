@@ -525,5 +525,10 @@ func tokens() []mutation {
 			"if err := s.db.RepeatedRotation(ctx, session, now); err != nil {", "if err := ctx.Err(); err != nil {",
 			"./auth", "TestASpentRefreshToken",
 		},
+		{
+			"T68: keys that could not be read are read again", "auth/key.go",
+			"s.keys.doubt()", "return",
+			"./auth", "TestKeysThatCouldNotBeRead",
+		},
 	}
 }
