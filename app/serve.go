@@ -118,9 +118,18 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	done := make(chan struct{})
 	go func() { defer close(done); w.service.Run(background) }()
 	err = serveHTTP(ctx, listener, w.handler, log, timeouts{drain: o.DrainDelay, idle: o.IdleTimeout}, stopping)
+	awaitSockets(w.sockets)
 	stop() // only now: the requests in flight needed it
 	<-done
 	return err
+}
+
+// awaitSockets returns when all WebSockets have been closed, for which http.Server.Shutdown does not wait, or after three
+// seconds: clients that do not answer a close frame are cut off after two.
+func awaitSockets(open func() int) {
+	for deadline := time.Now().Add(3 * time.Second); open() > 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func listen(addr, setting string) (net.Listener, error) {
@@ -139,6 +148,7 @@ type wired struct {
 	service *auth.Service
 	handler http.Handler
 	metrics *web.Metrics
+	sockets func() int // how many are open
 }
 
 // wire puts the packages together, in the order of dependency. The context ends when the server is asked to stop.
@@ -151,7 +161,8 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 		return w, err
 	}
 	var graphql *graph.Handler
-	w.metrics = web.NewMetrics(w.service, d.Pools(), func() int { return graphql.Sockets() })
+	w.sockets = func() int { return graphql.Sockets() }
+	w.metrics = web.NewMetrics(w.service, d.Pools(), w.sockets)
 	graphql, err = graph.NewHandler(graph.Options{
 		Auth: w.service, DB: d, Log: log, Introspection: o.Introspection, Limits: o.Limits, Stopping: stopping,
 		Observe: w.metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
