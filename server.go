@@ -4,4 +4,4 @@ package main
 
 import "github.com/latchkey/latchkey/app"
 
-func main() { app.Main() }
+func main() { app.Main(app.Options{}) }

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
-	"github.com/latchkey/latchkey/graph"
 )
 
 type auditCmd struct {
@@ -21,7 +22,7 @@ type auditCmd struct {
 }
 
 func (c *auditCmd) Run(ctx context.Context, s *Settings, io stdio) error {
-	if err := checkKinds(c.Kind); err != nil {
+	if err := checkKinds(s.program.schema().Schema(), c.Kind); err != nil {
 		return &usageError{err}
 	}
 	if c.Since <= 0 {
@@ -40,11 +41,7 @@ func (c *auditCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 }
 
 // checkKinds refuses kinds that the schema does not list: an empty answer would read as "nothing happened".
-func checkKinds(kinds []db.EventKind) error {
-	schema, err := graph.ParseSchema(graph.Sources()...)
-	if err != nil {
-		return err
-	}
+func checkKinds(schema *ast.Schema, kinds []db.EventKind) error {
 	var known []string
 	for _, value := range schema.Types["SecurityEventKind"].EnumValues {
 		known = append(known, value.Name)

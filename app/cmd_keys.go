@@ -37,7 +37,7 @@ type keysRotateCmd struct {
 
 func (c *keysRotateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
-		return printed(io.out, service.RotateKeys(ctx, c.Now), "made a new signing key; see `latchkey keys list`")
+		return printed(io.out, service.RotateKeys(ctx, c.Now), "made a new signing key; see "+s.program.command("keys list"))
 	})
 }
 
@@ -49,7 +49,7 @@ func (c *keysRetireCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
 		err := service.RetireKey(ctx, c.KID)
 		if errors.Is(err, db.ErrNotFound) {
-			return fmt.Errorf("there is no key %q that could be retired: see `latchkey keys list`", c.KID)
+			return fmt.Errorf("there is no key %q that could be retired: see %s", c.KID, s.program.command("keys list"))
 		}
 		return printed(io.out, err, "retired "+c.KID)
 	})

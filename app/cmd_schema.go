@@ -7,17 +7,17 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/graph"
 )
 
 type schemaAuditCmd struct {
 	listFlags
-	Files []string `arg:"" optional:"" help:"Schema files. Default: the schema that this program was built with."`
+	EveryField bool     `help:"Fail on every field without an access directive, not only on those of root types and @sensitive ones."`
+	Files      []string `arg:"" optional:"" help:"Schema files. Default: the schema that this program was built with."`
 }
 
-func (c *schemaAuditCmd) Run(io stdio) error {
-	files := graph.Sources()
+func (c *schemaAuditCmd) Run(p *program, io stdio) error {
+	files := graph.Sources(p.schema())
 	if len(c.Files) > 0 {
 		files = nil
 	}
@@ -32,7 +32,7 @@ func (c *schemaAuditCmd) Run(io stdio) error {
 	if err != nil {
 		return err
 	}
-	requirements, err := graph.Audit(schema)
+	requirements, err := graph.Audit(schema, graph.AuditConfig{Rights: p.rights, EveryField: c.EveryField})
 	l := c.start(io.out, "FIELD", "REQUIRES")
 	for _, r := range requirements {
 		l.row(map[string]string{"field": r.Field, "requires": r.Needs}, r.Field, r.Needs)
@@ -42,8 +42,8 @@ func (c *schemaAuditCmd) Run(io stdio) error {
 
 type schemaPrintCmd struct{}
 
-func (schemaPrintCmd) Run(io stdio) error {
-	for _, f := range graph.Sources() {
+func (schemaPrintCmd) Run(p *program, io stdio) error {
+	for _, f := range graph.Sources(p.schema()) {
 		fmt.Fprint(io.out, f.Input)
 	}
 	return nil
@@ -51,9 +51,9 @@ func (schemaPrintCmd) Run(io stdio) error {
 
 type schemaScopesCmd struct{ listFlags }
 
-func (c *schemaScopesCmd) Run(io stdio) error {
+func (c *schemaScopesCmd) Run(p *program, io stdio) error {
 	l := c.start(io.out, "SCOPE", "MEANING")
-	for _, s := range auth.Scopes {
+	for _, s := range p.rights.Scopes() {
 		l.row(map[string]string{"scope": s.Name, "meaning": s.Description}, s.Name, s.Description)
 	}
 	return l.end()

@@ -47,7 +47,7 @@ func (c *sessionRevokeCmd) Run(ctx context.Context, s *Settings, io stdio) error
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
 		session, err := service.RevokeSession(ctx, c.ID)
 		if errors.Is(err, db.ErrNotFound) {
-			return fmt.Errorf("there is no live session %q: see `latchkey session list`", c.ID)
+			return fmt.Errorf("there is no live session %q: see %s", c.ID, s.program.command("session list"))
 		}
 		if err != nil {
 			return err

@@ -28,12 +28,12 @@ func (c *userCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 			return err
 		}
 		fmt.Fprintf(io.out, "created %s (%s)\n", u.Username, u.ID)
-		if err := showGenerated(io.out, u.Username, password, generated); err != nil {
+		if err := s.program.showGenerated(io.out, u.Username, password, generated); err != nil {
 			return err
 		}
 		some, err := service.HasAdministrator(ctx)
 		if err == nil && !some {
-			fmt.Fprintln(io.err, noAdministrator)
+			fmt.Fprintln(io.err, s.program.noAdministrator())
 		}
 		return err
 	})
@@ -83,7 +83,7 @@ func (c *userSetPasswordCmd) Run(ctx context.Context, s *Settings, io stdio) err
 			return err
 		}
 		fmt.Fprintf(io.out, "set the password of %s; sessions ended%s\n", u.Username, andTokens(c.KeepTokens))
-		return showGenerated(io.out, u.Username, password, generated)
+		return s.program.showGenerated(io.out, u.Username, password, generated)
 	})
 }
 
@@ -144,7 +144,7 @@ type userRevokeCmd struct {
 
 func (c *userRevokeCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	for _, r := range c.Roles {
-		if !auth.KnownRole(r) {
+		if !s.program.rights.KnownRole(r) {
 			return fmt.Errorf("there is no role %q", r)
 		}
 	}

@@ -9,14 +9,14 @@ import (
 
 type versionCmd struct{}
 
-func (versionCmd) Run(io stdio) error { return printed(io.out, nil, version()) }
+func (versionCmd) Run(p *program, io stdio) error { return printed(io.out, nil, p.version()) }
 
 // stamp is the version that `make build` writes into the program.
 var stamp string
 
 // version is the stamp, or the module's version, or the commit it was built from.
-func version() string {
-	v := stamp
+func (p *program) version() string {
+	v := cmp.Or(stamp, p.Version)
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = info.Main.Version
 		for _, s := range info.Settings {
@@ -25,5 +25,5 @@ func version() string {
 			}
 		}
 	}
-	return fmt.Sprintf("latchkey %s %s", cmp.Or(v, "(devel)"), runtime.Version())
+	return fmt.Sprintf("%s %s %s", p.Name, cmp.Or(v, "(devel)"), runtime.Version())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,6 +68,8 @@ type cli struct {
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
+
+	kong.Plugins // what the program adds
 }
 
 // A usageError says that the command line or a setting is wrong; the exit code is 2.
@@ -78,8 +81,12 @@ func (e *usageError) Unwrap() error { return e.error }
 type exit int
 
 // run is the program below main.
-func run(ctx context.Context, args, env []string, io stdio) (err error) {
-	var c cli
+func run(ctx context.Context, o Options, args, env []string, io stdio) (err error) {
+	p, err := newProgram(o)
+	if err != nil {
+		return err
+	}
+	c := cli{Settings: Settings{program: p}, Plugins: p.plugins()}
 	out := &checkedWriter{w: io.out}
 	io.out = out
 	defer func() {
@@ -96,12 +103,12 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 			err = fmt.Errorf("standard output: %w", out.err)
 		}
 	}()
-	if err := checkArguments(args); err != nil {
+	if err := p.checkArguments(args); err != nil {
 		return &usageError{err}
 	}
 	parser, err := kong.New(&c,
-		kong.Name("latchkey"), kong.Description("A GraphQL server in which every field is locked until you say otherwise."),
-		kong.Vars{"version": version()}, valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Name(p.Name), kong.Description(p.Description),
+		p.vars(), valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 	)
 	if err != nil {
@@ -111,7 +118,7 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 		return &usageError{err}
 	}
 	args = asFlag(args)
-	if err := unknownCommand(parser.Model, args); err != nil {
+	if err := p.unknownCommand(parser.Model, args); err != nil {
 		return &usageError{err}
 	}
 	command, err := parser.Parse(args)
@@ -125,8 +132,25 @@ func run(ctx context.Context, args, env []string, io stdio) (err error) {
 		return &usageError{err}
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	return command.Run(&c.Settings, io)
+	var parts *Parts
+	defer func() {
+		if parts != nil {
+			parts.DB.Close()
+		}
+	}()
+	err = command.BindToProvider(func() (*Parts, error) {
+		var err error
+		parts, err = c.Settings.parts(ctx, io)
+		return parts, err
+	})
+	if err != nil {
+		return err
+	}
+	return command.Run(&c.Settings, p, io)
 }
+
+// vars are the variables in the tags of the command line.
+func (p *program) vars() kong.Vars { return kong.Vars{"version": p.version(), "name": p.Name} }
 
 // A checkedWriter keeps the first error, so that what could not be printed makes a command fail.
 type checkedWriter struct {
@@ -148,10 +172,10 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 var tokenArgument = regexp.MustCompile(`\blk_\w{20,}|\blr_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
 
 // checkArguments refuses what no argument can be, without repeating it.
-func checkArguments(args []string) error {
+func (p *program) checkArguments(args []string) error {
 	for i, arg := range args {
 		if tokenArgument.MatchString(arg) {
-			return fmt.Errorf("argument %d is a token, which other users of this machine can read in the list of processes: consider it leaked, and revoke it by its ID (`latchkey token list USER`)", i+1)
+			return fmt.Errorf("argument %d is a token, which other users of this machine can read in the list of processes: consider it leaked, and revoke it by its ID (%s)", i+1, p.command("token list USER"))
 		}
 		if _, err := scalar.UnmarshalString(arg); err != nil {
 			return fmt.Errorf("argument %d %w", i+1, err)
@@ -178,7 +202,7 @@ func asFlag(args []string) []string {
 
 // unknownCommand says that the first argument is no command, which would otherwise be taken for an argument of serve,
 // the default. It returns nil if it is one.
-func unknownCommand(model *kong.Application, args []string) error {
+func (p *program) unknownCommand(model *kong.Application, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") || slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == args[0] }) {
 		return nil
 	}
@@ -189,7 +213,7 @@ func unknownCommand(model *kong.Application, args []string) error {
 	if similar := core.SuggestionList(args[0], names); len(similar) > 0 {
 		return fmt.Errorf("there is no command %q; did you mean %q?", args[0], similar[0])
 	}
-	return fmt.Errorf("there is no command %q: see `latchkey help`", args[0])
+	return fmt.Errorf("there is no command %q: see %s", args[0], p.command("help"))
 }
 
 type serveCmd struct{ ServeSettings }
@@ -198,26 +222,44 @@ func (c *serveCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return serve(ctx, s, &c.ServeSettings, io)
 }
 
-// operate opens the database and runs f as the operator.
-func operate(ctx context.Context, s *Settings, io stdio, f func(ctx context.Context, service *auth.Service) error) error {
+// parts opens the database for a command. The caller closes it.
+func (s *Settings) parts(ctx context.Context, io stdio) (*Parts, error) {
 	d, err := openDatabase(ctx, s, false)
 	if err != nil {
-		return err
-	}
-	defer d.Close()
-	secrets, err := s.secrets(ctx, d)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	log := s.logger(io.err)
+	service, err := s.service(ctx, d, log)
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return &Parts{Auth: service, DB: d, Log: log, Now: service.Now, Out: io.out}, nil
+}
+
+func (s *Settings) service(ctx context.Context, d *db.DB, log *slog.Logger) (*auth.Service, error) {
+	secrets, err := s.secrets(ctx, d)
+	if err != nil {
+		return nil, err
+	}
 	if secrets[0].Guessable() {
 		log.Warn("the secret is guessable, so the server will not start with it: see \"Change the secret\" in docs/deploy.md")
 	}
-	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Log: log})
+	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Rights: s.program.rights, UserCreated: s.program.UserCreated, Log: log})
 	if err != nil {
-		return s.nameSecret(err)
+		return nil, s.nameSecret(err)
 	}
-	return f(auth.WithViewer(ctx, auth.Operator()), service)
+	return service, nil
+}
+
+// operate opens the database and runs f as the operator.
+func operate(ctx context.Context, s *Settings, io stdio, f func(ctx context.Context, service *auth.Service) error) error {
+	p, err := s.parts(ctx, io)
+	if err != nil {
+		return err
+	}
+	defer p.DB.Close()
+	return f(auth.WithViewer(ctx, auth.Operator()), p.Auth)
 }
 
 // operateOn is operate with a user, found by user name or e-mail.
@@ -225,7 +267,7 @@ func operateOn(ctx context.Context, s *Settings, io stdio, name string, f func(c
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
 		u, err := service.UserByLogin(ctx, name)
 		if errors.Is(err, db.ErrNotFound) {
-			return fmt.Errorf("there is no user %q: see `latchkey user list`", name)
+			return fmt.Errorf("there is no user %q: see %s", name, s.program.command("user list"))
 		}
 		if err != nil {
 			return err

@@ -72,7 +72,7 @@ func checkUnknown(e, name string, flags map[string][]*kong.Flag) error {
 	if similar := core.SuggestionList(name, names); len(similar) > 0 {
 		return fmt.Errorf("%s is not a setting; did you mean %s?", name, similar[0])
 	}
-	return fmt.Errorf("%s is not a setting: remove it, or see `latchkey serve --help` for the right name", name)
+	return fmt.Errorf("%s is not a setting: remove it, or see `serve --help` for the right name", name)
 }
 
 // checkValue refuses what files of variables leave in a value: the carriage return of a Windows line, or quotes that

@@ -112,7 +112,7 @@ func TestTheLogForMachinesHasDurationsWithAUnit(t *testing.T) {
 // parse reads a command line into c.
 func parse(t *testing.T, c *cli, args ...string) {
 	t.Helper()
-	parser, err := kong.New(c, kong.Vars{"version": "test"}, valueMappers())
+	parser, err := kong.New(c, latchkey.vars(), valueMappers())
 	if err != nil {
 		t.Fatal(err)
 	}

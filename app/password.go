@@ -98,12 +98,12 @@ func generatePassword() string {
 }
 
 // showGenerated prints a generated password of the user. If it cannot be printed, nobody knows it.
-func showGenerated(w io.Writer, username, password string, generated bool) error {
+func (p *program) showGenerated(w io.Writer, username, password string, generated bool) error {
 	if !generated {
 		return nil
 	}
 	if _, err := fmt.Fprintf(w, "password: %s  (shown only now)\n", password); err != nil {
-		return fmt.Errorf("the generated password could not be shown: set another with `latchkey user set-password %s`: %w", username, err)
+		return fmt.Errorf("the generated password could not be shown: set another with %s: %w", p.command("user set-password "+username), err)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 func TestTheDocumentsListEverySetting(t *testing.T) {
 	documents := read(t, "../docs/settings.md") + read(t, "../docs/limits.md")
-	parser, err := kong.New(&cli{})
+	parser, err := kong.New(&cli{}, latchkey.vars())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestTheDocumentsListEverySetting(t *testing.T) {
 // A limit whose documented default is not the one in force says nothing.
 func TestTheLimitsOfTheSettingsAreTheDefaults(t *testing.T) {
 	var c cli
-	parser, err := kong.New(&c)
+	parser, err := kong.New(&c, latchkey.vars())
 	if err != nil {
 		t.Fatal(err)
 	}

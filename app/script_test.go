@@ -45,7 +45,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"ready":     command(0, 0, ready),
 	"serve":     command(0, 99, serveAndWait),
 	"terminate": command(0, 1, terminate),
-	"graphql":   command(1, 2, graphql),
+	"graphql":   command(1, 2, askServer),
 	"login":     command(2, 2, login),
 	"within":    command(4, 4, within),
 	"capture":   command(2, 2, capture),
@@ -54,7 +54,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 
 // TestMain lets the test program be latchkey where a script runs that.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"latchkey": Main})
+	testscript.Main(tests{m}, map[string]func(){"latchkey": func() { Main(Options{}) }})
 }
 
 // tests are the tests of this package and then the end of the PostgreSQL server that they shared.
@@ -245,13 +245,13 @@ func terminate(ts *testscript.TestScript, args []string) {
 	}
 }
 
-func graphql(ts *testscript.TestScript, args []string) {
+func askServer(ts *testscript.TestScript, args []string) {
 	fmt.Fprintln(ts.Stdout(), answer(ts, args[0], args[1:]...))
 }
 
 func login(ts *testscript.TestScript, args []string) {
 	const mutation = `mutation { login(input: {username: %q, password: %q}) { accessToken refreshToken user { username } } }`
-	graphql(ts, []string{fmt.Sprintf(mutation, args[0], args[1])})
+	askServer(ts, []string{fmt.Sprintf(mutation, args[0], args[1])})
 }
 
 func within(ts *testscript.TestScript, args []string) {
@@ -312,7 +312,7 @@ func TestAPanicIsNoSuccess(t *testing.T) {
 	var err error
 	panicked := func() (panicked any) {
 		defer func() { panicked = recover() }()
-		err = run(t.Context(), []string{"version"}, nil, stdio{}) // there is nothing to print to
+		err = run(t.Context(), Options{}, []string{"version"}, nil, stdio{}) // there is nothing to print to
 		return nil
 	}()
 	if panicked == nil && err == nil {

@@ -68,7 +68,7 @@ func (s *Settings) refuseGuessable(secrets auth.Secrets, log *slog.Logger) error
 	}
 	for i, secret := range secrets[1:] {
 		if secret.Guessable() {
-			log.Warn("an old secret is guessable: run `latchkey secret rotate`, then remove it", "source", name, "position", i+2)
+			log.Warn("an old secret is guessable: run "+s.program.command("secret rotate")+", then remove it", "source", name, "position", i+2)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,20 +24,19 @@ import (
 )
 
 // Main runs the command line of the process and ends it: with exit code 0, 1 for a failure, or 2 for wrong usage.
-func Main() {
+func Main(o Options) {
 	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	err := run(ctx, os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
+	err := run(ctx, o, os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
-	var usage *usageError
-	switch {
-	case errors.As(err, &usage):
-		fmt.Fprintln(os.Stderr, "latchkey:", err)
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "latchkey:", err)
-		os.Exit(1)
+	if err == nil {
+		return
 	}
+	fmt.Fprintln(os.Stderr, cmp.Or(o.Name, "latchkey")+":", err)
+	if _, usage := errors.AsType[*usageError](err); usage {
+		os.Exit(2)
+	}
+	os.Exit(1)
 }
 
 // stopSignals end the program in order. SIGHUP does so when a terminal or a session closes, unless the program was
@@ -58,7 +58,7 @@ type stdio struct {
 func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	log := s.logger(io.err)
 	if tracingWanted() {
-		stop, err := startTracing(ctx)
+		stop, err := startTracing(ctx, s.program.Name)
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 		return err
 	}
 	stopping := make(chan struct{})
-	w, err := wire(ctx, d, secrets, o, log, stopping)
+	server, err := s.program.wire(ctx, d, secrets, o, log, stopping)
 	if err != nil {
 		return s.nameSecret(err)
 	}
@@ -108,17 +108,17 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 			return err
 		}
 		defer metrics.Close()
-		figures := &http.Server{Handler: web.GuardHosts(o.hosts(), log, w.metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
+		figures := &http.Server{Handler: web.GuardHosts(o.hosts(), log, server.Metrics), ReadHeaderTimeout: 5 * time.Second}
 		go func() { _ = figures.Serve(metrics) }() // ends with the listener
 	}
-	if err := welcome(ctx, io.out, base, o, d, w.service); err != nil {
+	if err := s.program.welcome(ctx, io.out, base, o, server); err != nil {
 		return err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
-	go func() { defer close(done); w.service.Run(background) }()
-	err = serveHTTP(ctx, listener, w.handler, log, timeouts{drain: o.DrainDelay, idle: o.IdleTimeout}, stopping)
-	awaitSockets(w.sockets)
+	go func() { defer close(done); server.Auth.Run(background) }()
+	err = serveHTTP(ctx, listener, server.Handler, log, timeouts{drain: o.DrainDelay, idle: o.IdleTimeout}, stopping)
+	awaitSockets(server.sockets)
 	stop() // only now: the requests in flight needed it
 	<-done
 	return err
@@ -143,32 +143,27 @@ func listen(addr, setting string) (net.Listener, error) {
 	return listener, nil
 }
 
-// A wired server is ready to answer.
-type wired struct {
-	service *auth.Service
-	handler http.Handler
-	metrics *web.Metrics
-	sockets func() int // how many are open
-}
-
 // wire puts the packages together, in the order of dependency. The context ends when the server is asked to stop.
-func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (w wired, err error) {
-	w.service, err = auth.New(ctx, auth.Options{
-		DB: d, Secrets: secrets, Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), RotateKeys: o.RotateKeys,
-		KeepEvents: o.AuditRetention, MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Log: log,
+func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (*Server, error) {
+	service, err := auth.New(ctx, auth.Options{
+		DB: d, Secrets: secrets, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
+		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
+		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})
 	if err != nil {
-		return w, err
+		return nil, err
 	}
+	s := &Server{Parts: Parts{Auth: service, DB: d, Log: log, Now: service.Now}}
 	var graphql *graph.Handler
-	w.sockets = func() int { return graphql.Sockets() }
-	w.metrics = web.NewMetrics(w.service, d.Pools(), w.sockets)
-	graphql, err = graph.NewHandler(graph.Options{
-		Auth: w.service, DB: d, Log: log, Introspection: o.Introspection, Limits: o.Limits, Stopping: stopping,
-		Observe: w.metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
+	s.sockets = func() int { return graphql.Sockets() }
+	metrics := web.NewMetrics(service, d.Pools(), s.sockets)
+	s.Metrics = metrics.Handler()
+	graphql, err = graph.NewHandler(p.Schema(s.Parts), graph.Options{
+		Auth: service, Log: log, Introspection: o.Introspection, Limits: o.Limits, EveryField: o.EveryField, Stopping: stopping,
+		Observe: metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
 	})
 	if err != nil {
-		return w, err
+		return nil, err
 	}
 	ready := func(probe context.Context) error {
 		if ctx.Err() != nil {
@@ -176,11 +171,11 @@ func wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings,
 		}
 		return d.Ping(probe)
 	}
-	w.handler = web.Handler(web.Options{
-		GraphQL: w.service.Middleware(graphql), Auth: w.service, Issuer: o.Issuer, Stopping: stopping, Ready: ready, GraphiQL: o.GraphiQL,
+	s.Handler = web.Handler(web.Options{
+		GraphQL: service.Middleware(graphql), Auth: service, Issuer: o.Issuer, Stopping: stopping, Ready: ready, GraphiQL: o.GraphiQL,
 	})
-	w.handler = web.Guard(o.guard(log), w.handler)
-	return w, nil
+	s.Handler = web.Guard(o.guard(log), s.Handler)
+	return s, nil
 }
 
 var errStopping = errors.New("the server is stopping")
@@ -254,7 +249,7 @@ func openDatabase(ctx context.Context, s *Settings, migrate bool, options ...db.
 	if embedded || migrate {
 		_, err = d.Migrate(ctx)
 	} else if err = d.CheckMigrated(ctx); errors.Is(err, db.ErrOutdated) {
-		err = fmt.Errorf("%w: run `latchkey migrate`, or start with --migrate", err)
+		err = fmt.Errorf("%w: run %s, or start with --migrate", err, s.program.command("migrate"))
 	}
 	if embedded && err != nil {
 		err = fmt.Errorf("%s: %w", strings.TrimPrefix(s.DatabaseURL, "sqlite:"), err)
@@ -271,7 +266,7 @@ func connect(ctx context.Context, s *Settings, options ...db.Option) (*db.DB, er
 	if tracingWanted() {
 		options = append(options, db.Traced)
 	}
-	d, err := db.Open(ctx, s.DatabaseURL, options...)
+	d, err := db.Open(ctx, s.DatabaseURL, append(options, s.program.migrations())...)
 	if errors.Is(err, db.ErrBadURL) {
 		return nil, &usageError{err}
 	}
@@ -334,20 +329,20 @@ func reachable(a *net.TCPAddr) string {
 
 // welcome says where the server is. In an empty embedded database it makes the administrator, and shows the
 // password: now and never again.
-func welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, d *db.DB, service *auth.Service) error {
+func (p *program) welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, s *Server) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nLatchkey is ready.\n\n  GraphQL   %s/graphql\n", base)
+	fmt.Fprintf(&b, "\n%s is ready.\n\n  GraphQL   %s/graphql\n", strings.ToUpper(p.Name[:1])+p.Name[1:], base)
 	if o.GraphiQL {
 		fmt.Fprintf(&b, "  GraphiQL  %s/\n", base)
 	}
-	users, err := d.CountUsers(ctx, "")
+	users, err := s.DB.CountUsers(ctx, "")
 	if err != nil {
 		return err
 	}
 	switch {
-	case users == 0 && d.Dialect() == "sqlite":
+	case users == 0 && s.DB.Dialect() == "sqlite":
 		password := generatePassword()
-		created, err := service.CreateFirstAdministrator(ctx, password)
+		created, err := s.Auth.CreateFirstAdministrator(ctx, password)
 		if err != nil {
 			return err
 		}
@@ -355,23 +350,25 @@ func welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, 
 			fmt.Fprintf(&b, firstLogin, password, password)
 		}
 	case users == 0:
-		b.WriteString("\n  There are no users yet. Create the first:  latchkey user create admin --role ADMIN\n")
+		fmt.Fprintf(&b, "\n  There are no users yet. Create the first:  %s user create admin --role ADMIN\n", p.Name)
 	default:
-		some, err := service.HasAdministrator(ctx)
+		some, err := s.Auth.HasAdministrator(ctx)
 		if err != nil {
 			return err
 		}
 		if !some {
-			b.WriteString("\n  " + noAdministrator + "\n")
+			b.WriteString("\n  " + p.noAdministrator() + "\n")
 		}
 	}
 	if _, err = fmt.Fprintln(out, b.String()); err != nil && users == 0 {
-		return fmt.Errorf("the password of admin could not be shown: set one with `latchkey user set-password admin`: %w", err)
+		return fmt.Errorf("the password of admin could not be shown: set one with %s: %w", p.command("user set-password admin"), err)
 	}
 	return err
 }
 
-const noAdministrator = "There is no administrator. Make one:  latchkey user grant NAME ADMIN"
+func (p *program) noAdministrator() string {
+	return "There is no administrator. Make one:  " + p.Name + " user grant NAME ADMIN"
+}
 
 const firstLogin = `
   The user "admin" was created with this password, which is shown only now:

@@ -22,6 +22,15 @@ import (
 // These tests speak to the whole server over HTTP, on each database: caller, operation, wanted data or
 // wanted code.
 
+// latchkey is the program without additions.
+var latchkey = func() *program {
+	p, err := newProgram(Options{})
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
 const adminPassword, userPassword = "a password for admin", "a password for alice"
 
 // A server is a running server with the users admin (ADMIN), alice and bob (USER).
@@ -60,11 +69,11 @@ func startServer(t testing.TB, databaseURL string, change ...func(*ServeSettings
 		c(settings)
 	}
 	log := slog.New(slog.NewJSONHandler(s.logged, nil))
-	w, err := wire(context.Background(), s.db, secrets, settings, log, s.stopping)
+	w, err := latchkey.wire(context.Background(), s.db, secrets, settings, log, s.stopping)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.service, s.handler, s.metrics = w.service, w.handler, w.metrics.Handler()
+	s.service, s.handler, s.metrics = w.Auth, w.Handler, w.Metrics
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); s.service.Run(ctx) }()

@@ -19,11 +19,13 @@ import (
 // Settings are shared by all commands, so that they act on the same database as the server. Each is a flag
 // and an environment variable; the flag wins. The table of docs/settings.md is checked against this struct.
 type Settings struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:latchkey.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:${name}.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
 	DirectURL   string `name:"database-direct-url" env:"DATABASE_DIRECT_URL" placeholder:"URL" help:"PostgreSQL itself, for LISTEN, where DATABASE_URL is a transaction pooler."`
 	SecretFile  string `name:"secret-file" env:"LATCHKEY_SECRET_FILE" placeholder:"FILE" help:"File with the secret that seals signing keys. With SQLite it is made if it is missing; FILE defaults to the database's name with .secret. Instead of it, LATCHKEY_SECRET may hold the secret itself."`
 	LogFormat   string `name:"log-format" env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel    string `name:"log-level" env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+
+	program *program
 }
 
 // ServeSettings are the server's own.
@@ -53,11 +55,14 @@ type ServeSettings struct {
 	Connections    *int           `name:"database-connections" env:"LATCHKEY_DATABASE_CONNECTIONS" placeholder:"N" help:"Connections to PostgreSQL at the same time, at least 2. Default: 20."`
 	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"On shutdown, answer 503 at /readyz for this duration before the listener closes; at most 10s."`
 	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is followed by a new one; 0s: never."`
+	EveryField     bool           `name:"every-field" env:"LATCHKEY_EVERY_FIELD" help:"Do not start unless every field of every type of the program's own schema files has an access directive."`
 	Guard          GuardSettings  `embed:""`
 	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
 	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"How long a used refresh token may be used again; at most 1m."`
 
-	passwords auth.Argon2 // no setting: of package auth, but cheap in tests
+	// No settings: of package auth, but for tests and New.
+	passwords auth.Argon2
+	now       func() time.Time
 }
 
 // Validate refuses what is malformed, does nothing, or contradicts another setting. kong calls it.

@@ -584,7 +584,7 @@ func TestT067_ATokenSaysLittleAndNotForLong(t *testing.T) {
 		}
 	}
 	quiet := stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
-	if err := run(t.Context(), []string{"serve", "--access-ttl=16m"}, nil, quiet); err == nil || !strings.Contains(err.Error(), "--access-ttl") {
+	if err := run(t.Context(), Options{}, []string{"serve", "--access-ttl=16m"}, nil, quiet); err == nil || !strings.Contains(err.Error(), "--access-ttl") {
 		t.Errorf("16 minutes: %v", err)
 	}
 }

@@ -230,7 +230,7 @@ func TestT122_TracesCarryNoSecret(t *testing.T) {
 	}))
 	defer collector.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
-	stop, err := startTracing(context.Background())
+	stop, err := startTracing(context.Background(), "latchkey")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,11 +48,11 @@ func startFront(t testing.TB, databaseURL string, change ...func(*ServeSettings)
 	}
 	f := &front{s}
 	log := slog.New(slog.NewJSONHandler(s.logged, nil))
-	w, err := wire(context.Background(), s.db, secrets, settings, log, s.stopping)
+	w, err := latchkey.wire(context.Background(), s.db, secrets, settings, log, s.stopping)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.service, s.handler, s.metrics = w.service, w.handler, w.metrics.Handler()
+	s.service, s.handler, s.metrics = w.Auth, w.Handler, w.Metrics
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -27,13 +27,13 @@ func tracingWanted() bool {
 }
 
 // startTracing begins to export; the function that it answers sends what is left and ends it.
-func startTracing(ctx context.Context) (stop func(context.Context) error, err error) {
+func startTracing(ctx context.Context, service string) (stop func(context.Context) error, err error) {
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("OpenTelemetry: %w", err)
 	}
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(),
-		resource.WithAttributes(attribute.String("service.name", "latchkey")), resource.WithFromEnv())
+		resource.WithAttributes(attribute.String("service.name", service)), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("OpenTelemetry: %w", err)
 	}

@@ -39,7 +39,7 @@ func exportedSpans(t *testing.T, f func(f *front), change ...func(*ServeSettings
 	}))
 	defer server.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)
-	stop, err := startTracing(context.Background())
+	stop, err := startTracing(context.Background(), "latchkey")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"context"
 	"encoding/base64"
+	"fmt"
 	"time"
 
 	"github.com/latchkey/latchkey/db"
@@ -12,12 +14,19 @@ import (
 const MaxAccess = 15 * time.Minute
 
 // signAccessToken makes the access token of a session's generation. It ends with the session at the latest.
-func (s *Service) signAccessToken(u *db.User, session *db.Session, now, expires time.Time) (string, error) {
+func (s *Service) signAccessToken(ctx context.Context, u *db.User, session *db.Session, now, expires time.Time) (string, error) {
+	var extra map[string]any
+	if s.claims != nil {
+		var err error
+		if extra, err = s.claims(ctx, u); err != nil {
+			return "", fmt.Errorf("claims: %w", err)
+		}
+	}
 	key := s.keys.current(now)
 	claims := token.Claims{
 		Issuer: s.issuer, Audience: s.audience, Subject: u.ID, ClientID: "latchkey", SessionID: session.ID, Generation: session.Generation,
 		Expiry: expires.Unix(), IssuedAt: now.Unix(),
-		ID: base64.RawURLEncoding.EncodeToString(randomBytes(16)), Scope: scopesOf(u.Roles).String(),
+		ID: base64.RawURLEncoding.EncodeToString(randomBytes(16)), Scope: s.rights.Granted(u.Roles).String(), Extra: extra,
 	}
 	return claims.Sign(key.id, key.private)
 }

@@ -109,7 +109,7 @@ func TestAnAccessTokenIsAsDocumented(t *testing.T) {
 	for _, c := range []struct {
 		user  *db.User
 		scope string
-	}{{f.ann, ""}, {f.root, strings.Join(auth.ScopesOf(f.root), " ")}} {
+	}{{f.ann, ""}, {f.root, strings.Join(auth.DefaultRights.Granted(f.root.Roles), " ")}} {
 		p := f.login(c.user.Username)
 		kid, key := f.SigningKey()
 		header, claims := decode(t, p.AccessToken, 0), decode(t, p.AccessToken, 1)

@@ -37,7 +37,7 @@ func (s *Service) CreateAPITokenFor(ctx context.Context, u *db.User, in CreateAP
 
 func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITokenInput) (string, *db.APIToken, error) {
 	now := s.timestamp()
-	if err := in.check(u, now); err != nil {
+	if err := s.checkAPIToken(in, u, now); err != nil {
 		return "", nil, err
 	}
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
@@ -65,16 +65,16 @@ func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITo
 	return text, t, nil
 }
 
-func (in *CreateAPITokenInput) check(u *db.User, now db.Time) error {
+func (s *Service) checkAPIToken(in CreateAPITokenInput, u *db.User, now db.Time) error {
 	if err := checkText("name", in.Name, 1, maxName); err != nil {
 		return err
 	}
 	for _, scope := range in.Scopes {
-		if !KnownScope(scope) {
+		if !s.rights.KnownScope(scope) {
 			return inputError("scopes", "must be among those of the schema: there is no %q", scope)
 		}
 	}
-	if !scopesOf(u.Roles).include(in.Scopes) {
+	if !s.rights.Granted(u.Roles).include(in.Scopes) {
 		return &ForbiddenError{Required: [][]string{in.Scopes}, Message: "an API token cannot have scopes that its owner does not have"}
 	}
 	if in.ExpiresAt != nil && !in.ExpiresAt.After(now.Time) {
@@ -177,11 +177,13 @@ func (s *Service) apiTokenViewer(ctx context.Context, text string) (v Viewer, un
 	if o.Token.ExpiresAt != nil {
 		until = *o.Token.ExpiresAt
 	}
-	return Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: tokenScopes(o)}, until, nil
+	return Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: s.tokenScopes(o)}, until, nil
 }
 
 // tokenScopes are the scopes of an API token that its owner has at present.
-func tokenScopes(o *db.TokenOwner) Granted { return Granted(o.Token.Scopes).among(scopesOf(o.Roles)) }
+func (s *Service) tokenScopes(o *db.TokenOwner) Granted {
+	return Granted(o.Token.Scopes).among(s.rights.Granted(o.Roles))
+}
 
 // A refusedTokenError says that an API token of ours is no longer good: an UnauthenticatedError to all but who
 // records it.

@@ -181,7 +181,7 @@ func TestNobodyHasMoreThanAHundredAPITokens(t *testing.T) {
 // T50.
 func TestAnAPITokenManagesNoCredentials(t *testing.T) {
 	f := onSQLite(t)
-	token, row := f.apiToken(f.root, auth.ScopesOf(f.root)...)
+	token, row := f.apiToken(f.root, auth.DefaultRights.Granted(f.root.Roles)...)
 	_, other := f.apiToken(f.ann)
 	session := f.session(f.login("root").RefreshToken)
 	ctx := f.as(token)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
+	"github.com/latchkey/latchkey/internal/hub"
 )
 
 // Lifetimes are how long what is issued lives.
@@ -53,12 +54,15 @@ type Service struct {
 	maxSessions int
 	rotateAfter time.Duration
 	secrets     Secrets
+	rights      *Rights
+	claims      func(context.Context, *db.User) (map[string]any, error)
+	userCreated func(context.Context, *db.DB, *db.User) error
 	keys        *keyring
 	hasher      *hasher
 	cache       *cache
 	uses        *uses
-	events      hub[*db.Event]
-	revocations hub[Revocations]
+	events      hub.Hub[*db.Event]
+	revocations hub.Hub[Revocations]
 	sent        sentSessions // to subscribers of revocations
 	watchers    *watchers
 	stats       stats
@@ -79,9 +83,18 @@ type Options struct {
 	MaxSessions int              // of one user, live; then the one that was used longest ago ends; DefaultMaxSessions if zero
 	CacheSize   int              // tokens that are remembered; DefaultCacheSize if zero
 	Argon2      Argon2           // DefaultArgon2 if zero
+	Rights      *Rights          // scopes and roles; DefaultRights if nil
 	RotateKeys  time.Duration    // age at which a signing key is followed by a new one; 0: never
 	Now         func() time.Time // time.Now if nil
 	Log         *slog.Logger     // slog.Default() if nil
+
+	// Claims returns further claims for a user's access tokens, under names that are not registered or Latchkey's own (see
+	// token.Claims). The holder of a token can read them. May be nil.
+	Claims func(ctx context.Context, u *db.User) (map[string]any, error)
+
+	// UserCreated runs in the transaction that creates a user, when the row is there. If it returns an error, the user is
+	// not created. It may run more than once for one user, where a transaction is repeated. May be nil.
+	UserCreated func(ctx context.Context, tx *db.DB, u *db.User) error
 }
 
 // New reads the signing keys and makes the first one if there is none.
@@ -98,6 +111,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.MaxSessions == 0 {
 		o.MaxSessions = DefaultMaxSessions
 	}
+	if o.Rights == nil {
+		o.Rights = DefaultRights
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -106,17 +122,24 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{
 		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys,
-		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions,
+		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions, rights: o.Rights, claims: o.Claims, userCreated: o.UserCreated,
 		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
 		cleaned: boottime.Now(),
 	}
 	s.unavailable.Interval = 10 * time.Second
 	s.watchers = newWatchers(s)
 	o.DB.GuardWrites(s.guardWrites)
+	o.DB.OnUserChanged(s.cache.forget)
 	var err error
 	s.keys, err = openKeyring(ctx, o.DB, o.Secrets, db.TimeOf(o.Now()))
 	return s, err
 }
+
+// Now is the time by the service's clock.
+func (s *Service) Now() time.Time { return s.now() }
+
+// Rights are the scopes and roles that exist.
+func (s *Service) Rights() *Rights { return s.rights }
 
 // timestamp is the one time of an action.
 func (s *Service) timestamp() db.Time { return db.TimeOf(s.now()) }

@@ -47,7 +47,7 @@ func (s *Service) presentScopes(ctx context.Context, tx *db.DB, v *Viewer) (Gran
 		if err != nil {
 			return nil, err
 		}
-		return scopesOf(o.Roles), refusal(o, now, Expired)
+		return s.rights.Granted(o.Roles), refusal(o, now, Expired)
 	case v.TokenID != "":
 		o, err := tx.TokenOwnerByID(ctx, v.TokenID)
 		if err != nil {
@@ -56,7 +56,7 @@ func (s *Service) presentScopes(ctx context.Context, tx *db.DB, v *Viewer) (Gran
 		if reason := refuseAPIToken(o, now); reason != "" {
 			return nil, &UnauthenticatedError{Reason: reason}
 		}
-		return tokenScopes(o), nil
+		return s.tokenScopes(o), nil
 	}
 	return v.Scopes, nil // a viewer whom something else identified
 }

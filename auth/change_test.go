@@ -68,7 +68,7 @@ func TestNothingIsChangedForASessionThatHasEnded(t *testing.T) {
 				must[*db.User](t)(f.UpdateUser(operator(), second.ID, auth.UserChanges{Roles: ptr([]db.Role{auth.RoleAdmin})}))
 			}, auth.Revoked},
 		} {
-			token, _ := f.apiToken(second, auth.ScopesOf(second)...)
+			token, _ := f.apiToken(second, auth.DefaultRights.Granted(second.Roles)...)
 			byToken := f.as(token)
 			ctx := f.asUser("second")
 			changes := f.changes(ctx)

@@ -84,13 +84,13 @@ func (s *Service) RecordDenied(ctx context.Context, field string) {
 
 // publishEvent reads the event, if anyone subscribes to events, and passes it on.
 func (s *Service) publishEvent(ctx context.Context, id string) {
-	if s.events.open() == 0 {
+	if s.events.Open() == 0 {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if e, err := s.db.Event(limited, id); err == nil { // otherwise the audit log has it: a stream promises no more than what it receives
-		s.events.publish(e)
+		s.events.Publish(e)
 	}
 }
 
@@ -100,7 +100,7 @@ func (s *Service) SecurityEvents(ctx context.Context) (<-chan *db.Event, error) 
 	if err := v.Authenticated(); err != nil {
 		return nil, err
 	}
-	return s.events.subscribe(ctx, func(e *db.Event) bool { return e.UserID != nil && *e.UserID == v.ID() }), nil
+	return s.events.Subscribe(ctx, func(e *db.Event) bool { return e.UserID != nil && *e.UserID == v.ID() }), nil
 }
 
 // AllSecurityEvents returns what happens to all accounts from now on, until the context ends.
@@ -108,7 +108,7 @@ func (s *Service) AllSecurityEvents(ctx context.Context) (<-chan *db.Event, erro
 	if err := ViewerFrom(ctx).Require([]string{"audit:read"}); err != nil {
 		return nil, err
 	}
-	return s.events.subscribe(ctx, func(*db.Event) bool { return true }), nil
+	return s.events.Subscribe(ctx, func(*db.Event) bool { return true }), nil
 }
 
 // Events lists recorded events, oldest first.

@@ -79,7 +79,7 @@ func RepeatPHC(s string) (string, error) {
 func CheckName(field, text string) error {
 	if field == "email" {
 		email := &text
-		return UserChanges{Email: &email}.apply(new(db.User))
+		return UserChanges{Email: &email}.apply(new(db.User), DefaultRights)
 	}
-	return UserChanges{Username: &text}.apply(new(db.User))
+	return UserChanges{Username: &text}.apply(new(db.User), DefaultRights)
 }

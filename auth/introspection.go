@@ -77,7 +77,7 @@ func (s *Service) introspectRefreshToken(ctx context.Context, token string) (Int
 	if refused != nil || generation != o.Session.Generation {
 		return Introspection{}, nil //nolint:nilerr // not good is an answer, not an error
 	}
-	in := s.describe(&o.User, "refresh_token", scopesOf(o.Roles))
+	in := s.describe(&o.User, "refresh_token", s.rights.Granted(o.Roles))
 	in.SessionID, in.Expiry = sessionID, o.Session.RefreshExpiry().Unix()
 	return in, nil
 }

@@ -98,7 +98,7 @@ func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (v Viewer, 
 	if err := refusal(o, s.timestamp(), Revoked); err != nil {
 		return v, until, err
 	}
-	scopes := scopesOf(o.Roles)
+	scopes := s.rights.Granted(o.Roles)
 	if c.Scope != scopes.String() {
 		return v, until, &UnauthenticatedError{Reason: Revoked}
 	}

@@ -62,7 +62,7 @@ func (s *Service) Revocations(ctx context.Context) (RevocationFeed, error) {
 	if err := ViewerFrom(ctx).Require(introspectScope); err != nil {
 		return RevocationFeed{}, err
 	}
-	changes := s.revocations.subscribe(ctx, func(Revocations) bool { return true }) // before the complete set is read, so that nothing falls between
+	changes := s.revocations.Subscribe(ctx, func(Revocations) bool { return true }) // before the complete set is read, so that nothing falls between
 	complete, err := s.allRevoked(ctx)
 	return RevocationFeed{complete, changes}, err
 }
@@ -80,7 +80,7 @@ func (s *Service) allRevoked(ctx context.Context) (r Revocations, err error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return r, err
 	}
-	r = newRevocations(sessions, users, deleted, now)
+	r = s.newRevocations(sessions, users, deleted, now)
 	if r.Len() > maxRevocations {
 		return Revocations{}, ErrTooManyRevocations
 	}
@@ -108,17 +108,17 @@ func (s *Service) revokedBy(ctx context.Context, n db.Notice) (r Revocations, er
 	case err == nil:
 		users = append(users, u)
 	}
-	return newRevocations(sessions, users, deleted, now), err
+	return s.newRevocations(sessions, users, deleted, now), err
 }
 
-func newRevocations(sessions []*db.EndedSession, users []*db.User, deleted []string, now db.Time) Revocations {
+func (s *Service) newRevocations(sessions []*db.EndedSession, users []*db.User, deleted []string, now db.Time) Revocations {
 	r := Revocations{Sessions: []RevokedSession{}, Users: []RescopedUser{}, Now: now.Unix()}
 	until := now.Add(revocationWindow).Unix() + 1
 	for _, session := range sessions {
 		r.Sessions = append(r.Sessions, RevokedSession{session.ID, session.EndedAt.Add(revocationWindow).Unix() + 1})
 	}
 	for _, u := range users {
-		r.Users = append(r.Users, RescopedUser{u.ID, scopesOf(u.Roles).String(), until})
+		r.Users = append(r.Users, RescopedUser{u.ID, s.rights.Granted(u.Roles).String(), until})
 	}
 	for _, id := range deleted {
 		r.Users = append(r.Users, RescopedUser{id, noScope, until})
@@ -153,17 +153,17 @@ func (t *sentSessions) unsent(sessions []RevokedSession) (fresh []RevokedSession
 // userChanged tells the feeds. It runs before the service counts the change as received, so that a feed is never
 // more certain than it may be.
 func (s *Service) userChanged(ctx context.Context, n db.Notice) {
-	if s.revocations.open() == 0 {
+	if s.revocations.Open() == 0 {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	r, err := s.revokedBy(limited, n)
 	if err != nil {
-		s.revocations.endAll()
+		s.revocations.EndAll()
 		return
 	}
 	if r.Sessions = s.sent.unsent(r.Sessions); r.Len() > 0 {
-		s.revocations.publish(r)
+		s.revocations.Publish(r)
 	}
 }

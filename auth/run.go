@@ -65,13 +65,13 @@ func (s *Service) follow(ctx context.Context) {
 func (s *Service) forgetEverything() {
 	s.cache.disconnected()
 	s.keys.expire()
-	s.revocations.endAll()
+	s.revocations.EndAll()
 	s.stats.hearing.Store(false)
 }
 
 // needed reports whether anything is remembered or open that changes must reach.
 func (s *Service) needed() bool {
-	return !s.interest.idle() || s.watchers.open() > 0 || s.events.open() > 0 || s.revocations.open() > 0
+	return !s.interest.idle() || s.watchers.open() > 0 || s.events.Open() > 0 || s.revocations.Open() > 0 || s.db.Subscribers() > 0
 }
 
 // Idle reports whether the process does not listen to changes because no one has used it lately.
@@ -114,7 +114,7 @@ func (s *Service) received(ctx context.Context, n db.Notice) {
 	if n.All {
 		s.cache.forgetAll()
 		s.watchers.changed("")
-		s.revocations.endAll()
+		s.revocations.EndAll()
 	}
 	if n.UserID != "" {
 		s.cache.forget(n.UserID)
@@ -134,7 +134,7 @@ func (s *Service) synced(asOf time.Duration) {
 		return
 	}
 	if !s.stats.hearing.Load() {
-		s.revocations.endAll() // those that began before this may have missed a change, and must not be told that they have not
+		s.revocations.EndAll() // those that began before this may have missed a change, and must not be told that they have not
 	}
 	s.cache.synced(asOf)
 	if s.stats.hearing.Swap(true) {

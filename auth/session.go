@@ -165,14 +165,14 @@ func (s *Service) issue(ctx context.Context, u *db.User, session *db.Session) (*
 	if end := session.RefreshExpiry(); end.Before(expires) {
 		expires = end.Time
 	}
-	access, err := s.signAccessToken(u, session, now, expires)
+	access, err := s.signAccessToken(ctx, u, session, now, expires)
 	if err != nil {
 		return nil, err
 	}
 	return &LoginPayload{
 		AccessToken: access, TokenType: "Bearer", ExpiresAt: db.TimeOf(expires.Truncate(time.Second)),
 		RefreshToken: s.secrets[0].mintRefreshToken(session.ID, session.Generation), RefreshExpiresAt: session.RefreshExpiry(), User: u,
-		viewer: Viewer{User: u, SessionID: session.ID, Scopes: scopesOf(u.Roles), Client: ViewerFrom(ctx).Client},
+		viewer: Viewer{User: u, SessionID: session.ID, Scopes: s.rights.Granted(u.Roles), Client: ViewerFrom(ctx).Client},
 	}, nil
 }
 

@@ -35,9 +35,9 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User,
 	}
 	u := &db.User{ID: db.NewID(db.UserID), CreatedAt: s.timestamp()}
 	u.UpdatedAt = u.CreatedAt
-	err := UserChanges{Username: &in.Username, Email: &in.Email, Name: &in.Name, Roles: &in.Roles}.apply(u)
+	err := UserChanges{Username: &in.Username, Email: &in.Email, Name: &in.Name, Roles: &in.Roles}.apply(u, s.rights)
 	if err == nil {
-		err = v.mayGive(u)
+		err = s.mayGive(ctx, u)
 	}
 	if err != nil {
 		return nil, err
@@ -48,12 +48,12 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User,
 		}
 	}
 	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
-		if len(scopesOf(u.Roles)) > 0 {
+		if len(s.rights.Granted(u.Roles)) > 0 {
 			if err := s.recent(ctx, tx); err != nil {
 				return nil, err
 			}
 		}
-		return s.event(ctx, EventUserCreated, u.ID, "", u.Username), tx.CreateUser(ctx, u)
+		return s.event(ctx, EventUserCreated, u.ID, "", u.Username), s.insertUser(ctx, tx, u)
 	})
 	if err != nil {
 		return nil, inUse(err)
@@ -78,9 +78,17 @@ func (s *Service) CreateFirstAdministrator(ctx context.Context, password string)
 			return err
 		}
 		created = true
-		return tx.CreateUser(ctx, u)
+		return s.insertUser(ctx, tx, u)
 	})
 	return created && err == nil, err
+}
+
+// insertUser creates the row of a user and runs the program's hook.
+func (s *Service) insertUser(ctx context.Context, tx *db.DB, u *db.User) error {
+	if err := tx.CreateUser(ctx, u); err != nil || s.userCreated == nil {
+		return err
+	}
+	return s.userCreated(ctx, tx, u)
 }
 
 // UserChanges are what may be changed about a user; nil leaves as it is.
@@ -92,7 +100,7 @@ type UserChanges struct {
 }
 
 // apply checks the changes and makes them.
-func (c UserChanges) apply(u *db.User) error {
+func (c UserChanges) apply(u *db.User, rights *Rights) error {
 	if c.Username != nil {
 		if err := checkUsername(*c.Username); err != nil {
 			return err
@@ -116,10 +124,8 @@ func (c UserChanges) apply(u *db.User) error {
 		}
 	}
 	if c.Roles != nil {
-		for _, r := range *c.Roles {
-			if !KnownRole(r) {
-				return inputError("roles", "must be among USER and ADMIN: there is no %q", r)
-			}
+		if err := rights.checkRoles(*c.Roles); err != nil {
+			return err
 		}
 		u.Roles = slices.Compact(slices.Sorted(slices.Values(*c.Roles)))
 	}
@@ -129,18 +135,17 @@ func (c UserChanges) apply(u *db.User) error {
 // UpdateUser changes a user, as an administrator. A change of roles takes back the access tokens that name
 // the old scopes; clients refresh and go on.
 func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserChanges) (updated *db.User, err error) {
-	v := ViewerFrom(ctx)
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		kind, before := EventUserUpdated, slices.Clone(u.Roles)
-		if err := changes.apply(u); err != nil {
+		if err := changes.apply(u, s.rights); err != nil {
 			return nil, err
 		}
 		if !slices.Equal(before, u.Roles) {
 			kind = EventRolesChanged
-			if err := v.mayGive(u); err != nil {
+			if err := s.mayGive(ctx, u); err != nil {
 				return nil, err
 			}
-			if !scopesOf(before).include(scopesOf(u.Roles)) { // taking rights away must not wait for a password
+			if !s.rights.Granted(before).include(s.rights.Granted(u.Roles)) { // taking rights away must not wait for a password
 				if err := s.recent(ctx, tx); err != nil {
 					return nil, err
 				}
@@ -388,23 +393,23 @@ func (s *Service) manageable(ctx context.Context, d *db.DB, userID string) (*db.
 	if err != nil {
 		return nil, err
 	}
-	return u, v.mayManage(u)
+	return u, s.mayManage(ctx, u)
 }
 
-// mayGive answers nil if the viewer may give the user the roles that the user is about to have.
-func (v *Viewer) mayGive(u *db.User) error {
-	if len(scopesOf(u.Roles)) > 0 {
-		if err := v.noAPIToken(); err != nil {
+// mayGive returns nil if the viewer may give the user the roles that the user is about to have.
+func (s *Service) mayGive(ctx context.Context, u *db.User) error {
+	if len(s.rights.Granted(u.Roles)) > 0 {
+		if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 			return err
 		}
 	}
-	return v.mayManage(u)
+	return s.mayManage(ctx, u)
 }
 
-// mayManage answers nil if the viewer has every scope that the user has.
-func (v *Viewer) mayManage(u *db.User) error {
-	theirs := scopesOf(u.Roles)
-	if v.Scopes.include(theirs) {
+// mayManage returns nil if the viewer has every scope that the user has.
+func (s *Service) mayManage(ctx context.Context, u *db.User) error {
+	theirs := s.rights.Granted(u.Roles)
+	if ViewerFrom(ctx).has(theirs) {
 		return nil
 	}
 	return &ForbiddenError{Required: [][]string{theirs}, Message: "this user has or would get scopes that you do not have"}

@@ -4,15 +4,15 @@ import "context"
 
 // An APIToken is a long-lived token for programs. The token itself is not stored, only its digest.
 type APIToken struct {
-	ID         string       `db:"id"`
-	UserID     string       `db:"user_id"`
-	Name       string       `db:"name"`
-	Digest     string       `db:"digest"` // "sha256:" and 64 hex digits
-	Scopes     List[string] `db:"scopes"`
-	CreatedAt  Time         `db:"created_at"`
-	ExpiresAt  *Time        `db:"expires_at"`
-	LastUsedAt *Time        `db:"last_used_at"` // within a minute
-	RevokedAt  *Time        `db:"revoked_at"`
+	ID         string           `db:"id"`
+	UserID     string           `db:"user_id"`
+	Name       string           `db:"name"`
+	Digest     string           `db:"digest"` // "sha256:" and 64 hex digits
+	Scopes     JSONList[string] `db:"scopes"`
+	CreatedAt  Time             `db:"created_at"`
+	ExpiresAt  *Time            `db:"expires_at"`
+	LastUsedAt *Time            `db:"last_used_at"` // within a minute
+	RevokedAt  *Time            `db:"revoked_at"`
 }
 
 // Live reports whether the token is neither revoked nor expired.
@@ -25,7 +25,7 @@ func (t *APIToken) ScopeNames() []string { return t.Scopes }
 
 // CreateAPIToken stores a new token.
 func (db *DB) CreateAPIToken(ctx context.Context, t *APIToken) error {
-	_, err := db.exec(ctx, "create API token", `
+	_, err := db.Exec(ctx, "create API token", `
 		INSERT INTO api_tokens (id, user_id, name, digest, scopes, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`, t.ID, t.UserID, t.Name, t.Digest, t.Scopes, t.CreatedAt, t.ExpiresAt)
 	return err
@@ -39,13 +39,13 @@ func (db *DB) APIToken(ctx context.Context, id string) (*APIToken, error) {
 
 // RevokeAPIToken revokes a token of the user; another's, an unknown and a revoked one are all ErrNotFound.
 func (db *DB) RevokeAPIToken(ctx context.Context, userID, id string, now Time) error {
-	return db.execOne(ctx, "revoke API token", `
+	return db.ExecOne(ctx, "revoke API token", `
 		UPDATE api_tokens SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL`, id, userID, now)
 }
 
 // RevokeAPITokens revokes all API tokens of the user and returns how many of them were not revoked yet.
 func (db *DB) RevokeAPITokens(ctx context.Context, userID string, now Time) (int, error) {
-	n, err := db.exec(ctx, "revoke API tokens", `UPDATE api_tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`, userID, now)
+	n, err := db.Exec(ctx, "revoke API tokens", `UPDATE api_tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`, userID, now)
 	return int(n), err
 }
 
@@ -59,24 +59,24 @@ func (db *DB) RevokeAllAPITokens(ctx context.Context, now Time) (int, error) {
 
 // TouchAPIToken notes a use.
 func (db *DB) TouchAPIToken(ctx context.Context, id string, at Time) error {
-	_, err := db.exec(ctx, "touch API token", `
+	_, err := db.Exec(ctx, "touch API token", `
 		UPDATE api_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, at)
 	return err
 }
 
 // APITokens lists the user's tokens that are not revoked, oldest first.
 func (db *DB) APITokens(ctx context.Context, userID string, p Page) (PageOf[APIToken], error) {
-	return apiTokens(userID).page(ctx, db, p)
+	return apiTokens(userID).Page(ctx, db, p)
 }
 
 // CountAPITokens counts the user's tokens that are not revoked.
 func (db *DB) CountAPITokens(ctx context.Context, userID string) (int, error) {
-	return apiTokens(userID).count(ctx, db)
+	return apiTokens(userID).Count(ctx, db)
 }
 
-func apiTokens(userID string) list[APIToken] {
-	return list[APIToken]{
-		op: "API tokens", fetch: fetchAll[APIToken],
-		from: `api_tokens WHERE user_id = $1 AND revoked_at IS NULL`, args: []any{userID},
+func apiTokens(userID string) Listing[APIToken] {
+	return Listing[APIToken]{
+		Op:   "API tokens",
+		From: `api_tokens`, Where: `user_id = $1 AND revoked_at IS NULL`, Args: []any{userID},
 	}
 }

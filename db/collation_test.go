@@ -43,7 +43,7 @@ func TestListsAreCompleteWhateverTheCollationOfTheDatabase(t *testing.T) {
 	d := dbtest.Open(t, estonian(t))
 	must[int](t)(d.Migrate(t.Context()))
 	var sorts bool
-	if err := db.Get(d, t.Context(), &sorts, "collation", `SELECT 'z' < 't'`); err != nil || !sorts {
+	if err := db.GetInto(d, t.Context(), &sorts, "collation", `SELECT 'z' < 't'`); err != nil || !sorts {
 		t.Fatalf("this database is not the one the test needs: %v", err)
 	}
 	const n = 60 // UUIDs made in one millisecond differ in all letters

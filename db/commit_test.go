@@ -17,7 +17,7 @@ func TestACommitThatNoStandbyHasIsAnError(t *testing.T) {
 	must[int](t)(d.Migrate(t.Context()))
 	u := addUser(t, d, "ann", nil)
 	for _, statement := range []string{`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`} {
-		must[int64](t)(db.Exec(d, t.Context(), "configure", statement))
+		must[int64](t)(d.Exec(t.Context(), "configure", statement))
 	}
 	time.Sleep(500 * time.Millisecond) // the server reads its configuration
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)

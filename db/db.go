@@ -28,6 +28,7 @@ type DB struct {
 	writer  querier
 	pools   *pools    // nil inside a transaction
 	soon    *[]string // inside a transaction: notices to send after it
+	changed *[]string // inside a transaction: users to forget after it
 }
 
 // pools are the connections behind a DB. On SQLite one connection writes and several read, so that a
@@ -40,6 +41,9 @@ type pools struct {
 	path        string
 	guard       atomic.Pointer[Guard]
 	outbox      outbox
+	migrations  MigrationSet // of the program
+	topics      topics
+	userChanged atomic.Pointer[func(userID string)]
 }
 
 // A querier is what a pool and a transaction have in common.
@@ -62,7 +66,7 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", d, classify(err))
 	}
-	p.ignored = from.ignored
+	p.ignored, p.migrations = from.ignored, o.migrations
 	// Unsafe: columns that a newer version of this program has added are ignored, during a rolling update.
 	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p}
 	if err := db.firstPing(ctx); err != nil {
@@ -91,6 +95,7 @@ type Option func(*openOptions)
 type openOptions struct {
 	traced      bool
 	connections int
+	migrations  MigrationSet
 }
 
 // Connections bounds the connections to PostgreSQL; the default is 20. Listen has one more.
@@ -203,8 +208,9 @@ func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error
 		return db.wrap("begin", err)
 	}
 	defer tx.Rollback() // after Commit this does nothing
-	var soon []string
-	if err := f(&DB{dialect: db.dialect, reader: tx, writer: tx, soon: &soon}); err != nil {
+	var soon, changed []string
+	defer func() { db.forgetUsers(changed) }() // also after an error: the commit may have succeeded all the same
+	if err := f(&DB{dialect: db.dialect, reader: tx, writer: tx, soon: &soon, changed: &changed}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -222,57 +228,6 @@ func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error
 		_ = db.sendOutbox() // what was committed is done, whether or not others hear of it now
 	}
 	return nil
-}
-
-// queryTimeout bounds a query, so that a database that is silent is found out. (To cancel one, lib/pq needs
-// another connection, which may take its time too.)
-const queryTimeout = 4 * time.Second
-
-// get reads one row into dest, or answers ErrNotFound.
-func (db *DB) get(ctx context.Context, dest any, op, query string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	return db.wrap(op, sqlx.GetContext(ctx, db.reader, dest, query, args...))
-}
-
-// exec changes rows and answers how many.
-func (db *DB) exec(ctx context.Context, op, query string, args ...any) (n int64, err error) {
-	if db.check(ctx) != nil {
-		err = db.Transact(ctx, func(tx *DB) error {
-			n, err = tx.exec(ctx, op, query, args...)
-			return err
-		})
-		return n, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	result, err := db.writer.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, db.wrap(op, err)
-	}
-	n, err = result.RowsAffected()
-	return n, db.wrap(op, err)
-}
-
-// repeat runs a statement that changes a limited number of rows until it finds no more, so that no single run holds
-// locks for long. It returns the number of rows.
-func (db *DB) repeat(ctx context.Context, op, query string, args ...any) (changed int, err error) {
-	for {
-		n, err := db.exec(ctx, op, query, args...)
-		changed += int(n)
-		if err != nil || n == 0 {
-			return changed, err
-		}
-	}
-}
-
-// execOne changes exactly one row; no row is ErrNotFound.
-func (db *DB) execOne(ctx context.Context, op, query string, args ...any) error {
-	n, err := db.exec(ctx, op, query, args...)
-	if err == nil && n == 0 {
-		return db.wrap(op, sql.ErrNoRows)
-	}
-	return err
 }
 
 // wrap adds the operation to an error and makes it one of this package's sentinels where it is one.

@@ -192,7 +192,7 @@ func TestAQueryEndsWithItsContext(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				var n int64
-				err := db.Get(d, ctx, &n, "endless", endless)
+				err := db.GetInto(d, ctx, &n, "endless", endless)
 				if took := time.Since(start); err == nil || took > 5*time.Second {
 					t.Errorf("ended after %v with %v", took, err)
 				}
@@ -223,7 +223,7 @@ func TestADatabaseThatCannotAnswerIsUnavailable(t *testing.T) {
 	for name, pragma := range map[string]string{"read-only": "PRAGMA query_only(1)", "full": "PRAGMA max_page_count(1)"} {
 		t.Run(name, func(t *testing.T) {
 			d := dbtest.Open(t, dbtest.SQLite(t))
-			must[int64](t)(db.Exec(d, t.Context(), "limit", pragma))
+			must[int64](t)(d.Exec(t.Context(), "limit", pragma))
 			wantUnavailable(t, save(d))
 		})
 	}
@@ -259,7 +259,7 @@ func TestPostgresMayRestart(t *testing.T) {
 	must[int](t)(d.Migrate(t.Context()))
 	u := addUser(t, d, "ann", nil)
 	for _, mode := range []string{"fast", "immediate"} {
-		must[int64](t)(db.Exec(d, t.Context(), "checkpoint", "CHECKPOINT"))
+		must[int64](t)(d.Exec(t.Context(), "checkpoint", "CHECKPOINT"))
 		if err := cluster.Stop(mode); err != nil {
 			t.Fatal(err)
 		}

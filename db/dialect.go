@@ -166,7 +166,7 @@ func (db *DB) lock(ctx context.Context, name string) error {
 	if db.dialect == sqliteDialect {
 		return nil
 	}
-	_, err := db.exec(ctx, "lock "+name, `SELECT pg_advisory_xact_lock(hashtext($1))`, "latchkey/"+name)
+	_, err := db.Exec(ctx, "lock "+name, `SELECT pg_advisory_xact_lock(hashtext($1))`, "latchkey/"+name)
 	return err
 }
 
@@ -185,7 +185,7 @@ func (db *DB) lockShared(ctx context.Context, name string) error {
 	if db.dialect == sqliteDialect {
 		return nil
 	}
-	_, err := db.exec(ctx, "lock "+name, `SELECT pg_advisory_xact_lock_shared(hashtext($1))`, "latchkey/"+name)
+	_, err := db.Exec(ctx, "lock "+name, `SELECT pg_advisory_xact_lock_shared(hashtext($1))`, "latchkey/"+name)
 	return err
 }
 
@@ -204,12 +204,12 @@ func (d dialect) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
 // notify stores or sends a notice. SQLite keeps the newest ten thousand for listenSQLite.
 func (db *DB) notify(ctx context.Context, payload string) error {
 	if db.dialect == postgresDialect {
-		_, err := db.exec(ctx, "notify", `SELECT pg_notify('latchkey', $1)`, payload)
+		_, err := db.Exec(ctx, "notify", `SELECT pg_notify('latchkey', $1)`, payload)
 		return err
 	}
-	if _, err := db.exec(ctx, "notify", `INSERT INTO notices (payload) VALUES ($1)`, payload); err != nil {
+	if _, err := db.Exec(ctx, "notify", `INSERT INTO notices (payload) VALUES ($1)`, payload); err != nil {
 		return err
 	}
-	_, err := db.exec(ctx, "delete notices", `DELETE FROM notices WHERE seq <= (SELECT max(seq) FROM notices) - 10000`)
+	_, err := db.Exec(ctx, "delete notices", `DELETE FROM notices WHERE seq <= (SELECT max(seq) FROM notices) - 10000`)
 	return err
 }

@@ -24,7 +24,7 @@ type Event struct {
 
 // CreateEvent stores an event.
 func (db *DB) CreateEvent(ctx context.Context, e *Event) error {
-	_, err := db.exec(ctx, "create event", `
+	_, err := db.Exec(ctx, "create event", `
 		INSERT INTO events (id, kind, user_id, actor_id, at, ip, device, request_id, object_id, detail)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		e.ID, e.Kind, e.UserID, e.ActorID, e.At, e.IP, e.Device, e.RequestID, e.ObjectID, e.Detail)
@@ -47,20 +47,20 @@ type EventFilter struct {
 
 // Events lists events, oldest first.
 func (db *DB) Events(ctx context.Context, f EventFilter, p Page) (PageOf[Event], error) {
-	return events(f).page(ctx, db, p)
+	return events(f).Page(ctx, db, p)
 }
 
 // CountEvents counts what Events lists.
 func (db *DB) CountEvents(ctx context.Context, f EventFilter) (int, error) {
-	return events(f).count(ctx, db)
+	return events(f).Count(ctx, db)
 }
 
-func events(f EventFilter) list[Event] {
-	l := list[Event]{op: "events", fetch: fetchAll[Event]}
-	where := []string{"1 = 1"}
+func events(f EventFilter) Listing[Event] {
+	l := Listing[Event]{Op: "events", From: `events`}
+	var where []string
 	and := func(condition string, arg any) {
-		l.args = append(l.args, arg)
-		where = append(where, condition+placeholder(len(l.args)))
+		l.Args = append(l.Args, arg)
+		where = append(where, condition+placeholder(len(l.Args)))
 	}
 	if f.UserID != nil {
 		and("user_id = ", *f.UserID)
@@ -77,19 +77,19 @@ func events(f EventFilter) list[Event] {
 	if len(f.Kinds) > 0 {
 		var kinds []string
 		for _, k := range f.Kinds {
-			l.args = append(l.args, k)
-			kinds = append(kinds, placeholder(len(l.args)))
+			l.Args = append(l.Args, k)
+			kinds = append(kinds, placeholder(len(l.Args)))
 		}
 		where = append(where, "kind IN ("+strings.Join(kinds, ", ")+")")
 	}
-	l.from = "events WHERE " + strings.Join(where, " AND ")
+	l.Where = strings.Join(where, " AND ")
 	return l
 }
 
 // ForgetUserInEvents removes personal data from the events about the user's account and from those that the user
 // caused: addresses, devices, and details of the user's own account. What happened, and when, stays.
 func (db *DB) ForgetUserInEvents(ctx context.Context, userID string) error {
-	_, err := db.exec(ctx, "forget user in events", `
+	_, err := db.Exec(ctx, "forget user in events", `
 		UPDATE events SET ip = '', device = '', detail = CASE WHEN user_id = $1 THEN '' ELSE detail END
 		WHERE user_id = $1 OR actor_id = $1`, userID)
 	return err

@@ -4,13 +4,12 @@ import "context"
 
 // What the tests need beyond what is exported: any query, and the way back of the migrations.
 var (
-	Exec = (*DB).exec
-	Get  = (*DB).get
+	GetInto = (*DB).get
 )
 
 // Down takes back all migrations.
 func (db *DB) Down(ctx context.Context) error {
-	p, err := db.migrator(db.pools.write.DB)
+	p, err := db.migrator(db.pools.write.DB, ownMigrations())
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (db *DB) LastHousekeeping(ctx context.Context) (Housekeeping, error) {
 
 // SaveHousekeeping stores the record.
 func (db *DB) SaveHousekeeping(ctx context.Context, h Housekeeping) error {
-	_, err := db.exec(ctx, "save housekeeping", `
+	_, err := db.Exec(ctx, "save housekeeping", `
 		INSERT INTO housekeeping (name, at, paused_until) VALUES ('rows', $1, $2)
 		ON CONFLICT (name) DO UPDATE SET at = $1, paused_until = $2`, h.At, h.PausedUntil)
 	return err

@@ -15,12 +15,12 @@ type SigningKey struct {
 
 // SigningKeys lists all keys, oldest first.
 func (db *DB) SigningKeys(ctx context.Context) ([]*SigningKey, error) {
-	return fetchAll[SigningKey](ctx, db, "signing keys", `SELECT * FROM signing_keys ORDER BY active_at, id`)
+	return Select[SigningKey](ctx, db, "signing keys", `SELECT * FROM signing_keys ORDER BY active_at, id`)
 }
 
 // CreateSigningKey stores a new key.
 func (db *DB) CreateSigningKey(ctx context.Context, k *SigningKey) error {
-	_, err := db.exec(ctx, "create signing key", `
+	_, err := db.Exec(ctx, "create signing key", `
 		INSERT INTO signing_keys (id, algorithm, public_key, sealed_key, created_at, active_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		k.ID, k.Algorithm, k.PublicKey, k.SealedKey, k.CreatedAt, k.ActiveAt)
 	return err
@@ -31,10 +31,10 @@ func (db *DB) LockSigningKeys(ctx context.Context) error { return db.lock(ctx, "
 
 // RetireSigningKey ends the trust in a key.
 func (db *DB) RetireSigningKey(ctx context.Context, id string, now Time) error {
-	return db.execOne(ctx, "retire signing key", `UPDATE signing_keys SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL`, id, now)
+	return db.ExecOne(ctx, "retire signing key", `UPDATE signing_keys SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL`, id, now)
 }
 
 // ResealSigningKey replaces the sealed private half of a key.
 func (db *DB) ResealSigningKey(ctx context.Context, id, sealed string) error {
-	return db.execOne(ctx, "reseal signing key", `UPDATE signing_keys SET sealed_key = $2 WHERE id = $1`, id, sealed)
+	return db.ExecOne(ctx, "reseal signing key", `UPDATE signing_keys SET sealed_key = $2 WHERE id = $1`, id, sealed)
 }

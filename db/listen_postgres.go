@@ -91,7 +91,7 @@ func (p *pinger) send(ctx context.Context) {
 	go func() {
 		limited, cancel := context.WithTimeout(ctx, silence)
 		defer cancel()
-		_, _ = p.db.exec(limited, "ping", `SELECT pg_notify($1, $2)`, p.channel, number)
+		_, _ = p.db.Exec(limited, "ping", `SELECT pg_notify($1, $2)`, p.channel, number)
 	}()
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -24,6 +25,39 @@ var (
 	// ErrNewer says that a SQLite file has migrations that this program does not know.
 	ErrNewer = errors.New("the database was made by a newer version of this program, or by one with other migrations")
 )
+
+// A MigrationSet is the migrations of a program for its own tables: files NUMBER_NAME.sql of pressly/goose, run on both
+// databases, or NAME.sqlite.sql and NAME.postgres.sql for one of them. They run after Latchkey's and are counted in a
+// table of their own, NAME_db_version, so that their numbers are free.
+type MigrationSet struct {
+	Name  string // of the program: letters, digits and underscores
+	Files fs.FS  // with the files at its root; nil for none
+}
+
+// ownMigrations are Latchkey's. Their table has goose's default name.
+func ownMigrations() MigrationSet {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // only if the folder is not embedded
+	}
+	return MigrationSet{Name: "goose", Files: files}
+}
+
+func (m MigrationSet) table() string { return m.Name + "_db_version" }
+
+var setName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
+
+// WithMigrations adds the migrations of a program to those of Migrate, CheckMigrated and Migrations.
+func WithMigrations(set MigrationSet) Option { return func(o *openOptions) { o.migrations = set } }
+
+// migrationSets are Latchkey's migrations and the program's.
+func (db *DB) migrationSets() []MigrationSet {
+	sets := []MigrationSet{ownMigrations()}
+	if set := db.pools.migrations; set.Files != nil {
+		sets = append(sets, set)
+	}
+	return sets
+}
 
 // Migrate brings the schema up to date and returns how many migrations it applied. Several processes
 // may do so at once. A failed migration leaves the database as it was before that migration. On PostgreSQL it
@@ -44,7 +78,7 @@ func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
 	}
 }
 
-func (db *DB) migrateOnce(ctx context.Context) (int, error) {
+func (db *DB) migrateOnce(ctx context.Context) (applied int, err error) {
 	pool := db.pools.write.DB
 	if db.dialect == postgresDialect {
 		direct, err := sql.Open("postgres", db.pools.direct)
@@ -57,26 +91,32 @@ func (db *DB) migrateOnce(ctx context.Context) (int, error) {
 		}
 		pool = direct
 	}
-	p, err := db.migrator(pool)
-	if err != nil {
-		return 0, err
-	}
-	if db.dialect == sqliteDialect {
-		if err := db.refuseNewer(ctx, p); err != nil {
-			return 0, err
+	for _, set := range db.migrationSets() {
+		p, err := db.migrator(pool, set)
+		if err != nil {
+			return applied, err
+		}
+		if db.dialect == sqliteDialect {
+			if err := db.refuseNewer(ctx, p, set); err != nil {
+				return applied, err
+			}
+		}
+		results, err := p.Up(ctx)
+		applied += len(results)
+		if err != nil {
+			return applied, db.wrap("migrate", err)
 		}
 	}
-	results, err := p.Up(ctx)
-	return len(results), db.wrap("migrate", err)
+	return applied, nil
 }
 
 // refuseNewer returns ErrNewer if migrations were applied that the migrator does not have.
-func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
+func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider, set MigrationSet) error {
 	var tables int
-	if err := db.get(ctx, &tables, "look for migrations", `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`); err != nil || tables == 0 {
+	if err := db.get(ctx, &tables, "look for migrations", `SELECT count(*) FROM sqlite_master WHERE name = $1`, set.table()); err != nil || tables == 0 {
 		return err
 	}
-	applied, err := db.appliedMigrations(ctx)
+	applied, err := db.appliedMigrations(ctx, set)
 	if err != nil {
 		return err
 	}
@@ -95,16 +135,18 @@ func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
 // CheckMigrated returns ErrOutdated if migrations are missing. A database newer than the program is
 // accepted, so that a rolling update may migrate first.
 func (db *DB) CheckMigrated(ctx context.Context) error {
-	p, err := db.migrator(db.pools.write.DB)
-	if err != nil {
-		return err
-	}
-	pending, err := p.HasPending(ctx)
-	if err != nil {
-		return db.wrap("check migrations", err)
-	}
-	if pending {
-		return ErrOutdated
+	for _, set := range db.migrationSets() {
+		p, err := db.migrator(db.pools.write.DB, set)
+		if err != nil {
+			return err
+		}
+		pending, err := p.HasPending(ctx)
+		if err != nil {
+			return db.wrap("check migrations", err)
+		}
+		if pending {
+			return ErrOutdated
+		}
 	}
 	return nil
 }
@@ -127,13 +169,25 @@ func (m Migration) State() string {
 	return "applied"
 }
 
-// Migrations lists the migrations of this program and those that were applied to the database, by version.
-func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
-	p, err := db.migrator(db.pools.write.DB)
+// Migrations lists the migrations of this program and those that were applied to the database: Latchkey's by version,
+// then the program's.
+func (db *DB) Migrations(ctx context.Context) (all []Migration, err error) {
+	for _, set := range db.migrationSets() {
+		some, err := db.migrationsOf(ctx, set)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func (db *DB) migrationsOf(ctx context.Context, set MigrationSet) ([]Migration, error) {
+	p, err := db.migrator(db.pools.write.DB, set)
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Status(ctx) // makes its table if there is none
+	states, err := p.Status(ctx) // creates its table if there is none
 	if err != nil {
 		return nil, db.wrap("migrations", err)
 	}
@@ -146,7 +200,7 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 		}
 		all = append(all, m)
 	}
-	applied, err := db.appliedMigrations(ctx)
+	applied, err := db.appliedMigrations(ctx, set)
 	for _, a := range applied {
 		if !slices.ContainsFunc(all, func(m Migration) bool { return m.Version == a.Version }) {
 			all = append(all, *a)
@@ -156,25 +210,25 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	return all, err
 }
 
-func (db *DB) appliedMigrations(ctx context.Context) ([]*Migration, error) {
-	return fetchAll[Migration](ctx, db, "applied migrations", `
-		SELECT version_id AS version, tstamp AS appliedat FROM goose_db_version WHERE is_applied AND version_id > 0`)
+func (db *DB) appliedMigrations(ctx context.Context, set MigrationSet) ([]*Migration, error) {
+	return Select[Migration](ctx, db, "applied migrations", `
+		SELECT version_id AS version, tstamp AS appliedat FROM `+set.table()+` WHERE is_applied AND version_id > 0`)
 }
 
-func (db *DB) migrator(pool *sql.DB) (*goose.Provider, error) {
+func (db *DB) migrator(pool *sql.DB, set MigrationSet) (*goose.Provider, error) {
+	if !setName.MatchString(set.Name) {
+		return nil, fmt.Errorf("db: the name %q of the migrations must have only lower-case letters, digits and underscores", set.Name)
+	}
 	gooseDialect, options, err := db.dialect.gooseOptions()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
-	}
 	options = append(options,
-		goose.WithExcludeNames(db.foreignMigrations(dir)),
-		goose.WithAllowOutofOrder(true), // yours start at 01000, and a later version of ours may come after
+		goose.WithTableName(set.table()),
+		goose.WithExcludeNames(db.foreignMigrations(set.Files)),
+		goose.WithAllowOutofOrder(true), // of two branches, the one with the lower number may be merged last
 	)
-	p, err := goose.NewProvider(gooseDialect, pool, dir, options...)
+	p, err := goose.NewProvider(gooseDialect, pool, set.Files, options...)
 	return p, db.wrap("read migrations", err)
 }
 

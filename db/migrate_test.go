@@ -49,7 +49,7 @@ func wantNoTables(t *testing.T, d *db.DB) {
 		query = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '%goose%'"
 	}
 	var n int
-	if err := db.Get(d, t.Context(), &n, "tables", query); err != nil || n != 0 {
+	if err := db.GetInto(d, t.Context(), &n, "tables", query); err != nil || n != 0 {
 		t.Errorf("%d tables and indexes are left: %v", n, err)
 	}
 }
@@ -78,7 +78,7 @@ func TestFourProcessesMigrateAtOnce(t *testing.T) {
 // neighbours, and an old program must leave it alone.
 func TestANewerDatabaseIsAcceptedAndANewerFileIsNot(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
-		must[int64](t)(db.Exec(d, t.Context(), "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, $1)", true))
+		must[int64](t)(d.Exec(t.Context(), "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, $1)", true))
 		if d.Dialect() == "sqlite" {
 			if _, err := d.Migrate(t.Context()); !errors.Is(err, db.ErrNewer) {
 				t.Errorf("got %v", err)

@@ -14,7 +14,9 @@ type Notice struct {
 	EventID string    `json:"e,omitempty"` // this event was recorded
 	Keys    bool      `json:"k,omitempty"` // the signing keys changed
 	All     bool      `json:"a,omitempty"` // what is remembered of any user is out of date
-	At      time.Time `json:"t"`           // when, by the sender's clock
+	Topic   string    `json:"c,omitempty"` // the payload was published on this topic; see Publish
+	Payload string    `json:"p,omitempty"`
+	At      time.Time `json:"t"` // when, by the sender's clock
 }
 
 // Notify tells every process of the notice when the transaction commits, and none if it does not.
@@ -40,6 +42,8 @@ const syncEvery = 400 * time.Millisecond
 
 // Listen passes notices to the listener until the context ends.
 func (db *DB) Listen(ctx context.Context, l Listener) {
+	l = db.withTopics(l)
+	defer db.pools.topics.setReceiving(false)
 	listen := db.listenPostgres
 	if db.dialect == sqliteDialect {
 		listen = db.listenSQLite

@@ -130,7 +130,7 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		d := dbtest.Open(t, dbtest.Postgres(t))
 		l := listen(t, d)
-		must[int64](t)(db.Exec(d, t.Context(), "cut off", `
+		must[int64](t)(d.Exec(t.Context(), "cut off", `
 			SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'`))
 		l.lost(t)
@@ -140,9 +140,9 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 		url := dbtest.SQLite(t)
 		d := dbtest.Open(t, url)
 		l := listen(t, dbtest.Open(t, url))
-		must[int64](t)(db.Exec(d, t.Context(), "damage", "ALTER TABLE notices RENAME TO hidden"))
+		must[int64](t)(d.Exec(t.Context(), "damage", "ALTER TABLE notices RENAME TO hidden"))
 		l.lost(t)
-		must[int64](t)(db.Exec(d, t.Context(), "repair", "ALTER TABLE hidden RENAME TO notices"))
+		must[int64](t)(d.Exec(t.Context(), "repair", "ALTER TABLE hidden RENAME TO notices"))
 		l.sure(t, boottime.Now())
 	})
 	t.Run("sqlite, notices deleted unread", func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 					return err
 				}
 			}
-			_, err := db.Exec(tx, t.Context(), "delete", "DELETE FROM notices WHERE seq = (SELECT max(seq) - 1 FROM notices)")
+			_, err := tx.Exec(t.Context(), "delete", "DELETE FROM notices WHERE seq = (SELECT max(seq) - 1 FROM notices)")
 			return err
 		})
 		if err != nil {
@@ -184,11 +184,11 @@ func (l listening) lost(t *testing.T) {
 
 func TestOldNoticesDoNotPileUp(t *testing.T) {
 	d := dbtest.Open(t, dbtest.SQLite(t))
-	must[int64](t)(db.Exec(d, t.Context(), "fill", `
+	must[int64](t)(d.Exec(t.Context(), "fill", `
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) INSERT INTO notices (payload) SELECT '{}' FROM n`))
 	notify(t, d, "u", nil)
 	var n int
-	if err := db.Get(d, t.Context(), &n, "count", "SELECT count(*) FROM notices"); err != nil || n != 10_000 {
+	if err := db.GetInto(d, t.Context(), &n, "count", "SELECT count(*) FROM notices"); err != nil || n != 10_000 {
 		t.Errorf("%d notices are kept: %v", n, err)
 	}
 }

@@ -87,6 +87,6 @@ func (db *DB) sendOutbox() error {
 	if len(payloads) == 0 {
 		return nil
 	}
-	_, err := db.exec(context.Background(), "notify", `SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload`, noticeChannel, pq.Array(payloads))
+	_, err := db.Exec(context.Background(), "notify", `SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload`, noticeChannel, pq.Array(payloads))
 	return err
 }

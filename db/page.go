@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // A Page asks for a part of a list that is ordered by ID, oldest first.
@@ -23,17 +21,30 @@ type PageOf[T any] struct {
 	HasNext, HasPrevious bool
 }
 
-// A list is a table's rows under a condition. The SQL texts are constants of this package.
-type list[T any] struct {
-	op    string
-	from  string // "users WHERE …", with arguments $1 … $n
-	args  []any
-	fetch func(ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error)
+// A Listing is the rows of a table under a condition, in the order of their column id. From and Where are SQL texts of the
+// program: nothing of a client's stands in them.
+type Listing[T any] struct {
+	Op    string // what is read, for error messages
+	From  string // the table
+	Where string // with the arguments $1 … $n; "" is every row
+	Args  []any
+
+	fetch func(ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error) // Select if nil
 }
 
-// page reads one row more than asked for, to know whether there are more.
-func (l list[T]) page(ctx context.Context, db *DB, p Page) (PageOf[T], error) {
-	query, args := "SELECT * FROM "+l.from, slices.Clone(l.args)
+func (l Listing[T]) from() string {
+	if l.Where == "" {
+		return l.From + " WHERE 1 = 1"
+	}
+	return l.From + " WHERE (" + l.Where + ")"
+}
+
+// Page reads a page. It reads one row more than asked for, to know whether there are more.
+func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error) {
+	if l.fetch == nil {
+		l.fetch = Select[T]
+	}
+	query, args := "SELECT * FROM "+l.from(), slices.Clone(l.Args)
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		query += condition + placeholder(len(args))
@@ -49,7 +60,7 @@ func (l list[T]) page(ctx context.Context, db *DB, p Page) (PageOf[T], error) {
 		order, beyond = "DESC", p.Before
 	}
 	and(" ORDER BY id "+order+" LIMIT ", p.Limit+1)
-	rows, err := l.fetch(ctx, db, l.op, query, args...)
+	rows, err := l.fetch(ctx, db, l.Op, query, args...)
 	if err != nil {
 		return PageOf[T]{}, err
 	}
@@ -69,28 +80,21 @@ func (l list[T]) page(ctx context.Context, db *DB, p Page) (PageOf[T], error) {
 }
 
 // any reports whether there is a row at or after the ID, or at or before it.
-func (l list[T]) any(ctx context.Context, db *DB, id string, after bool) (found bool, err error) {
+func (l Listing[T]) any(ctx context.Context, db *DB, id string, after bool) (found bool, err error) {
 	compare := "<="
 	if after {
 		compare = ">="
 	}
-	query := fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM %s AND id %s $%d)`, l.from, compare, len(l.args)+1)
-	err = db.get(ctx, &found, l.op, query, append(slices.Clone(l.args), id)...)
+	query := fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM %s AND id %s $%d)`, l.from(), compare, len(l.Args)+1)
+	err = db.get(ctx, &found, l.Op, query, append(slices.Clone(l.Args), id)...)
 	return found, err
 }
 
-func (l list[T]) count(ctx context.Context, db *DB) (n int, err error) {
-	err = db.get(ctx, &n, l.op, `SELECT count(*) FROM `+l.from, l.args...)
+// Count counts the rows on all pages.
+func (l Listing[T]) Count(ctx context.Context, db *DB) (n int, err error) {
+	err = db.get(ctx, &n, l.Op, `SELECT count(*) FROM `+l.from(), l.Args...)
 	return n, err
 }
 
 // placeholder is the n-th argument in an SQL text.
 func placeholder(n int) string { return "$" + strconv.Itoa(n) }
-
-// fetchAll reads rows whose columns are the struct's fields, no more.
-func fetchAll[T any](ctx context.Context, db *DB, op, query string, args ...any) (rows []*T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	err = db.wrap(op, sqlx.SelectContext(ctx, db.reader, &rows, query, args...))
-	return rows, err
-}

@@ -182,9 +182,9 @@ func TestAUserWithoutTheRightToConnectIsNoBadOption(t *testing.T) {
 	for _, statement := range []string{
 		`REVOKE CONNECT ON DATABASE "` + strings.TrimPrefix(u.Path, "/") + `" FROM PUBLIC`, `CREATE ROLE outsider LOGIN PASSWORD 'pw'`,
 	} {
-		must[int64](t)(db.Exec(d, t.Context(), "prepare", statement))
+		must[int64](t)(d.Exec(t.Context(), "prepare", statement))
 	}
-	t.Cleanup(func() { _, _ = db.Exec(d, context.Background(), "clean up", `DROP ROLE outsider`) })
+	t.Cleanup(func() { _, _ = d.Exec(context.Background(), "clean up", `DROP ROLE outsider`) })
 	u.User = url.UserPassword("outsider", "pw")
 	if _, err := db.Open(t.Context(), u.String()); !errors.Is(err, db.ErrUnavailable) || errors.Is(err, db.ErrBadURL) {
 		t.Errorf("got %v", err)

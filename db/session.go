@@ -36,7 +36,7 @@ func (s *Session) RefreshExpiry() Time {
 
 // CreateSession stores a new session.
 func (db *DB) CreateSession(ctx context.Context, s *Session) error {
-	_, err := db.exec(ctx, "create session", `
+	_, err := db.Exec(ctx, "create session", `
 		INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, authenticated_at,
 			rotated_at, idle_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
@@ -54,7 +54,7 @@ func (db *DB) Session(ctx context.Context, id string) (*Session, error) {
 // RotateSession moves a live session from its generation to the next, in one compare-and-set, and answers
 // whether it was this call that did.
 func (db *DB) RotateSession(ctx context.Context, s *Session, ip string, now, idleAt Time) (bool, error) {
-	n, err := db.exec(ctx, "rotate session", `
+	n, err := db.Exec(ctx, "rotate session", `
 		UPDATE sessions SET generation = generation + 1, seen_generation = generation, rotated_at = $3, idle_at = $4, ip = $5
 		WHERE id = $1 AND generation = $2 AND ended_at IS NULL`, s.ID, s.Generation, now, idleAt, ip)
 	return n == 1, err
@@ -62,7 +62,7 @@ func (db *DB) RotateSession(ctx context.Context, s *Session, ip string, now, idl
 
 // RepeatedRotation notes that the tokens of the session's generation were handed out again.
 func (db *DB) RepeatedRotation(ctx context.Context, s *Session, now Time) error {
-	_, err := db.exec(ctx, "repeat rotation", `
+	_, err := db.Exec(ctx, "repeat rotation", `
 		UPDATE sessions SET rotated_at = $3
 		WHERE id = $1 AND generation = $2 AND rotated_at < $3 AND ended_at IS NULL`, s.ID, s.Generation, now)
 	return err
@@ -70,19 +70,19 @@ func (db *DB) RepeatedRotation(ctx context.Context, s *Session, now Time) error 
 
 // SawGeneration notes that the client has received the generation's tokens.
 func (db *DB) SawGeneration(ctx context.Context, id string, generation int) error {
-	_, err := db.exec(ctx, "saw generation", `
+	_, err := db.Exec(ctx, "saw generation", `
 		UPDATE sessions SET seen_generation = $2 WHERE id = $1 AND seen_generation < $2 AND generation >= $2`, id, generation)
 	return err
 }
 
 // Authenticated records that the password was verified in the session.
 func (db *DB) Authenticated(ctx context.Context, id string, at Time) error {
-	return db.execOne(ctx, "session authenticated", `UPDATE sessions SET authenticated_at = $2 WHERE id = $1 AND ended_at IS NULL`, id, at)
+	return db.ExecOne(ctx, "session authenticated", `UPDATE sessions SET authenticated_at = $2 WHERE id = $1 AND ended_at IS NULL`, id, at)
 }
 
 // EndOldSessions ends the user's live sessions but the limit that were used last, and returns how many.
 func (db *DB) EndOldSessions(ctx context.Context, userID string, limit int, because string, now Time) (int, error) {
-	n, err := db.exec(ctx, "end old sessions", `
+	n, err := db.Exec(ctx, "end old sessions", `
 		UPDATE sessions SET ended_at = $3, ended_because = $4
 		WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3 AND id NOT IN (
 			SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3
@@ -100,7 +100,7 @@ func (db *DB) EndAllSessions(ctx context.Context, because string, now Time) (int
 
 // EndSession ends one session of the user if it lives; otherwise ErrNotFound.
 func (db *DB) EndSession(ctx context.Context, userID, id, because string, now Time) error {
-	return db.execOne(ctx, "end session", `
+	return db.ExecOne(ctx, "end session", `
 		UPDATE sessions SET ended_at = $3, ended_because = $4 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL`, id, userID, now, because)
 }
 
@@ -113,7 +113,7 @@ func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string,
 	if err != nil {
 		return 0, err
 	}
-	_, err = db.exec(ctx, "end sessions", `
+	_, err = db.Exec(ctx, "end sessions", `
 		UPDATE sessions SET ended_at = $3, ended_because = $4 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL`, userID, exceptID, now, because)
 	return live, err
 }
@@ -125,18 +125,18 @@ func (db *DB) DeleteSessionsBefore(ctx context.Context, at Time) (int, error) {
 
 // Sessions lists the user's live sessions, oldest first.
 func (db *DB) Sessions(ctx context.Context, userID string, now Time, p Page) (PageOf[Session], error) {
-	return sessions(userID, now).page(ctx, db, p)
+	return sessions(userID, now).Page(ctx, db, p)
 }
 
 // CountSessions counts the user's live sessions.
 func (db *DB) CountSessions(ctx context.Context, userID string, now Time) (int, error) {
-	return sessions(userID, now).count(ctx, db)
+	return sessions(userID, now).Count(ctx, db)
 }
 
-func sessions(userID string, now Time) list[Session] {
-	return list[Session]{
-		op: "sessions", fetch: fetchAll[Session],
-		from: `sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $2 AND expires_at > $2`, args: []any{userID, now},
+func sessions(userID string, now Time) Listing[Session] {
+	return Listing[Session]{
+		Op:   "sessions",
+		From: `sessions`, Where: `user_id = $1 AND ended_at IS NULL AND idle_at > $2 AND expires_at > $2`, Args: []any{userID, now},
 	}
 }
 
@@ -148,6 +148,6 @@ type EndedSession struct {
 
 // SessionsEnded lists sessions that ended after the time, at most the limit; of one user, or with userID "" of all.
 func (db *DB) SessionsEnded(ctx context.Context, userID string, after Time, limit int) ([]*EndedSession, error) {
-	return fetchAll[EndedSession](ctx, db, "sessions ended", `
+	return Select[EndedSession](ctx, db, "sessions ended", `
 		SELECT id, ended_at FROM sessions WHERE ended_at > $1 AND ($2 = '' OR user_id = $2) ORDER BY ended_at LIMIT $3`, after, userID, limit)
 }

@@ -115,7 +115,7 @@ func TestEndSessionsEndsThoseThatLiveAndCountsThem(t *testing.T) {
 func TestWhatATokenStandsForIsReadWhole(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		u := addUser(t, d, "ann", func(u *db.User) {
-			u.Email, u.Name, u.PasswordHash, u.Roles = ptr("ann@example.com"), ptr("Ann"), "hash", db.List[db.Role]{"USER"}
+			u.Email, u.Name, u.PasswordHash, u.Roles = ptr("ann@example.com"), ptr("Ann"), "hash", db.JSONList[db.Role]{"USER"}
 		})
 		if err := d.RecordLogin(t.Context(), u.ID, "hash", "", noon); err != nil {
 			t.Fatal(err)
@@ -150,7 +150,7 @@ func TestWhatATokenStandsForIsReadWhole(t *testing.T) {
 func addToken(t *testing.T, d *db.DB, userID string) *db.APIToken {
 	t.Helper()
 	token := &db.APIToken{
-		ID: db.NewID(db.TokenID), UserID: userID, Name: "backup", Digest: "sha256:" + db.NewID("x"), Scopes: db.List[string]{"a:b", "c:d"},
+		ID: db.NewID(db.TokenID), UserID: userID, Name: "backup", Digest: "sha256:" + db.NewID("x"), Scopes: db.JSONList[string]{"a:b", "c:d"},
 		CreatedAt: noon, ExpiresAt: ptr(noon.Add(time.Hour)),
 	}
 	if err := d.CreateAPIToken(t.Context(), token); err != nil {
@@ -207,7 +207,7 @@ func TestADeletedUserTakesAllRowsAlong(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		u := addUser(t, d, "ann", nil)
 		s, token := addSession(t, d, u.ID, noon, noon), addToken(t, d, u.ID)
-		must[int64](t)(db.Exec(d, t.Context(), "delete", "DELETE FROM users WHERE id = $1", u.ID))
+		must[int64](t)(d.Exec(t.Context(), "delete", "DELETE FROM users WHERE id = $1", u.ID))
 		if _, err := d.Session(t.Context(), s.ID); err == nil {
 			t.Error("the session is still there")
 		}

@@ -21,7 +21,7 @@ func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Ti
 	const delay = `CASE WHEN throttles.expires_ms <= $2 OR throttles.failures < $3 THEN 0
 		WHEN throttles.failures - $3 >= 20 OR ` + doubled + ` > $5 THEN $5
 		ELSE ` + doubled + ` END`
-	n, err := db.exec(ctx, "count an attempt", `
+	n, err := db.Exec(ctx, "count an attempt", `
 		INSERT INTO throttles (key, failures, delay_ms, next_ms, expires_ms) VALUES ($1, 1, 0, $2, $4)
 		ON CONFLICT (key) DO UPDATE SET
 			failures = CASE WHEN throttles.expires_ms <= $2 THEN 1 ELSE throttles.failures + 1 END,
@@ -50,14 +50,14 @@ func (db *DB) Failures(ctx context.Context, key string) (n int, err error) {
 // Succeeded takes one attempt under the key back. The next failure is delayed as if that attempt had not been made:
 // whoever can log in to one account does not wipe out the failures at others.
 func (db *DB) Succeeded(ctx context.Context, key string, now Time) error {
-	_, err := db.exec(ctx, "take an attempt back", `
+	_, err := db.Exec(ctx, "take an attempt back", `
 		UPDATE throttles SET failures = failures - 1, delay_ms = 0, next_ms = $2 WHERE key = $1 AND failures > 0`, key, now.UnixMilli())
 	return err
 }
 
 // ForgiveAttempts forgets all attempts under the key.
 func (db *DB) ForgiveAttempts(ctx context.Context, key string) error {
-	_, err := db.exec(ctx, "forgive attempts", `DELETE FROM throttles WHERE key = $1`, key)
+	_, err := db.Exec(ctx, "forgive attempts", `DELETE FROM throttles WHERE key = $1`, key)
 	return err
 }
 

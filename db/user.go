@@ -18,18 +18,18 @@ type Role string
 
 // A User is an account.
 type User struct {
-	ID           string     `db:"id"`
-	Username     string     `db:"username"`
-	UsernameKey  string     `db:"username_key"` // unique; see auth.UsernameKey
-	Email        *string    `db:"email"`        // unique, normalised
-	Name         *string    `db:"name"`
-	PasswordHash string     `db:"password_hash"` // PHC string; empty: no login by password
-	Roles        List[Role] `db:"roles"`
-	SearchText   string     `db:"search_text"`
-	CreatedAt    Time       `db:"created_at"`
-	UpdatedAt    Time       `db:"updated_at"`
-	LastLoginAt  *Time      `db:"last_login_at"`
-	DisabledAt   *Time      `db:"disabled_at"`
+	ID           string         `db:"id"`
+	Username     string         `db:"username"`
+	UsernameKey  string         `db:"username_key"` // unique; see auth.UsernameKey
+	Email        *string        `db:"email"`        // unique, normalised
+	Name         *string        `db:"name"`
+	PasswordHash string         `db:"password_hash"` // PHC string; empty: no login by password
+	Roles        JSONList[Role] `db:"roles"`
+	SearchText   string         `db:"search_text"`
+	CreatedAt    Time           `db:"created_at"`
+	UpdatedAt    Time           `db:"updated_at"`
+	LastLoginAt  *Time          `db:"last_login_at"`
+	DisabledAt   *Time          `db:"disabled_at"`
 
 	// Extra holds the columns that a migration of yours added to users; see Column.
 	Extra map[string]any `db:"-"`
@@ -61,7 +61,7 @@ func Column[T any](u *User, field string) (T, error) {
 
 // CreateUser stores a new user. A user name or e-mail in use is a ConflictError.
 func (db *DB) CreateUser(ctx context.Context, u *User) error {
-	_, err := db.exec(ctx, "create user", `
+	_, err := db.Exec(ctx, "create user", `
 		INSERT INTO users (id, username, username_key, email, name, password_hash, roles, search_text, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
 		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.CreatedAt)
@@ -70,7 +70,7 @@ func (db *DB) CreateUser(ctx context.Context, u *User) error {
 
 // SaveUser stores everything about the user that may change, but for the time of the last login.
 func (db *DB) SaveUser(ctx context.Context, u *User) error {
-	return db.execOne(ctx, "save user", `
+	return db.ExecOne(ctx, "save user", `
 		UPDATE users SET username = $2, username_key = $3, email = $4, name = $5, password_hash = $6, roles = $7,
 			search_text = $8, updated_at = $9, disabled_at = $10
 		WHERE id = $1`,
@@ -80,7 +80,7 @@ func (db *DB) SaveUser(ctx context.Context, u *User) error {
 // RecordLogin notes the time of a login by the password with the verified hash and, where newHash is not empty, its
 // hash under newer parameters. It is ErrNotFound if the password was changed or the user disabled since.
 func (db *DB) RecordLogin(ctx context.Context, userID, verified, newHash string, at Time) error {
-	return db.execOne(ctx, "record login", `
+	return db.ExecOne(ctx, "record login", `
 		UPDATE users SET last_login_at = $2, password_hash = CASE WHEN $3 = '' THEN password_hash ELSE $3 END
 		WHERE id = $1 AND password_hash = $4 AND disabled_at IS NULL`, userID, at, newHash, verified)
 }
@@ -88,15 +88,15 @@ func (db *DB) RecordLogin(ctx context.Context, userID, verified, newHash string,
 // DeleteUser deletes a user with all sessions and API tokens. Until forgotten by ForgetDeletedUsers, DeletedUsers
 // lists the ID.
 func (db *DB) DeleteUser(ctx context.Context, id string, now Time) error {
-	if _, err := db.exec(ctx, "remember deleted user", `INSERT INTO deleted_users (id, deleted_at) VALUES ($1, $2)`, id, now); err != nil {
+	if _, err := db.Exec(ctx, "remember deleted user", `INSERT INTO deleted_users (id, deleted_at) VALUES ($1, $2)`, id, now); err != nil {
 		return err
 	}
-	return db.execOne(ctx, "delete user", `DELETE FROM users WHERE id = $1`, id)
+	return db.ExecOne(ctx, "delete user", `DELETE FROM users WHERE id = $1`, id)
 }
 
 // DeletedUsers lists the IDs of users who were deleted after the time; with an ID, of this one alone.
 func (db *DB) DeletedUsers(ctx context.Context, id string, after Time) (ids []string, err error) {
-	found, err := fetchAll[string](ctx, db, "deleted users", `
+	found, err := Select[string](ctx, db, "deleted users", `
 		SELECT id FROM deleted_users WHERE deleted_at > $1 AND ($2 = '' OR id = $2) ORDER BY deleted_at`, after, id)
 	for _, id := range found {
 		ids = append(ids, *id)
@@ -106,7 +106,7 @@ func (db *DB) DeletedUsers(ctx context.Context, id string, after Time) (ids []st
 
 // ForgetDeletedUsers forgets who was deleted before the time.
 func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
-	_, err := db.exec(ctx, "forget deleted users", `DELETE FROM deleted_users WHERE deleted_at < $1`, before)
+	_, err := db.Exec(ctx, "forget deleted users", `DELETE FROM deleted_users WHERE deleted_at < $1`, before)
 	return err
 }
 
@@ -173,18 +173,18 @@ func (db *DB) LockAdministrators(ctx context.Context) error { return db.lock(ctx
 
 // Users lists users, oldest first; search keeps those whose user name, e-mail or name contains it.
 func (db *DB) Users(ctx context.Context, search string, p Page) (PageOf[User], error) {
-	return users(search).page(ctx, db, p)
+	return users(search).Page(ctx, db, p)
 }
 
 // CountUsersMatching counts what Users lists.
 func (db *DB) CountUsersMatching(ctx context.Context, search string) (int, error) {
-	return users(search).count(ctx, db)
+	return users(search).Count(ctx, db)
 }
 
-func users(search string) list[User] {
-	l := list[User]{op: "users", fetch: fetchUsers, from: `users WHERE 1 = 1`}
+func users(search string) Listing[User] {
+	l := Listing[User]{Op: "users", From: `users`, fetch: fetchUsers}
 	if search != "" {
-		l.from, l.args = `users WHERE search_text LIKE $1 ESCAPE '\'`, []any{"%" + likeEscaper.Replace(strings.ToLower(search)) + "%"}
+		l.Where, l.Args = `search_text LIKE $1 ESCAPE '\'`, []any{"%" + likeEscaper.Replace(strings.ToLower(search)) + "%"}
 	}
 	return l
 }

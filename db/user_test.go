@@ -15,7 +15,7 @@ func TestAUserComesBackAsStored(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		u := addUser(t, d, "Ann", func(u *db.User) {
 			u.Email, u.Name, u.PasswordHash = ptr("ann@example.com"), ptr("Änn \"O'Neil\" 🗝"), "$argon2id$x"
-			u.Roles = db.List[db.Role]{"USER", `"ADMIN"`}
+			u.Roles = db.JSONList[db.Role]{"USER", `"ADMIN"`}
 		})
 		if err := d.RecordLogin(t.Context(), u.ID, u.PasswordHash, "", noon.Add(3*time.Hour)); err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestPagesMissNothingAndPromiseNothing(t *testing.T) {
 			ids = append(ids, addUser(t, d, name, nil).ID)
 		}
 		deleted := ids[2]
-		must[int64](t)(db.Exec(d, t.Context(), "delete", "DELETE FROM users WHERE id = $1", deleted))
+		must[int64](t)(d.Exec(t.Context(), "delete", "DELETE FROM users WHERE id = $1", deleted))
 		left := slices.Delete(slices.Clone(ids), 2, 3)
 		for _, after := range append([]string{""}, ids...) {
 			for _, before := range append([]string{""}, ids...) {
@@ -221,10 +221,10 @@ func checkPage(t *testing.T, d *db.DB, all []string, p db.Page) {
 
 func TestDisabledAdministratorsDoNotCount(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
-		for name, roles := range map[string]db.List[db.Role]{"ann": {"ADMIN"}, "ben": {"USER", "ADMIN"}, "cleo": {"USER"}, "dan": nil, "eve": {"ADMIN2"}} {
+		for name, roles := range map[string]db.JSONList[db.Role]{"ann": {"ADMIN"}, "ben": {"USER", "ADMIN"}, "cleo": {"USER"}, "dan": nil, "eve": {"ADMIN2"}} {
 			addUser(t, d, name, func(u *db.User) { u.Roles = roles })
 		}
-		u := addUser(t, d, "fay", func(u *db.User) { u.Roles = db.List[db.Role]{"ADMIN"} })
+		u := addUser(t, d, "fay", func(u *db.User) { u.Roles = db.JSONList[db.Role]{"ADMIN"} })
 		u.DisabledAt = &noon
 		if err := d.SaveUser(t.Context(), u); err != nil {
 			t.Fatal(err)
@@ -241,11 +241,11 @@ func TestDisabledAdministratorsDoNotCount(t *testing.T) {
 func TestAnAddedColumnIsRead(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		for _, column := range []string{"phone_number text", "age bigint", "score double precision", "vip boolean NOT NULL DEFAULT false", "seen_at timestamptz"} {
-			must[int64](t)(db.Exec(d, t.Context(), "alter", "ALTER TABLE users ADD COLUMN "+column))
+			must[int64](t)(d.Exec(t.Context(), "alter", "ALTER TABLE users ADD COLUMN "+column))
 		}
 		full, empty := addUser(t, d, "ann", nil), addUser(t, d, "ben", nil)
 		session := addSession(t, d, full.ID, noon, noon)
-		must[int64](t)(db.Exec(d, t.Context(), "fill", "UPDATE users SET phone_number = '555', age = 40, score = 1.5, vip = true, seen_at = $2 WHERE id = $1", full.ID, noon))
+		must[int64](t)(d.Exec(t.Context(), "fill", "UPDATE users SET phone_number = '555', age = 40, score = 1.5, vip = true, seen_at = $2 WHERE id = $1", full.ID, noon))
 		u := must[*db.User](t)(d.UserByID(t.Context(), full.ID))
 		wantColumn(t, u, "phoneNumber", "555")
 		wantColumn(t, u, "age", int64(40))
@@ -277,20 +277,20 @@ func wantColumn[T any](t *testing.T, u *db.User, field string, want T) {
 }
 
 func TestAListOfTextsComesBackAsItWas(t *testing.T) {
-	for _, list := range []db.List[string]{nil, {}, {"a"}, {"a", "a b", `"`, `\`, "ä\n", "%", "null", ""}} {
+	for _, list := range []db.JSONList[string]{nil, {}, {"a"}, {"a", "a b", `"`, `\`, "ä\n", "%", "null", ""}} {
 		v, err := list.Value()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, src := range []any{v, []byte(v.(string))} {
-			var got db.List[string]
+			var got db.JSONList[string]
 			if err := got.Scan(src); err != nil || !slices.Equal(got, list) || got == nil {
 				t.Errorf("%v: got %#v, %v", list, got, err)
 			}
 		}
 	}
 	for _, src := range []any{nil, 1, "", "{}", "[1]", "[", "a"} {
-		if err := new(db.List[string]).Scan(src); err == nil {
+		if err := new(db.JSONList[string]).Scan(src); err == nil {
 			t.Errorf("%v is no list", src)
 		}
 	}

@@ -7,12 +7,14 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph/generated"
 )
 
@@ -28,27 +30,30 @@ type Requirement struct {
 	Needs string // "anyone", "any viewer who is logged in", "the scope a and b, or c"
 }
 
-// Sources are the schema's files that this program was built with, named from the repository's root.
-func Sources() []*ast.Source {
+// Sources are the files that an executable schema was generated from, named from the project's root.
+func Sources(es graphql.ExecutableSchema) []*ast.Source {
 	var files []*ast.Source
 	add := func(at *ast.Position) {
-		if at != nil && !slices.Contains(files, at.Src) {
-			files = append(files, at.Src)
+		if at != nil && !at.Src.BuiltIn && !slices.ContainsFunc(files, func(f *ast.Source) bool { return f.Input == at.Src.Input }) {
+			files = append(files, &ast.Source{Name: fileName(at.Src), Input: at.Src.Input})
 		}
 	}
-	for _, def := range ownTypes(generated.NewExecutableSchema(generated.Config{}).Schema()) {
+	for _, def := range ownTypes(es.Schema()) {
 		add(def.Position)
 		for _, field := range def.Fields { // a file may only extend types
 			add(field.Position)
 		}
 	}
-	var own []*ast.Source
-	for _, f := range files {
-		if !f.BuiltIn { // gqlgen names the others from the folder of its code
-			own = append(own, &ast.Source{Name: path.Join("graph/generated", f.Name), Input: f.Input})
-		}
+	return files
+}
+
+// fileName is a source's name from the project's root; gqlgen names sources from the folder of the generated code.
+func fileName(src *ast.Source) string {
+	name := path.Clean(src.Name)
+	for strings.HasPrefix(name, "../") {
+		name = name[len("../"):]
 	}
-	return own
+	return name
 }
 
 // ParseSchema reads schema files. What is wrong with them begins a line, as "FILE:LINE:COLUMN: …".
@@ -63,9 +68,18 @@ func ParseSchema(files ...*ast.Source) (*ast.Schema, error) {
 	return schema, nil
 }
 
-// Audit lists what each guarded field needs, and each fault against the rule as "FILE:LINE:COLUMN: …".
-func Audit(schema *ast.Schema) (requirements []Requirement, faults error) {
-	var found []error
+// An AuditConfig says what Audit expects of a schema.
+type AuditConfig struct {
+	Rights     *auth.Rights // the scopes and roles that exist; auth.DefaultRights if nil
+	EveryField bool         // every field of every type needs an access directive, Latchkey's own types excepted
+}
+
+// Audit lists what each guarded field requires, and each fault against the rule as "FILE:LINE:COLUMN: …".
+func Audit(schema *ast.Schema, c AuditConfig) (requirements []Requirement, faults error) {
+	if c.Rights == nil {
+		c.Rights = auth.DefaultRights
+	}
+	found := []error{c.auditRoles(schema)}
 	for _, def := range ownTypes(schema) {
 		if def.Kind != ast.Object && def.Kind != ast.Interface {
 			continue
@@ -74,7 +88,7 @@ func Audit(schema *ast.Schema) (requirements []Requirement, faults error) {
 			found = append(found, fault(def.Position, "%s carries @%s: access directives stand on fields", def.Name, d[0].Name))
 		}
 		for _, field := range def.Fields {
-			needs, err := auditField(schema, def, field)
+			needs, err := c.auditField(schema, def, field)
 			if err != nil {
 				found = append(found, err)
 			} else if needs != "" {
@@ -83,6 +97,40 @@ func Audit(schema *ast.Schema) (requirements []Requirement, faults error) {
 		}
 	}
 	return requirements, errors.Join(found...)
+}
+
+// auditRoles compares the enum of the schema with the roles that exist.
+func (c AuditConfig) auditRoles(schema *ast.Schema) error {
+	enum := roleEnum(schema)
+	if enum == nil {
+		return nil
+	}
+	var found []error
+	for _, value := range enum.EnumValues {
+		if !c.Rights.KnownRole(db.Role(value.Name)) {
+			found = append(found, fault(value.Position, "%s.%s is not among the program's roles: %v", enum.Name, value.Name, c.Rights.Roles()))
+		}
+	}
+	for _, role := range c.Rights.Roles() {
+		if enum.EnumValues.ForName(string(role)) == nil {
+			found = append(found, fault(enum.Position, "%s lacks the role %s: write extend enum %s { %s }", enum.Name, role, enum.Name, role))
+		}
+	}
+	return errors.Join(found...)
+}
+
+// roleEnum is the type of the field roles of the user who logs in, or nil. It may have another name than Role.
+func roleEnum(schema *ast.Schema) *ast.Definition {
+	for _, def := range ownTypes(schema) {
+		for _, field := range def.Fields {
+			if user := schema.Types[field.Type.Name()]; user != nil && field.Directives.ForName("asNewViewer") != nil {
+				if roles := user.Fields.ForName("roles"); roles != nil && schema.Types[roles.Type.Name()].Kind == ast.Enum {
+					return schema.Types[roles.Type.Name()]
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // ownTypes are the types that are not GraphQL's own, as they stand in the source.
@@ -99,12 +147,12 @@ func ownTypes(schema *ast.Schema) []*ast.Definition {
 	return own
 }
 
-func auditField(schema *ast.Schema, def *ast.Definition, field *ast.FieldDefinition) (needs string, err error) {
+func (c AuditConfig) auditField(schema *ast.Schema, def *ast.Definition, field *ast.FieldDefinition) (needs string, err error) {
 	if strings.HasPrefix(field.Name, "__") { // introspection: see Options.Introspection
 		return "", nil
 	}
 	root := def == schema.Query || def == schema.Mutation || def == schema.Subscription
-	closed := root || def.Directives.ForName("sensitive") != nil
+	closed := root || def.Directives.ForName("sensitive") != nil || c.EveryField && !isOurs(schema, def)
 	access := accessOf(field.Directives)
 	name := def.Name + "." + field.Name
 	switch {
@@ -121,11 +169,17 @@ func auditField(schema *ast.Schema, def *ast.Definition, field *ast.FieldDefinit
 	case "authenticated":
 		return "any viewer who is logged in", nil
 	}
-	ways, err := requiredScopes(access[0])
+	ways, err := c.requiredScopes(access[0])
 	if err != nil {
 		return "", fault(field.Position, "%s: %w", name, err)
 	}
 	return "the scope " + auth.DescribeScopes(ways), nil
+}
+
+// isOurs reports whether a type is of Latchkey's own schema file, which declares the directives.
+func isOurs(schema *ast.Schema, def *ast.Definition) bool {
+	d := schema.Directives["public"]
+	return d != nil && d.Position != nil && def.Position.Src == d.Position.Src
 }
 
 func accessOf(all ast.DirectiveList) (access []*ast.Directive) {
@@ -138,12 +192,12 @@ func accessOf(all ast.DirectiveList) (access []*ast.Directive) {
 }
 
 // requiredScopes reads @requiresScopes(scopes: [["a", "b"], ["c"]]) and refuses what nobody can have or everybody has.
-func requiredScopes(d *ast.Directive) (ways [][]string, err error) {
+func (c AuditConfig) requiredScopes(d *ast.Directive) (ways [][]string, err error) {
 	for _, all := range d.Arguments.ForName("scopes").Value.Children {
 		var way []string
 		for _, scope := range all.Value.Children {
-			if !auth.KnownScope(scope.Value.Raw) {
-				return nil, fmt.Errorf("there is no scope %q: the table stands in auth/scopes.go", scope.Value.Raw)
+			if !c.Rights.KnownScope(scope.Value.Raw) {
+				return nil, fmt.Errorf("there is no scope %q among the program's scopes", scope.Value.Raw)
 			}
 			way = append(way, scope.Value.Raw)
 		}
@@ -159,37 +213,47 @@ func requiredScopes(d *ast.Directive) (ways [][]string, err error) {
 }
 
 func fault(at *ast.Position, format string, args ...any) error {
-	return fmt.Errorf("%s:%d:%d: %w", at.Src.Name, at.Line, at.Column, fmt.Errorf(format, args...))
+	return fmt.Errorf("%s:%d:%d: %w", fileName(at.Src), at.Line, at.Column, fmt.Errorf(format, args...))
 }
 
-// describe appends to each guarded field's description what it needs, where every client's tooling shows
-// it, and hides the directives that are about Go.
+// describing is held while the description of a schema changes: handlers of one process share it.
+var describing sync.Mutex
+
+// describe appends to each guarded field's description what it requires, where every client's tooling shows it, and
+// hides the directives that are about Go. Once for each schema.
 func describe(schema *ast.Schema, requirements []Requirement) {
+	describing.Lock()
+	defer describing.Unlock()
 	for _, r := range requirements {
 		typeName, fieldName, _ := strings.Cut(r.Field, ".")
 		field := schema.Types[typeName].Fields.ForName(fieldName)
-		field.Description = strings.TrimSpace(field.Description) + "\n\n**Access:** " + r.Needs + "."
+		if !strings.Contains(field.Description, accessNote) {
+			field.Description = strings.TrimSpace(field.Description) + accessNote + r.Needs + "."
+		}
 	}
-	for _, name := range []string{"goField", "sensitive", "asNewViewer", "defer"} {
-		delete(schema.Directives, name)
+	for _, name := range []string{"goField", "sensitive", "credentials", "asNewViewer", "defer"} {
+		if _, there := schema.Directives[name]; there { //nolint:staticcheck // another handler may be reading the map: no write without need
+			delete(schema.Directives, name)
+		}
 	}
 }
 
-// NewExecutableSchema joins the schema, the resolvers and the guards. It fails on a schema that leaves a
-// field unguarded.
-func NewExecutableSchema(r *Resolver) (graphql.ExecutableSchema, error) {
-	return newExecutableSchema(r, Sources()...)
-}
+const accessNote = "\n\n**Access:** "
 
-func newExecutableSchema(r *Resolver, files ...*ast.Source) (graphql.ExecutableSchema, error) {
-	schema, err := ParseSchema(files...) // its own copy, since describe changes it
-	if err != nil {
-		return nil, err
+// prepare audits the schema and completes its descriptions. It fails if a field is left unguarded.
+func prepare(schema *ast.Schema, c AuditConfig) error {
+	if err := auditCosts(schema); err != nil {
+		return err
 	}
-	requirements, err := Audit(schema)
+	requirements, err := Audit(schema, c)
 	if err != nil {
-		return nil, fmt.Errorf("the schema leaves fields unguarded:\n%w", err)
+		return fmt.Errorf("the schema leaves fields unguarded:\n%w", err)
 	}
 	describe(schema, requirements)
-	return generated.NewExecutableSchema(generated.Config{Schema: schema, Resolvers: r, Directives: directives(r.Auth)}), nil
+	return nil
+}
+
+// NewExecutableSchema joins Latchkey's own schema, its resolvers and its directives.
+func NewExecutableSchema(r *Resolver) graphql.ExecutableSchema {
+	return generated.NewExecutableSchema(generated.Config{Resolvers: r, Directives: Directives(r.Auth)})
 }

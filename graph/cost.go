@@ -61,33 +61,41 @@ const (
 	assumedItems = 20 // of a list that says nothing about its size; also a page's default
 
 	// In one operation:
-	maxCredentials          = 1 // of takesCredentials' fields
+	maxCredentials          = 1 // of the fields marked @credentials
 	maxIntrospections       = 2 // of __schema and __type; tools ask once
 	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools have none
 
 	maxAliasLength = 200 // bytes of one alias; an answer repeats it for each item of a list
 )
 
-// takesCredentials names the mutations that check, change or hand out credentials. One request gets one try,
-// however many aliases it has: otherwise limits of requests would not limit guessing.
-func takesCredentials(mutation string) bool {
-	switch mutation {
-	case "login", "refresh", "reauthenticate", "changePassword", "setUserPassword", "createApiToken":
-		return true
+// credentialFields are the names of the mutations that are marked @credentials: they check, change or issue credentials.
+// One request gets one try, however many aliases it has. Otherwise limits of requests would not limit guessing.
+type credentialFields map[string]bool
+
+func credentialsOf(schema *ast.Schema) credentialFields {
+	names := credentialFields{}
+	if schema.Mutation == nil {
+		return names
 	}
-	return false
+	for _, field := range schema.Mutation.Fields {
+		if field.Directives.ForName("credentials") != nil {
+			names[field.Name] = true
+		}
+	}
+	return names
 }
 
 // costGuard refuses what asks for too much, on every transport. A document that is not in the cache is
 // counted before it is validated, since validation compares all fields of one name with each other: 2,800
 // bytes took it 1.5 seconds. An operation is counted again when its variables are known.
 type costGuard struct {
-	limits    CostLimits
-	documents graphql.Cache[*ast.QueryDocument] // the executor's: what is there has passed
+	limits      CostLimits
+	documents   graphql.Cache[*ast.QueryDocument] // the executor's: what is there has passed
+	credentials credentialFields
 }
 
-func newCostGuard(limits CostLimits, documents graphql.Cache[*ast.QueryDocument]) costGuard {
-	return costGuard{limits.orDefault(), documents}
+func newCostGuard(limits CostLimits, documents graphql.Cache[*ast.QueryDocument], schema *ast.Schema) costGuard {
+	return costGuard{limits.orDefault(), documents, credentialsOf(schema)}
 }
 
 // The methods of a gqlgen extension.
@@ -103,11 +111,11 @@ func (g costGuard) MutateOperationParameters(ctx context.Context, request *graph
 	if err != nil {
 		return nil //nolint:nilerr // the executor will say so
 	}
-	return g.limits.checkDocument(document)
+	return g.limits.checkDocument(document, g.credentials)
 }
 
 func (g costGuard) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	return g.limits.checkOperation(op.Doc, op.Operation, op.Variables)
+	return g.limits.checkOperation(op.Doc, op.Operation, op.Variables, g.credentials)
 }
 
 // orDefault fills in the zero values.
@@ -143,7 +151,7 @@ func over(measurements ...measurement) *gqlerror.Error {
 }
 
 // checkDocument counts what can be counted without the schema, in each operation: validation looks at all.
-func (l CostLimits) checkDocument(document *ast.QueryDocument) *gqlerror.Error {
+func (l CostLimits) checkDocument(document *ast.QueryDocument, credentials credentialFields) *gqlerror.Error {
 	if err := over(
 		measurement{"operations", len(document.Operations), l.Operations, "send only the operation that runs"},
 		measurement{"fragments", len(document.Fragments), l.Fragments, splitQuery},
@@ -156,7 +164,7 @@ func (l CostLimits) checkDocument(document *ast.QueryDocument) *gqlerror.Error {
 	); err != nil {
 		return err
 	}
-	c := counter{fragments: document.Fragments, counted: make([]*tally, len(document.Fragments))}
+	c := counter{fragments: document.Fragments, credentials: credentials, counted: make([]*tally, len(document.Fragments))}
 	for _, operation := range document.Operations {
 		if err := l.check(c.operation(operation)); err != nil {
 			return err
@@ -175,11 +183,11 @@ func (l CostLimits) checkDocument(document *ast.QueryDocument) *gqlerror.Error {
 }
 
 // checkOperation counts one operation with its variables.
-func (l CostLimits) checkOperation(document *ast.QueryDocument, operation *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
+func (l CostLimits) checkOperation(document *ast.QueryDocument, operation *ast.OperationDefinition, variables map[string]any, credentials credentialFields) *gqlerror.Error {
 	if err := over(measurement{"fragments", len(document.Fragments), l.Fragments, splitQuery}); err != nil {
 		return err
 	}
-	c := counter{fragments: document.Fragments, variables: variables}
+	c := counter{fragments: document.Fragments, credentials: credentials, variables: variables}
 	t := c.operation(operation)
 	if operation.Operation == ast.Subscription && t.direct != 1 { // gqlparser looks at documents of one operation only
 		return gqlerrorOf(ValidationFailed, "a subscription has exactly one root field")
@@ -249,9 +257,10 @@ func (t *tally) within(u tally) {
 // A counter counts the operations of one document. It needs no valid document: what is not known yet counts
 // as one plain field.
 type counter struct {
-	fragments ast.FragmentDefinitionList
-	variables map[string]any
-	counted   []*tally // by fragment; one that is being counted is empty, so that a cycle ends
+	fragments   ast.FragmentDefinitionList
+	credentials credentialFields
+	variables   map[string]any
+	counted     []*tally // by fragment; one that is being counted is empty, so that a cycle ends
 }
 
 func (c *counter) operation(operation *ast.OperationDefinition) tally {
@@ -311,7 +320,7 @@ func (c *counter) field(field *ast.Field, t *tally) {
 		t.aliases = plus(t.aliases, 1)
 		t.aliasLength = max(t.aliasLength, len(field.Alias))
 	}
-	if takesCredentials(field.Name) {
+	if c.credentials[field.Name] {
 		t.credentials = plus(t.credentials, 1)
 	}
 	var below tally

@@ -51,7 +51,7 @@ func schemaOf(t testing.TB, text string) *ast.Schema {
 
 func ownSchema(t testing.TB) *ast.Schema {
 	t.Helper()
-	schema, err := ParseSchema(Sources()...)
+	schema, err := ParseSchema(Sources(ownExecutable)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +73,14 @@ func document(t testing.TB, schema *ast.Schema, query string) *ast.QueryDocument
 	return doc
 }
 
+// ownExecutable is Latchkey's schema without a service, and ownCredentials its mutations that take credentials.
+var (
+	ownExecutable  = NewExecutableSchema(&Resolver{})
+	ownCredentials = credentialsOf(ownExecutable.Schema())
+)
+
 func tallyOf(doc *ast.QueryDocument, variables map[string]any) tally {
-	c := counter{fragments: doc.Fragments, variables: variables}
+	c := counter{fragments: doc.Fragments, credentials: ownCredentials, variables: variables}
 	return c.operation(doc.Operations[0])
 }
 
@@ -154,10 +160,10 @@ func TestAScreenAtALimitStillWorksAndOneOverItIsRefused(t *testing.T) {
 		"introspection's selections":     {`{__type(name:"a"){name kind ofType{name kind}}}`, `{__type(name:"a"){name kind ofType{name kind description}}}`, "introspectionSelections 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := limits.checkDocument(document(t, nil, c.at)); err != nil {
+			if err := limits.checkDocument(document(t, nil, c.at), ownCredentials); err != nil {
 				t.Errorf("%s: %v", c.at, err)
 			}
-			if got := refusedFor(limits.checkDocument(document(t, nil, c.over))); got != c.refusal {
+			if got := refusedFor(limits.checkDocument(document(t, nil, c.over), ownCredentials)); got != c.refusal {
 				t.Errorf("%s: got %q, want %q", c.over, got, c.refusal)
 			}
 		})
@@ -219,7 +225,7 @@ func TestAnOperationAtTheCostLimitRunsAndOneOverItIsRefused(t *testing.T) {
 	limits := CostLimits{Cost: 102}.orDefault()
 	doc := document(t, schema, "query($n:Int){page(first:$n){nodes{x y}}}")
 	for n, want := range map[int64]string{50: "", 51: "cost 104"} {
-		if got := refusedFor(limits.checkOperation(doc, doc.Operations[0], map[string]any{"n": n})); got != want {
+		if got := refusedFor(limits.checkOperation(doc, doc.Operations[0], map[string]any{"n": n}, ownCredentials)); got != want {
 			t.Errorf("first: %d gives %q, want %q", n, got, want)
 		}
 	}
@@ -242,9 +248,9 @@ func TestScreensOfAnApplicationRunAndTheftOfTheTableDoesNot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			doc := document(t, schema, c.query)
 			limits := DefaultCostLimits
-			err := limits.checkDocument(doc)
+			err := limits.checkDocument(doc, ownCredentials)
 			if err == nil {
-				err = limits.checkOperation(doc, doc.Operations[0], map[string]any{"sessions": int64(10)})
+				err = limits.checkOperation(doc, doc.Operations[0], map[string]any{"sessions": int64(10)}, ownCredentials)
 			}
 			if got := refusedFor(err); got != c.refusal {
 				t.Errorf("got %q, want %q", got, c.refusal)
@@ -324,10 +330,10 @@ fragment TypeRef on __Type {
 func TestGraphiQLAndApolloReadTheSchema(t *testing.T) {
 	doc := document(t, ownSchema(t), introspectionQuery)
 	limits := DefaultCostLimits
-	if err := limits.checkDocument(doc); err != nil {
+	if err := limits.checkDocument(doc, ownCredentials); err != nil {
 		t.Error(err)
 	}
-	if err := limits.checkOperation(doc, doc.Operations[0], nil); err != nil {
+	if err := limits.checkOperation(doc, doc.Operations[0], nil, ownCredentials); err != nil {
 		t.Error(err)
 	}
 	got := tallyOf(doc, nil)
@@ -357,14 +363,14 @@ func TestOneRequestTriesOnePassword(t *testing.T) {
 		"in the second operation":    {"query A{a} mutation B{a:login{x} b:login{x}}", "credentials 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := refusedFor(DefaultCostLimits.checkDocument(document(t, nil, c.query))); got != c.refusal {
+			if got := refusedFor(DefaultCostLimits.checkDocument(document(t, nil, c.query), ownCredentials)); got != c.refusal {
 				t.Errorf("got %q, want %q", got, c.refusal)
 			}
 		})
 	}
 	mutation := ownSchema(t).Mutation
 	for _, field := range []string{"login", "refresh", "changePassword", "setUserPassword", "createApiToken"} {
-		if !takesCredentials(field) || mutation.Fields.ForName(field) == nil {
+		if !ownCredentials[field] || mutation.Fields.ForName(field) == nil {
 			t.Errorf("%s is not guarded, or not there", field)
 		}
 	}
@@ -386,7 +392,7 @@ func TestADocumentBuiltToExplodeIsRefusedAtOnce(t *testing.T) {
 			if c.refusal[:4] == "cost" {
 				doc = document(t, schemaOf(t, costSchema), c.query)
 			}
-			if got := refusedFor(many.checkOperation(doc, doc.Operations[0], nil)); got != c.refusal {
+			if got := refusedFor(many.checkOperation(doc, doc.Operations[0], nil, ownCredentials)); got != c.refusal {
 				t.Errorf("got %q, want %q", got, c.refusal)
 			}
 		})
@@ -406,10 +412,10 @@ func TestAFragmentThatSpreadsItselfDoesNotHangTheServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			doc := document(t, nil, query)
-			if err := DefaultCostLimits.checkDocument(doc); err != nil {
+			if err := DefaultCostLimits.checkDocument(doc, ownCredentials); err != nil {
 				t.Error(err) // validation refuses it, and says why
 			}
-			if err := DefaultCostLimits.checkOperation(doc, doc.Operations[0], nil); err != nil {
+			if err := DefaultCostLimits.checkOperation(doc, doc.Operations[0], nil, ownCredentials); err != nil {
 				t.Error(err)
 			}
 		})
@@ -426,21 +432,17 @@ func TestADocumentThatIsSlowToValidateIsRefusedBefore(t *testing.T) {
 		"one spread again and again":        {ten + "fragment F on Query{" + strings.Repeat("me{"+strings.Repeat("...G ", 20)+"}", 15) + "} fragment G on User{id}", "repeats"},
 		"fragments that overlap each other": {"{me{" + numbered("...F%d", 25) + "}}" + numbered("fragment F%d on User{"+strings.Repeat("id ", 12)+"}", 25), "repeats"},
 	} {
-		if err := DefaultCostLimits.checkDocument(document(t, nil, c.query)); !strings.HasPrefix(refusedFor(err), c.measure+" ") {
+		if err := DefaultCostLimits.checkDocument(document(t, nil, c.query), ownCredentials); !strings.HasPrefix(refusedFor(err), c.measure+" ") {
 			t.Errorf("%s: got %v, want %s", name, err, c.measure)
 		}
 	}
 }
 
 func TestARefusedOperationTellsWhichLimitItBroke(t *testing.T) {
-	es, err := NewExecutableSchema(&Resolver{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	cache := lru.New[*ast.QueryDocument](10)
-	exec := executor.New(es)
+	exec := executor.New(ownExecutable)
 	exec.SetQueryCache(cache)
-	exec.Use(newCostGuard(CostLimits{}, cache))
+	exec.Use(newCostGuard(CostLimits{}, cache, ownExecutable.Schema()))
 	ctx := graphql.StartOperationTrace(t.Context())
 	for _, c := range []struct {
 		query     string
@@ -579,8 +581,8 @@ func FuzzCountingOnceEqualsWritingOut(f *testing.F) {
 			return
 		}
 		variables := map[string]any{"n": n}
-		refused := DefaultCostLimits.checkDocument(doc)
-		DefaultCostLimits.checkOperation(doc, doc.Operations[0], variables)
+		refused := DefaultCostLimits.checkDocument(doc, ownCredentials)
+		DefaultCostLimits.checkOperation(doc, doc.Operations[0], variables, ownCredentials)
 		if refused != nil || validator.ValidateWithRules(schema, doc, validationRules()) != nil {
 			return
 		}
@@ -614,14 +616,14 @@ func BenchmarkCost(b *testing.B) {
 		b.Run(name+"/each request", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				DefaultCostLimits.checkOperation(doc, doc.Operations[0], nil)
+				DefaultCostLimits.checkOperation(doc, doc.Operations[0], nil, ownCredentials)
 			}
 		})
 		b.Run(name+"/new document", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				doc, _ := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, 1000)
-				DefaultCostLimits.checkDocument(doc)
+				DefaultCostLimits.checkDocument(doc, ownCredentials)
 			}
 		})
 		b.Run(name+"/its validation", func(b *testing.B) {
@@ -634,7 +636,7 @@ func BenchmarkCost(b *testing.B) {
 		doc := document(b, nil, query)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				DefaultCostLimits.checkDocument(doc)
+				DefaultCostLimits.checkDocument(doc, ownCredentials)
 			}
 		})
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey/latchkey/graph/generated"
 )
 
-// directives are the guards of the schema. gqlgen runs them before the field's resolver.
-func directives(service *auth.Service) generated.DirectiveRoot {
+// Directives are the guards of the schema. gqlgen runs them before the field's resolver.
+func Directives(service *auth.Service) generated.DirectiveRoot {
 	return generated.DirectiveRoot{
 		Public: public,
 		Authenticated: func(ctx context.Context, _ any, next graphql.Resolver) (any, error) {

@@ -89,7 +89,7 @@ func FuzzDocument(f *testing.F) {
 	}
 	schema := ownSchema(f)
 	cache := graphql.NoCache[*ast.QueryDocument]{}
-	lexical, guard := lexicalGuard{DefaultLimits.Tokens, cache}, newCostGuard(CostLimits{}, cache)
+	lexical, guard := lexicalGuard{DefaultLimits.Tokens, cache}, newCostGuard(CostLimits{}, cache, ownExecutable.Schema())
 	f.Fuzz(func(t *testing.T, query string) {
 		if len(query) > int(DefaultSocketLimits.Message) {
 			return

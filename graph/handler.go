@@ -12,7 +12,6 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
-	"github.com/latchkey/latchkey/db"
 )
 
 // Who may read the schema by introspection.
@@ -22,13 +21,13 @@ const (
 	IntrospectionOff           = "off"
 )
 
-// Options are what NewHandler needs.
+// Options are what NewHandler needs beside the schema.
 type Options struct {
 	Auth          *auth.Service
-	DB            *db.DB
 	Log           *slog.Logger
 	Introspection string                                             // one of the constants
 	Limits        Limits                                             // DefaultLimits where zero
+	EveryField    bool                                               // every field of every type needs an access directive, not only those of root types and @sensitive ones
 	Tracing       bool                                               // by OpenTelemetry's global provider
 	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
 	Issuer        string                                             // the server's public URL, whose pages may open WebSockets; may be empty
@@ -45,11 +44,11 @@ type Handler struct {
 // Sockets is how many WebSockets are open.
 func (h *Handler) Sockets() int { return h.sockets.Open() }
 
-// NewHandler joins the schema and the transports. Only the parts of gqlgen that are named here take part.
-func NewHandler(o Options) (*Handler, error) {
+// NewHandler serves an executable schema: Latchkey's own (NewExecutableSchema) or one that includes it (package include).
+// It fails if the schema leaves a field unguarded. Only the parts of gqlgen that are named here take part.
+func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	o.Limits = o.Limits.orDefault()
-	es, err := NewExecutableSchema(&Resolver{Auth: o.Auth, DB: o.DB})
-	if err != nil {
+	if err := prepare(es.Schema(), AuditConfig{Rights: o.Auth.Rights(), EveryField: o.EveryField}); err != nil {
 		return nil, err
 	}
 	srv := handler.New(es)
@@ -62,7 +61,7 @@ func NewHandler(o Options) (*Handler, error) {
 	srv.SetQueryCache(documents)
 	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these three
 	srv.Use(lexicalGuard{o.Limits.Tokens, documents})
-	srv.Use(newCostGuard(o.Limits.Cost, documents))
+	srv.Use(newCostGuard(o.Limits.Cost, documents, es.Schema()))
 	srv.Use(who)
 	if o.Tracing {
 		srv.Use(tracing{})

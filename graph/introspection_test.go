@@ -11,10 +11,10 @@ func TestIntrospectionThroughApolloClientLeavesRoom(t *testing.T) {
 	sent := regexp.MustCompile(`\{`).ReplaceAllString(introspectionQuery, "{ __typename ")
 	doc := document(t, ownSchema(t), sent)
 	limits := DefaultCostLimits
-	if err := limits.checkDocument(doc); err != nil {
+	if err := limits.checkDocument(doc, ownCredentials); err != nil {
 		t.Error(err)
 	}
-	if err := limits.checkOperation(doc, doc.Operations[0], nil); err != nil {
+	if err := limits.checkOperation(doc, doc.Operations[0], nil, ownCredentials); err != nil {
 		t.Error(err)
 	}
 	if got := tallyOf(doc, nil); got.introspectionFields < 300 || got.introspectionFields > limits.IntrospectionSelections*8/10 {

@@ -123,7 +123,7 @@ func (r *subscriptionResolver) AllSecurityEvents(ctx context.Context) (<-chan *d
 }
 
 func (r *userResolver) Scopes(ctx context.Context, obj *db.User) ([]string, error) {
-	return auth.ScopesOf(obj), nil
+	return r.Auth.Rights().Granted(obj.Roles), nil
 }
 
 func (r *userResolver) Sessions(ctx context.Context, obj *db.User, first *int, after *string, last *int, before *string) (*relay.Connection[db.Session], error) {

@@ -14,7 +14,7 @@ func TestSelectionsHaveALimit(t *testing.T) {
 		"{deep{... on Deep{x y} ...{login heavy}} ... on Query{a b}}":   "selections 7",
 		"query A{a} query B{deep{x y} deep{login heavy} a ...{b} free}": "selections 9",
 	} {
-		if got := refusedFor(limits.checkDocument(document(t, nil, query))); got != want {
+		if got := refusedFor(limits.checkDocument(document(t, nil, query), ownCredentials)); got != want {
 			t.Errorf("%s: got %q, want %q", query, got, want)
 		}
 	}

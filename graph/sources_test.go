@@ -12,7 +12,7 @@ import (
 // A fault in the schema that the program was built with must name a file that an editor can open.
 func TestSourcesAreNamedFromTheRepositorysRoot(t *testing.T) {
 	t.Parallel()
-	files := Sources()
+	files := Sources(ownExecutable)
 	if len(files) == 0 {
 		t.Fatal("there are no sources")
 	}

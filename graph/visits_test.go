@@ -56,7 +56,7 @@ func guarded(query string) (document *ast.QueryDocument, refused *gqlerror.Error
 	if err := (lexicalGuard{DefaultLimits.Tokens, cache}).MutateOperationParameters(context.Background(), params); err != nil {
 		return nil, err
 	}
-	if err := newCostGuard(CostLimits{}, cache).MutateOperationParameters(context.Background(), params); err != nil {
+	if err := newCostGuard(CostLimits{}, cache, ownExecutable.Schema()).MutateOperationParameters(context.Background(), params); err != nil {
 		return nil, err
 	}
 	return must(parser.ParseQuery(&ast.Source{Input: params.Query})), nil

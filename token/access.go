@@ -2,7 +2,9 @@ package token
 
 import (
 	"crypto/ecdsa"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -29,6 +31,50 @@ type Claims struct {
 	SessionID  string `json:"sid"`
 	Generation int    `json:"gen"`   // of the refresh token issued with it
 	Scope      string `json:"scope"` // space-separated
+
+	// Extra are the claims of the program that issues the tokens; nil if there are none. Their names are not those above.
+	Extra map[string]any `json:"-"`
+}
+
+// reserved are the claims that Extra cannot have: those of Claims, in the order of its fields.
+var reserved = []string{"iss", "aud", "sub", "client_id", "exp", "iat", "nbf", "jti", "sid", "gen", "scope"}
+
+// MarshalJSON implements json.Marshaler.
+func (c *Claims) MarshalJSON() ([]byte, error) {
+	type plain Claims
+	own, err := json.Marshal((*plain)(c))
+	if err != nil || len(c.Extra) == 0 {
+		return own, err
+	}
+	for _, name := range reserved {
+		if _, taken := c.Extra[name]; taken {
+			return nil, fmt.Errorf("token: the claim %q cannot be set: it is one of Latchkey's", name)
+		}
+	}
+	extra, err := json.Marshal(c.Extra)
+	if err != nil {
+		return nil, fmt.Errorf("token: claims: %w", err)
+	}
+	return append(append(own[:len(own)-1], ','), extra[1:]...), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Claims) UnmarshalJSON(b []byte) error {
+	type plain Claims
+	if err := json.Unmarshal(b, (*plain)(c)); err != nil {
+		return err
+	}
+	var all map[string]any
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	for _, name := range reserved {
+		delete(all, name)
+	}
+	if len(all) > 0 {
+		c.Extra = all
+	}
+	return nil
 }
 
 func numericDate(seconds int64) *jwt.NumericDate {
@@ -62,7 +108,11 @@ func (c *Claims) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrin
 func (c *Claims) Sign(kid string, key *ecdsa.PrivateKey) (string, error) {
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
 	t.Header = map[string]any{"alg": Algorithm, "typ": typ, "kid": kid}
-	return t.SignedString(key)
+	text, err := t.SignedString(key)
+	if err == nil && !Plausible(text) {
+		return "", errors.New("token: the claims make the access token longer than servers accept")
+	}
+	return text, err
 }
 
 // Rules say which access tokens are accepted.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ func TestAServiceAcceptsWhatTheServerSigns(t *testing.T) {
 		want   error
 	}{
 		"accepted":         {func(*token.Claims) {}, "key_1", nil},
+		"own claims":       {func(c *token.Claims) { c.Extra = map[string]any{"tenant": "acme", "level": 3.0} }, "key_1", nil},
 		"expired":          {func(c *token.Claims) { c.Expiry = now - 60 }, "key_1", &token.UnauthenticatedError{Reason: token.Expired}},
 		"without expiry":   {func(c *token.Claims) { c.Expiry = 0 }, "key_1", &token.UnauthenticatedError{Reason: token.Malformed}},
 		"another audience": {func(c *token.Claims) { c.Audience = "https://other.test" }, "key_1", &token.UnauthenticatedError{Reason: token.WrongAudience}},
@@ -73,7 +75,7 @@ func TestAServiceAcceptsWhatTheServerSigns(t *testing.T) {
 		var wanted, refused *token.UnauthenticatedError
 		switch {
 		case c.want == nil:
-			if err != nil || *got != claims {
+			if err != nil || !reflect.DeepEqual(*got, claims) {
 				t.Errorf("%s: got %+v, %v", what, got, err)
 			}
 		case errors.As(c.want, &wanted):

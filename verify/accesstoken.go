@@ -36,7 +36,7 @@ func (v *Verifier) verifyAccessToken(ctx context.Context, text string, digest di
 		return nil, err
 	}
 	t.scope = c.Scope
-	t.viewer = Viewer{UserID: c.Subject, SessionID: c.SessionID, Scopes: strings.Fields(c.Scope), Expires: time.Unix(c.Expiry, 0)}
+	t.viewer = Viewer{UserID: c.Subject, SessionID: c.SessionID, Scopes: strings.Fields(c.Scope), Expires: time.Unix(c.Expiry, 0), Claims: c.Extra}
 	v.tokens.put(ticket, digest, t, t.viewer.Expires.Add(token.ClockSkew).UnixNano())
 	return t, nil
 }

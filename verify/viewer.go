@@ -16,6 +16,9 @@ type Viewer struct {
 	SessionID string    // "session_…"; empty for an API token
 	Scopes    []string  // what the viewer may
 	Expires   time.Time // when the token runs out; zero: never
+
+	// Claims are those that the server adds to access tokens beside its own; nil if there are none. Do not change them.
+	Claims map[string]any
 }
 
 // Satisfies reports whether the viewer has all scopes of at least one of the ways: [[a, b], [c]] is (a and b)

@@ -101,14 +101,14 @@ func revocation(s *auth.Service) http.Handler {
 }
 
 // metadata describes the server (RFC 8414, section 2). There is no token endpoint: tokens come by GraphQL.
-func metadata(issuer string) http.HandlerFunc {
+func metadata(issuer string, rights *auth.Rights) http.HandlerFunc {
 	methods := []string{"client_secret_basic"}
 	document := map[string]any{
 		"issuer": issuer, "jwks_uri": issuer + "/.well-known/jwks.json", "response_types_supported": []string{},
 		"grant_types_supported":  []string{},
 		"introspection_endpoint": issuer + "/oauth/introspect", "introspection_endpoint_auth_methods_supported": methods,
 		"revocation_endpoint": issuer + "/oauth/revoke", "revocation_endpoint_auth_methods_supported": methods,
-		"scopes_supported": scopeNames(),
+		"scopes_supported": scopeNames(rights),
 	}
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -116,8 +116,8 @@ func metadata(issuer string) http.HandlerFunc {
 	}
 }
 
-func scopeNames() (names []string) {
-	for _, s := range auth.Scopes {
+func scopeNames(rights *auth.Rights) (names []string) {
+	for _, s := range rights.Scopes() {
 		names = append(names, s.Name)
 	}
 	return names

@@ -32,7 +32,7 @@ func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", o.GraphQL)
 	mux.HandleFunc("GET /.well-known/jwks.json", jwks(o.Auth.JWKS))
-	mux.HandleFunc("GET /.well-known/oauth-authorization-server", metadata(o.Issuer))
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server", metadata(o.Issuer, o.Auth.Rights()))
 	mux.Handle("POST /oauth/introspect", introspection(o.Auth))
 	mux.Handle("POST /oauth/revoke", revocation(o.Auth))
 	mux.Handle("GET /oauth/revocations", revocations(o.Auth, o.Stopping))

@@ -1191,6 +1191,9 @@ directive @sensitive on OBJECT
 "The fields below are read as the user whom this payload logged in."
 directive @asNewViewer on FIELD_DEFINITION
 
+"One operation may have one field of these: it checks, changes or issues credentials."
+directive @credentials on FIELD_DEFINITION
+
 "What the field adds to the cost of a query, where that is not 1."
 directive @cost(
   "0 or more."
@@ -1299,7 +1302,7 @@ type Mutation {
   login(
     "The credentials."
     input: LoginInput!
-  ): LoginPayload @public
+  ): LoginPayload @credentials @public
 
   """
   Exchanges a refresh token for a new pair of tokens. Refused by UNAUTHENTICATED with a reason; then log in again.
@@ -1308,7 +1311,7 @@ type Mutation {
   refresh(
     "The refresh token."
     input: RefreshInput!
-  ): LoginPayload @public
+  ): LoginPayload @credentials @public
 
   "Ends sessions of the viewer; their tokens stop working at once. Not with an API token."
   logout(
@@ -1324,7 +1327,7 @@ type Mutation {
   reauthenticate(
     "The password."
     input: ReauthenticateInput!
-  ): ReauthenticatePayload @authenticated
+  ): ReauthenticatePayload @credentials @authenticated
 
   "Ends one session: of the viewer's own or, with users:write, of a user with no more scopes. Not with an API token."
   revokeSession(
@@ -1336,13 +1339,13 @@ type Mutation {
   changePassword(
     "The old and the new password."
     input: ChangePasswordInput!
-  ): ChangePasswordPayload @authenticated
+  ): ChangePasswordPayload @credentials @authenticated
 
   "Makes an API token for a program. Not with an API token. A user has at most 100."
   createApiToken(
     "What the token is for and may do."
     input: CreateApiTokenInput!
-  ): CreateApiTokenPayload @authenticated
+  ): CreateApiTokenPayload @credentials @authenticated
 
   """
   Revokes an API token at once: of the viewer's own or, with users:write, of a user with no more scopes. Not with an
@@ -1387,7 +1390,7 @@ type Mutation {
   setUserPassword(
     "The user and the new password."
     input: SetUserPasswordInput!
-  ): SetUserPasswordPayload @requiresScopes(scopes: [["users:write"]])
+  ): SetUserPasswordPayload @credentials @requiresScopes(scopes: [["users:write"]])
 
   "Ends all sessions of a user, and on request revokes the API tokens. Not with an API token."
   revokeSessions(

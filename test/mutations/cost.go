@@ -30,7 +30,7 @@ func cost() []mutation {
 		},
 		{
 			"T96: an operation is counted with its variables", "graph/cost.go",
-			"return g.limits.checkOperation(op.Doc, op.Operation, op.Variables)", "return nil",
+			"return g.limits.checkOperation(op.Doc, op.Operation, op.Variables, g.credentials)", "return nil",
 			"./graph", "TestARefusedOperationTells",
 		},
 		{
@@ -60,7 +60,7 @@ func cost() []mutation {
 		},
 		{
 			"T99: a document is counted before it is validated", "graph/cost.go",
-			"return g.limits.checkDocument(document)", "_ = document\n\treturn nil",
+			"return g.limits.checkDocument(document, g.credentials)", "_ = document\n\treturn nil",
 			"./graph", "TestTheSlowestDocuments",
 		},
 		{

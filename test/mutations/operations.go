@@ -36,7 +36,7 @@ func operations() []mutation {
 		},
 		{
 			"T120: a search is a parameter", "db/user.go",
-			"l.from, l.args = `users WHERE search_text LIKE $1 ESCAPE '\\'`, []any{\"%\" + likeEscaper.Replace(strings.ToLower(search)) + \"%\"}", "l.from = `users WHERE search_text LIKE '%` + likeEscaper.Replace(strings.ToLower(search)) + `%' ESCAPE '\\'`",
+			"l.Where, l.Args = `search_text LIKE $1 ESCAPE '\\'`, []any{\"%\" + likeEscaper.Replace(strings.ToLower(search)) + \"%\"}", "l.Where = `search_text LIKE '%` + likeEscaper.Replace(strings.ToLower(search)) + `%' ESCAPE '\\'`",
 			"./app", "TestT120_",
 		},
 		{

@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// A List is a list of texts kept as JSON in one column.
-type List[T ~string] []T
+// A JSONList is a list of texts kept as JSON in one column.
+type JSONList[T ~string] []T
 
 // Value implements driver.Valuer. A nil list is the empty list.
-func (l List[T]) Value() (driver.Value, error) {
+func (l JSONList[T]) Value() (driver.Value, error) {
 	if l == nil {
 		return "[]", nil
 	}
@@ -19,7 +19,7 @@ func (l List[T]) Value() (driver.Value, error) {
 }
 
 // Scan implements sql.Scanner.
-func (l *List[T]) Scan(src any) error {
+func (l *JSONList[T]) Scan(src any) error {
 	switch v := src.(type) {
 	case string:
 		return json.Unmarshal([]byte(v), (*[]T)(l))

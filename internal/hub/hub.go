@@ -1,4 +1,5 @@
-package auth
+// Package hub passes values on to subscribers in this process.
+package hub
 
 import (
 	"context"
@@ -8,9 +9,9 @@ import (
 // pending is how many values may wait for a slow subscriber; then its subscription ends.
 const pending = 64
 
-// A hub passes values on to subscribers in this process. A subscription that ends has missed something: the subscriber
-// subscribes again.
-type hub[T any] struct {
+// A Hub passes values on to subscribers. Its zero value is ready. A subscription that ends has missed something: the
+// subscriber subscribes again.
+type Hub[T any] struct {
 	mu          sync.Mutex
 	subscribers map[*subscriber[T]]struct{}
 }
@@ -20,8 +21,8 @@ type subscriber[T any] struct {
 	values chan T
 }
 
-// subscribe returns the values that are wanted, from now on until the context ends.
-func (h *hub[T]) subscribe(ctx context.Context, wants func(T) bool) <-chan T {
+// Subscribe returns the values that are wanted, from now on until the context ends.
+func (h *Hub[T]) Subscribe(ctx context.Context, wants func(T) bool) <-chan T {
 	s := &subscriber[T]{wants, make(chan T, pending)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -38,22 +39,22 @@ func (h *hub[T]) subscribe(ctx context.Context, wants func(T) bool) <-chan T {
 }
 
 // end ends a subscription; the caller holds the lock.
-func (h *hub[T]) end(s *subscriber[T]) {
+func (h *Hub[T]) end(s *subscriber[T]) {
 	if _, open := h.subscribers[s]; open {
 		close(s.values)
 		delete(h.subscribers, s)
 	}
 }
 
-// open is how many subscriptions there are.
-func (h *hub[T]) open() int {
+// Open is how many subscriptions there are.
+func (h *Hub[T]) Open() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.subscribers)
 }
 
-// publish passes a value on, and ends subscriptions that are too slow.
-func (h *hub[T]) publish(v T) {
+// Publish passes a value on, and ends subscriptions that are too slow.
+func (h *Hub[T]) Publish(v T) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.subscribers {
@@ -68,8 +69,8 @@ func (h *hub[T]) publish(v T) {
 	}
 }
 
-// endAll ends all subscriptions: something may have been missed.
-func (h *hub[T]) endAll() {
+// EndAll ends all subscriptions: something may have been missed.
+func (h *Hub[T]) EndAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.subscribers {
