@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph"
@@ -63,6 +65,18 @@ type ServeSettings struct {
 	// No settings: of package auth, but for tests and New.
 	passwords auth.Argon2
 	now       func() time.Time
+}
+
+// ServeSettingsFromEnv are the server's settings as the environment says, and their defaults otherwise: for programs that
+// call New.
+func ServeSettingsFromEnv() (ServeSettings, error) {
+	var s ServeSettings
+	parser, err := kong.New(&s, valueMappers())
+	if err != nil {
+		return s, err
+	}
+	_, err = parser.Parse(nil)
+	return s, err
 }
 
 // Validate refuses what is malformed, does nothing, or contradicts another setting. kong calls it.

@@ -111,6 +111,9 @@ func (s *Service) AllSecurityEvents(ctx context.Context) (<-chan *db.Event, erro
 	return s.events.Subscribe(ctx, func(*db.Event) bool { return true }), nil
 }
 
+// Subscribers is how many subscriptions are open in this process: to security events, and to topics of the database.
+func (s *Service) Subscribers() int { return s.events.Open() + s.db.Subscribers() }
+
 // Events lists recorded events, oldest first.
 func (s *Service) Events(ctx context.Context, f db.EventFilter, p db.Page) (db.PageOf[db.Event], error) {
 	if err := ViewerFrom(ctx).Require([]string{"audit:read"}); err != nil {

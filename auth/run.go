@@ -71,7 +71,7 @@ func (s *Service) forgetEverything() {
 
 // needed reports whether anything is remembered or open that changes must reach.
 func (s *Service) needed() bool {
-	return !s.interest.idle() || s.watchers.open() > 0 || s.events.Open() > 0 || s.revocations.Open() > 0 || s.db.Subscribers() > 0
+	return !s.interest.idle() || s.watchers.open() > 0 || s.Subscribers() > 0 || s.revocations.Open() > 0
 }
 
 // Idle reports whether the process does not listen to changes because no one has used it lately.

@@ -9,7 +9,7 @@ var (
 
 // Down takes back all migrations.
 func (db *DB) Down(ctx context.Context) error {
-	p, err := db.migrator(db.pools.write.DB, ownMigrations())
+	p, err := db.migrator(db.pools.write.DB, ownMigrations)
 	if err != nil {
 		return err
 	}

@@ -31,17 +31,19 @@ var (
 // table of their own, NAME_db_version, so that their numbers are free.
 type MigrationSet struct {
 	Name  string // of the program: letters, digits and underscores
-	Files fs.FS  // with the files at its root; nil for none
+	Files fs.FS  // with the files at its root or in its folder migrations; nil for none
+}
+
+// files are the files at the root of a file system.
+func (m MigrationSet) files() (fs.FS, error) {
+	if _, err := fs.Stat(m.Files, "migrations"); err == nil {
+		return fs.Sub(m.Files, "migrations")
+	}
+	return m.Files, nil
 }
 
 // ownMigrations are Latchkey's. Their table has goose's default name.
-func ownMigrations() MigrationSet {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // only if the folder is not embedded
-	}
-	return MigrationSet{Name: "goose", Files: files}
-}
+var ownMigrations = MigrationSet{Name: "goose", Files: migrations}
 
 func (m MigrationSet) table() string { return m.Name + "_db_version" }
 
@@ -52,7 +54,7 @@ func WithMigrations(set MigrationSet) Option { return func(o *openOptions) { o.m
 
 // migrationSets are Latchkey's migrations and the program's.
 func (db *DB) migrationSets() []MigrationSet {
-	sets := []MigrationSet{ownMigrations()}
+	sets := []MigrationSet{ownMigrations}
 	if set := db.pools.migrations; set.Files != nil {
 		sets = append(sets, set)
 	}
@@ -223,12 +225,16 @@ func (db *DB) migrator(pool *sql.DB, set MigrationSet) (*goose.Provider, error) 
 	if err != nil {
 		return nil, err
 	}
+	files, err := set.files()
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
 	options = append(options,
 		goose.WithTableName(set.table()),
-		goose.WithExcludeNames(db.foreignMigrations(set.Files)),
+		goose.WithExcludeNames(db.foreignMigrations(files)),
 		goose.WithAllowOutofOrder(true), // of two branches, the one with the lower number may be merged last
 	)
-	p, err := goose.NewProvider(gooseDialect, pool, set.Files, options...)
+	p, err := goose.NewProvider(gooseDialect, pool, files, options...)
 	return p, db.wrap("read migrations", err)
 }
 

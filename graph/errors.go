@@ -21,6 +21,15 @@ import (
 // A Code is errors[].extensions.code. Codes are API: see docs/errors.md.
 type Code string
 
+// An Error is an error of a program's own fields, with a code of its own, such as OUT_OF_STOCK. Clients see all of it.
+type Error struct {
+	Code       Code
+	Message    string
+	Extensions map[string]any // beside the code; may be nil
+}
+
+func (e *Error) Error() string { return e.Message }
+
 // The codes of errors of fields.
 const (
 	Unauthenticated          Code = "UNAUTHENTICATED"           // with reason
@@ -102,8 +111,17 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		conflict        *auth.ConflictError
 		limited         *auth.RateLimitedError
 		old             *auth.ReauthenticationRequiredError
+		own             *Error
 	)
 	switch {
+	case errors.As(err, &own):
+		extensions := code(own.Code)
+		for name, value := range own.Extensions {
+			if _, taken := extensions[name]; !taken {
+				extensions[name] = value
+			}
+		}
+		return own.Message, extensions
 	case errors.As(err, &unauthenticated):
 		return unauthenticated.Error(), code(Unauthenticated, "reason", unauthenticated.Reason)
 	case errors.Is(err, auth.ErrInvalidCredentials):
