@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/alecthomas/kong"
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
@@ -78,12 +77,16 @@ func (p *program) command(arguments string) string { return "`" + p.Name + " " +
 // schema is the executable schema for those who only read it.
 func (p *program) schema() graphql.ExecutableSchema { return p.Schema(Parts{}) }
 
-// plugins are the program's additions to the command line.
-func (p *program) plugins() kong.Plugins {
-	if p.CommandLine == nil {
-		return nil
+// commandLine is the command line with the program's additions.
+func (p *program) commandLine() *cli {
+	c := &cli{Settings: Settings{program: p}}
+	if p.CommandLine != nil {
+		c.Plugins = append(c.Plugins, p.CommandLine)
 	}
-	return kong.Plugins{p.CommandLine}
+	if p.Name == "latchkey" {
+		c.Plugins = append(c.Plugins, new(initCommands))
+	}
+	return c
 }
 
 // migrations are the program's own.

@@ -86,7 +86,7 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 	if err != nil {
 		return err
 	}
-	c := cli{Settings: Settings{program: p}, Plugins: p.plugins()}
+	c := p.commandLine()
 	out := &checkedWriter{w: io.out}
 	io.out = out
 	defer func() {
@@ -106,7 +106,7 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 	if err := p.checkArguments(args); err != nil {
 		return &usageError{err}
 	}
-	parser, err := kong.New(&c,
+	parser, err := kong.New(c,
 		kong.Name(p.Name), kong.Description(p.Description),
 		p.vars(), valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { panic(exit(code)) }),

@@ -11,7 +11,7 @@ import (
 // leaves are all commands.
 func leaves(t *testing.T) []*kong.Node {
 	t.Helper()
-	parser, err := kong.New(&cli{}, latchkey.vars(), latchkey.vars())
+	parser, err := kong.New(latchkey.commandLine(), latchkey.vars(), latchkey.vars())
 	if err != nil {
 		t.Fatal(err)
 	}

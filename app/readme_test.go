@@ -1,8 +1,8 @@
 package app
 
 import (
-	"database/sql"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +17,7 @@ import (
 
 func TestTheDocumentsListEverySetting(t *testing.T) {
 	documents := read(t, "../docs/settings.md") + read(t, "../docs/limits.md")
-	parser, err := kong.New(&cli{}, latchkey.vars())
+	parser, err := kong.New(latchkey.commandLine(), latchkey.vars())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,39 +69,97 @@ func TestEveryLinkedModulesLicenceIsListed(t *testing.T) {
 	}
 }
 
-// TestTheStepsOfTheDocumentsAddATypeAndAField does to a copy of the repository what README.md and
-// docs/add-a-field.md say, and queries the result.
-func TestTheStepsOfTheDocumentsAddATypeAndAField(t *testing.T) {
-	dir := copyRepository(t)
-	resolver := ""
-	for _, document := range []string{"README.md", "docs/add-a-field.md"} {
-		for file, text := range namedBlocks(read(t, "../"+document)) {
-			if strings.HasSuffix(file, ".resolvers.go") {
-				resolver = text
-				continue
-			}
-			write(t, filepath.Join(dir, file), text)
+// TestTheStepsOfTheReadmeAddAType does what README.md says to the letter, in a copy of the repository, and uses the result.
+func TestTheStepsOfTheReadmeAddAType(t *testing.T) {
+	clone := copyRepository(t)
+	readme := read(t, "../README.md")
+	runIn(t, clone, "sh", "-ec", markedBlock(t, readme, "init"))
+	dir := filepath.Join(filepath.Dir(clone), "shop")
+	resolvers := ""
+	for file, text := range namedBlocks(readme) {
+		if strings.HasSuffix(file, ".resolvers.go") {
+			resolvers = text
+			continue
 		}
+		write(t, filepath.Join(dir, file), text)
 	}
-	write(t, filepath.Join(dir, "dear.graphqls"), `extend type Query { "Dear." dear: Int @public @cost(weight: 5000) }`) // docs/limits.md
-	runIn(t, dir, "go", "tool", "gqlgen")
-	fillIn(t, filepath.Join(dir, "graph/notes.resolvers.go"), resolver)
-	runIn(t, dir, "go", "build", "-o", "latchkey", ".")
-	if out := runIn(t, dir, "./latchkey", "schema", "audit"); !strings.Contains(out, "Query.notes") || !strings.Contains(out, "User.phoneNumber") {
+	write(t, filepath.Join(dir, "graph/expensive.graphqls"), `extend type Query { "Expensive." expensive: Int @public @cost(weight: 5000) }`) // docs/limits.md
+	runIn(t, dir, "go", "generate", "./...")
+	for function := range strings.SplitSeq(strings.TrimSpace(resolvers), "\n\n") {
+		fillIn(t, filepath.Join(dir, "graph/notes.resolvers.go"), function+"\n")
+	}
+	runIn(t, dir, "go", "vet", "./...")
+	if unformatted := runIn(t, dir, "gofmt", "-l", "."); unformatted != "" {
+		t.Errorf("not formatted: %s", unformatted)
+	}
+	runIn(t, dir, "go", "test", "./...")
+	runIn(t, dir, "go", "build", "-o", "shop", ".")
+	if out := runIn(t, dir, "./shop", "schema", "audit"); !strings.Contains(out, "Query.notes") || !strings.Contains(out, "User.nickname") {
 		t.Errorf("the audit does not list the new fields:\n%s", out)
 	}
 	t.Setenv("DATABASE_URL", "sqlite:"+filepath.Join(dir, "new.db"))
-	token := strings.TrimSpace(lastLine(runIn(t, dir, "sh", "-c", "./latchkey user create ann >/dev/null && ./latchkey token create ann --name test 2>/dev/null")))
-	addNote(t, os.Getenv("DATABASE_URL"))
-	answer := serveAndAsk(t, dir, token, `{ notes { text } me { phoneNumber } }`)
-	if answer != `{"data":{"notes":[{"text":"remember the milk"}],"me":{"phoneNumber":"unknown"}}}` {
-		t.Errorf("got %s", answer)
+	token := strings.TrimSpace(lastLine(runIn(t, dir, "sh", "-c", "./shop user create ann >/dev/null && ./shop token create ann --name test 2>/dev/null")))
+	for _, c := range []struct{ token, query, want string }{
+		{token, `{ notes { text } me { nickname } }`, `{"data":{"notes":[],"me":{"nickname":null}}}`},
+		{token, `mutation { addNote(text: "remember the milk") { text } }`, `{"data":{"addNote":{"text":"remember the milk"}}}`},
+		{token, `{ notes { text } }`, `{"data":{"notes":[{"text":"remember the milk"}]}}`},
+		{token, `{ expensive }`, "QUERY_TOO_COMPLEX"},
+		{"", `{ notes { text } }`, "UNAUTHENTICATED"},
+	} {
+		if answer := serveAndAsk(t, dir, "./shop", c.token, c.query); !strings.Contains(answer, c.want) {
+			t.Errorf("%s: got %s, want %s", c.query, answer, c.want)
+		}
 	}
-	if refused := serveAndAsk(t, dir, token, `{ dear }`); !strings.Contains(refused, "QUERY_TOO_COMPLEX") {
-		t.Errorf("the new field costs nothing: %s", refused)
+}
+
+// markedBlock is the fenced block that follows a marker <!-- ci:NAME -->, which .ci/run reads too.
+func markedBlock(t *testing.T, document, name string) string {
+	t.Helper()
+	m := regexp.MustCompile("(?s)<!-- ci:" + name + " -->\n```sh\n(.*?)```").FindStringSubmatch(document)
+	if m == nil {
+		t.Fatalf("there is no block after the marker ci:%s", name)
 	}
-	if refused := serveAndAsk(t, dir, "", `{ notes { text } }`); !strings.Contains(refused, "UNAUTHENTICATED") {
-		t.Errorf("the new field is open to anyone: %s", refused)
+	return m[1]
+}
+
+// A document whose code is not that of the example sends its reader the wrong way.
+func TestTheCodeOfTheDocumentsIsThatOfTheShop(t *testing.T) {
+	t.Parallel()
+	excerpts := namedBlocks(read(t, "../docs/build-a-feature.md"))
+	if len(excerpts) < 8 {
+		t.Errorf("found %d excerpts", len(excerpts))
+	}
+	for name, text := range excerpts {
+		file, _, _ := strings.Cut(name, "#")
+		source := read(t, filepath.Join("../examples/shop", file))
+		for part := range strings.SplitSeq(text, "…\n") {
+			if !strings.Contains(source, strings.TrimSpace(part)) {
+				t.Errorf("examples/shop/%s does not contain:\n%s", file, part)
+			}
+		}
+	}
+}
+
+// The README of the example counts its lines.
+func TestTheShopIsAsSmallAsItSays(t *testing.T) {
+	t.Parallel()
+	lines := 0
+	for _, pattern := range []string{"*.go", "*.yml", "generate/*.go", "graph/resolver.go", "graph/*.graphqls", "orders/*.go", "orders/migrations/*.sql"} {
+		files, err := filepath.Glob(filepath.Join("../examples/shop", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, file := range files {
+			for line := range strings.Lines(read(t, file)) {
+				if !regexp.MustCompile(`^\s*((//|#|--|").*)?$`).MatchString(strings.TrimSuffix(line, "\n")) {
+					lines++
+				}
+			}
+		}
+	}
+	lines += len(regexp.MustCompile(`(?m)r\.Store\..*$|Payload\{Order`).FindAllString(read(t, "../examples/shop/graph/shop.resolvers.go"), -1))
+	if said := fmt.Sprintf("%d lines are written by hand", lines); lines >= 350 || !strings.Contains(read(t, "../examples/shop/README.md"), said) {
+		t.Errorf("examples/shop/README.md does not say: %s", said)
 	}
 }
 
@@ -118,7 +176,7 @@ func namedBlocks(document string) map[string]string {
 
 func copyRepository(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "latchkey")
 	files := strings.Fields(runIn(t, "..", "git", "ls-files", "--cached", "--others", "--exclude-standard"))
 	for _, file := range files {
 		if text, err := os.ReadFile(filepath.Join("..", file)); err == nil { // deleted, not yet committed
@@ -137,16 +195,15 @@ func fillIn(t *testing.T, file, function string) {
 	if !generated.MatchString(text) {
 		t.Fatalf("%s has no %s:\n%s", file, head, text)
 	}
-	text = generated.ReplaceAllString(text, function)
-	write(t, file, strings.Replace(text, "\t\"fmt\"\n", "", 1))
+	write(t, file, generated.ReplaceAllLiteralString(text, function))
 }
 
 // serveAndAsk serves with the built program and asks one query.
-func serveAndAsk(t *testing.T, dir, token, query string) string {
+func serveAndAsk(t *testing.T, dir, program, token, query string) string {
 	t.Helper()
 	script := `
 : > out.log
-./latchkey serve --addr 127.0.0.1:0 > out.log 2>&1 &
+"$PROGRAM" serve --addr 127.0.0.1:0 > out.log 2>&1 &
 pid=$!
 trap 'kill $pid; wait $pid' EXIT
 for i in $(seq 100); do grep -q 'GraphQL ' out.log && break; sleep 0.1; done
@@ -156,23 +213,10 @@ curl -s "$url" -H 'Content-Type: application/json' ${TOKEN:+-H "Authorization: B
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("PROGRAM", program)
 	t.Setenv("TOKEN", token)
 	t.Setenv("BODY", string(body))
 	return runIn(t, dir, "sh", "-c", script)
-}
-
-// addNote writes a note of ann's, if it is not there.
-func addNote(t *testing.T, url string) {
-	t.Helper()
-	d, err := sql.Open("sqlite", strings.TrimPrefix(url, "sqlite:"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	_, err = d.Exec(`INSERT INTO notes SELECT 'note_1', id, 'remember the milk' FROM users WHERE username = 'ann' ON CONFLICT DO NOTHING`)
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func runIn(t *testing.T, dir, name string, args ...string) string {
