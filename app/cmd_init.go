@@ -80,7 +80,8 @@ func (c *initCmd) project(dir string) (*project, error) {
 	if !modulePath.MatchString(p.Module) {
 		return nil, &usageError{fmt.Errorf("--module must be a module path such as example.com/shop, not %q", p.Module)}
 	}
-	return p, p.findLatchkey()
+	err := p.findLatchkey()
+	return p, err
 }
 
 // findLatchkey uses the clone of Latchkey's repository that the command is run in, or the version that the program was
