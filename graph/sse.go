@@ -48,51 +48,29 @@ func wantsStream(accept []string) bool {
 	return first == eventStream
 }
 
-// stream runs an operation and sends what it yields until it ends, the client leaves, or the token is taken
-// back: then the last result says so.
-func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, *graphql.Response) {
-	e := &events{w: w, controller: http.NewResponseController(w)}
-	text, _ := token.FromHeader(r.Header.Values("Authorization"))
-	watched, _ := t.auth.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
-	ctx, cancel := context.WithCancelCause(watched)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-t.stopping:
-			cancel(errStopping)
-		case <-watched.Done():
-		}
-	}()
+// stream executes an operation and sends its results until it ends, the client disconnects, or the token is no longer
+// valid. In the last case the final result has the error.
+func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (operation *graphql.OperationContext, last *graphql.Response) {
 	h := w.Header()
 	h.Set("Content-Type", eventStream)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("X-Content-Type-Options", "nosniff")
+	e := &events{w: w, controller: http.NewResponseController(w)}
+	ctx, cancel := t.watched(r)
+	defer cancel()
 	operation, errs := t.prepare(ctx, exec, params)
-	if len(errs) == 0 && operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet {
-		errs = gqlerror.List{gqlerrorOf(MethodNotAllowed, "mutations need POST")}
+	if len(errs) == 0 {
+		var end func()
+		ctx, end, errs = t.begin(ctx, r.Method, operation.Operation.Operation, e)
+		defer end()
 	}
-	var last *graphql.Response
-	if len(errs) == 0 && operation.Operation.Operation == ast.Subscription {
-		if id := auth.ViewerFrom(ctx).ID(); !t.streams.take(id) {
-			errs = gqlerror.List{gqlerrorOf(RateLimited, "you have too many streams open")}
-		} else {
-			defer t.streams.give(id)
-		}
-	}
-	if len(errs) == 0 && operation.Operation.Operation == ast.Subscription {
-		_ = e.comment() // the client knows that it listens; if it is gone the first result finds out
-	}
-	if len(errs) == 0 && operation.Operation.Operation != ast.Subscription {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, t.limits.Duration)
-		defer stop()
-	}
-	stopComments := e.keepAlive(ctx)
-	defer stopComments()
-	if len(errs) > 0 {
+	fail := func(ctx context.Context, errs gqlerror.List) {
 		last = exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs)
 		_ = e.next(last)
+	}
+	if len(errs) > 0 {
+		fail(ctx, errs)
 	} else {
 		next, opCtx := exec.DispatchOperation(ctx, operation)
 		for response := next(opCtx); response != nil; response = next(opCtx) {
@@ -101,16 +79,49 @@ func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.G
 				return operation, last
 			}
 		}
-		if refused, ok := errors.AsType[*auth.UnauthenticatedError](context.Cause(ctx)); ok {
-			last = exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), gqlerror.List{gqlerror.Wrap(refused)})
-			_ = e.next(last)
+		if unauthenticated, ok := errors.AsType[*auth.UnauthenticatedError](context.Cause(ctx)); ok {
+			fail(r.Context(), gqlerror.List{gqlerror.Wrap(unauthenticated)})
 		}
 	}
 	_ = e.send("event: complete\ndata:\n\n")
 	return operation, last
 }
 
-var errStopping = errors.New("the server stops")
+// watched returns a context that ends with the request, with the request's token, or when the server stops.
+func (t transport) watched(r *http.Request) (context.Context, context.CancelFunc) {
+	text, _ := token.FromHeader(r.Header.Values("Authorization"))
+	watched, _ := t.auth.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
+	ctx, cancel := context.WithCancel(watched)
+	go func() {
+		select {
+		case <-t.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// begin returns the context in which an operation runs, and a function to call at its end. A subscription counts as
+// one of the user's streams; a query or mutation has a time limit.
+func (t transport) begin(ctx context.Context, method string, kind ast.Operation, e *events) (_ context.Context, end func(), _ gqlerror.List) {
+	release := func() {}
+	switch errs := refuseByMethod(method, kind); {
+	case kind == ast.Subscription:
+		id := auth.ViewerFrom(ctx).ID()
+		if !t.streams.take(id) {
+			return ctx, release, gqlerror.List{gqlerrorOf(RateLimited, "you have too many streams open")}
+		}
+		_ = e.comment() // tells the client that the subscription has started; next reports a client that is gone
+		release = func() { t.streams.give(id) }
+	case len(errs) > 0:
+		return ctx, release, errs
+	default:
+		ctx, release = context.WithTimeout(ctx, t.limits.Duration)
+	}
+	stopComments := e.keepAlive(ctx)
+	return ctx, func() { stopComments(); release() }, nil
+}
 
 // events writes an event stream; a client that does not read is cut off.
 type events struct {
@@ -140,22 +151,13 @@ func (e *events) next(response *graphql.Response) error {
 
 func (e *events) comment() error { return e.send(":\n\n") }
 
-// keepAlive sends comments until it is stopped; it has stopped when stop returns.
+// keepAlive sends comments until stop is called. No comment is sent after stop has returned.
 func (e *events) keepAlive(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(commentEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				_ = e.comment()
-			}
-		}
+		every(ctx, commentEvery, e.comment)
 	}()
 	return func() { cancel(); <-done }
 }

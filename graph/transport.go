@@ -94,7 +94,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
 	operation, errs := t.prepare(r.Context(), exec, params)
 	if len(errs) == 0 {
-		errs = refuseByMethod(r.Method, operation)
+		errs = refuseByMethod(r.Method, operation.Operation.Operation)
 	}
 	if len(errs) > 0 {
 		status := http.StatusOK
@@ -140,8 +140,9 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	return operation, nil
 }
 
-func refuseByMethod(method string, operation *graphql.OperationContext) gqlerror.List {
-	switch kind := operation.Operation.Operation; {
+// refuseByMethod returns an error if an operation of this kind cannot run by a plain request with the method.
+func refuseByMethod(method string, kind ast.Operation) gqlerror.List {
+	switch {
 	case kind == ast.Subscription:
 		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket or an event stream")}
 	case kind == ast.Mutation && method == http.MethodGet:

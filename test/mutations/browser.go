@@ -10,7 +10,7 @@ func browser() []mutation {
 		},
 		{
 			"T82: GET runs no mutation as an event stream", "graph/sse.go",
-			"operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet", "operation.Operation.Operation == ast.Mutation && r.Method == http.MethodHead",
+			"errs := refuseByMethod(method, kind)", "errs := refuseByMethod(http.MethodPost, kind)",
 			"./app", "TestT082_",
 		},
 		{

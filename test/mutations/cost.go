@@ -214,17 +214,17 @@ func cost() []mutation {
 			"./app", "TestT113_",
 		},
 		{
-			"T114: a socket is initialised in time", "graph/websocket.go",
+			"T114: a socket is initialised in time", "graph/websocket_conn.go",
 			`s.cancel(&closing{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
 			"./app", "TestSocketsClose",
 		},
 		{
-			"T114: a socket is initialised once", "graph/websocket.go",
+			"T114: a socket is initialised once", "graph/websocket_init.go",
 			"if s.watch != nil {\n\t\treturn nil, &closing", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closing",
 			"./app", "TestSocketsClose",
 		},
 		{
-			"T114: an operation's ID is used once", "graph/websocket.go",
+			"T114: an operation's ID is used once", "graph/websocket_conn.go",
 			"if _, taken := s.operations[m.ID]; taken {", `if _, taken := s.operations[m.ID]; taken && m.ID == "" {`,
 			"./app", "TestSocketsClose",
 		},
@@ -234,7 +234,7 @@ func cost() []mutation {
 			"./app", "TestT114_",
 		},
 		{
-			"T115: a socket needs a good token", "graph/websocket.go",
+			"T115: a socket needs a good token", "graph/websocket_init.go",
 			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, refusalOf(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, refusalOf(err)",
 			"./app", "TestT114_",
 		},
@@ -244,8 +244,8 @@ func cost() []mutation {
 			"./app", "TestSocketsClose|TestT116_ADamaged",
 		},
 		{
-			"T116: messages have a rate", "graph/websocket.go",
-			"if s.messages.Wait(connection) != nil {", "if s.messages == nil {",
+			"T116: messages have a rate", "graph/websocket_conn.go",
+			"if s.messages.Wait(ctx) != nil {", "if s.messages == nil {",
 			"./app", "TestT116_AFlood",
 		},
 		{
@@ -254,12 +254,12 @@ func cost() []mutation {
 			"./app", "TestT116_Pings",
 		},
 		{
-			"T117: a socket's operations have a limit", "graph/websocket.go",
+			"T117: a socket's operations have a limit", "graph/websocket_conn.go",
 			"if s.count >= s.transport.limits.Socket.Operations {", "if s.count < 0 {",
 			"./app", "TestT117_Subscriptions",
 		},
 		{
-			"T117: an operation's place comes back", "graph/websocket.go",
+			"T117: an operation's place comes back", "graph/websocket_conn.go",
 			"\ts.count--\n", "",
 			"./app", "TestT117_Subscriptions",
 		},
@@ -269,7 +269,7 @@ func cost() []mutation {
 			"./app", "TestT117_Sockets",
 		},
 		{
-			"T117: a socket's place comes back", "graph/websocket.go",
+			"T117: a socket's place comes back", "graph/websocket_conn.go",
 			"s.transport.streams.give(v.ID())", "_ = v",
 			"./app", "TestT117_Sockets",
 		},
@@ -279,7 +279,7 @@ func cost() []mutation {
 			"./app", "TestT117_EventStreams",
 		},
 		{
-			"T117: a socket that is closing is not waited for", "graph/websocket.go",
+			"T117: a socket that is closing is not waited for", "graph/websocket_close.go",
 			"cut := time.AfterFunc(closeWait,", "cut := time.AfterFunc(100*closeWait,",
 			"./app", "TestT117_AStranger",
 		},
