@@ -11,6 +11,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
+
+	"github.com/latchkey/latchkey/internal/sse"
 )
 
 // What a stranger writes into a socket closes it, or is what it says; it never becomes a token that was not sent,
@@ -68,7 +70,7 @@ func FuzzWantsStream(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, accept string) {
 		wants := wantsStream([]string{accept})
-		if wants && !strings.Contains(strings.ToLower(accept), eventStream) {
+		if wants && !strings.Contains(strings.ToLower(accept), sse.MediaType) {
 			t.Errorf("%q wants a stream", accept)
 		}
 		if wants != wantsStream([]string{accept, "text/event-stream;q=0"}) || wantsStream([]string{accept + ";q=0"}) && !strings.Contains(accept, ",") {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -15,13 +14,12 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/internal/sse"
 	"github.com/latchkey/latchkey/token"
 )
 
 // GraphQL over server-sent events: one operation a request, as the library graphql-sse documents it ("distinct
 // connections mode"). Results are events `next`, and `complete` ends the stream.
-
-const eventStream = "text/event-stream"
 
 // commentEvery keeps proxies from cutting a quiet stream off.
 const commentEvery = 12 * time.Second
@@ -45,29 +43,24 @@ func wantsStream(accept []string) bool {
 			first, best = mediaType, q
 		}
 	}
-	return first == eventStream
+	return first == sse.MediaType
 }
 
 // stream executes an operation and sends its results until it ends, the client disconnects, or the token is no longer
 // valid. In the last case the final result has the error.
 func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (operation *graphql.OperationContext, last *graphql.Response) {
-	h := w.Header()
-	h.Set("Content-Type", eventStream)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no")
-	h.Set("X-Content-Type-Options", "nosniff")
-	e := &events{w: w, controller: http.NewResponseController(w)}
+	events := sse.NewWriter(w)
 	ctx, cancel := t.watched(r)
 	defer cancel()
 	operation, errs := t.prepare(ctx, exec, params)
 	if len(errs) == 0 {
 		var end func()
-		ctx, end, errs = t.begin(ctx, r.Method, operation.Operation.Operation, e)
+		ctx, end, errs = t.begin(ctx, r.Method, operation.Operation.Operation, events)
 		defer end()
 	}
 	fail := func(ctx context.Context, errs gqlerror.List) {
 		last = exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs)
-		_ = e.next(last)
+		_ = sendNext(events, last)
 	}
 	if len(errs) > 0 {
 		fail(ctx, errs)
@@ -75,7 +68,7 @@ func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.G
 		next, opCtx := exec.DispatchOperation(ctx, operation)
 		for response := next(opCtx); response != nil; response = next(opCtx) {
 			last = response
-			if e.next(response) != nil {
+			if sendNext(events, response) != nil {
 				return operation, last
 			}
 		}
@@ -83,7 +76,7 @@ func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.G
 			fail(r.Context(), gqlerror.List{gqlerror.Wrap(unauthenticated)})
 		}
 	}
-	_ = e.send("event: complete\ndata:\n\n")
+	_ = events.Send("complete", nil)
 	return operation, last
 }
 
@@ -104,7 +97,7 @@ func (t transport) watched(r *http.Request) (context.Context, context.CancelFunc
 
 // begin returns the context in which an operation runs, and a function to call at its end. A subscription counts as
 // one of the user's streams; a query or mutation has a time limit.
-func (t transport) begin(ctx context.Context, method string, kind ast.Operation, e *events) (_ context.Context, end func(), _ gqlerror.List) {
+func (t transport) begin(ctx context.Context, method string, kind ast.Operation, events *sse.Writer) (_ context.Context, end func(), _ gqlerror.List) {
 	release := func() {}
 	switch errs := refuseByMethod(method, kind); {
 	case kind == ast.Subscription:
@@ -112,52 +105,32 @@ func (t transport) begin(ctx context.Context, method string, kind ast.Operation,
 		if !t.streams.take(id) {
 			return ctx, release, gqlerror.List{gqlerrorOf(RateLimited, "you have too many streams open")}
 		}
-		_ = e.comment() // tells the client that the subscription has started; next reports a client that is gone
+		_ = events.Comment() // tells the client that the subscription has started; next reports a client that is gone
 		release = func() { t.streams.give(id) }
 	case len(errs) > 0:
 		return ctx, release, errs
 	default:
 		ctx, release = context.WithTimeout(ctx, t.limits.Duration)
 	}
-	stopComments := e.keepAlive(ctx)
+	stopComments := keepAlive(ctx, events)
 	return ctx, func() { stopComments(); release() }, nil
 }
 
-// events writes an event stream; a client that does not read is cut off.
-type events struct {
-	mu         sync.Mutex
-	w          http.ResponseWriter
-	controller *http.ResponseController
-}
-
-func (e *events) send(text string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.controller.SetReadDeadline(time.Time{})
-	e.controller.SetWriteDeadline(time.Now().Add(writeWait))
-	if _, err := e.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return e.controller.Flush()
-}
-
-func (e *events) next(response *graphql.Response) error {
+func sendNext(events *sse.Writer, response *graphql.Response) error {
 	body, err := encode(response)
 	if err != nil {
 		return err
 	}
-	return e.send("event: next\ndata: " + string(body) + "\n\n")
+	return events.Send("next", body)
 }
 
-func (e *events) comment() error { return e.send(":\n\n") }
-
 // keepAlive sends comments until stop is called. No comment is sent after stop has returned.
-func (e *events) keepAlive(ctx context.Context) (stop func()) {
+func keepAlive(ctx context.Context, events *sse.Writer) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		every(ctx, commentEvery, e.comment)
+		every(ctx, commentEvery, events.Comment)
 	}()
 	return func() { cancel(); <-done }
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/sse"
 	"github.com/latchkey/latchkey/token"
 )
 
@@ -144,11 +144,8 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 			refuse(w, r, s, err)
 			return
 		}
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Accel-Buffering", "no")
-		stream := eventStream{w, http.NewResponseController(w)}
-		if stream.sendComplete(feed.Complete, s.Alive()) != nil {
+		events := sse.NewWriter(w)
+		if sendComplete(events, feed.Complete, s.Alive()) != nil {
 			return
 		}
 		ticker := time.NewTicker(aliveEvery)
@@ -163,52 +160,41 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 				if !open {
 					return
 				}
-				err = stream.send("revoked", change)
+				err = sendEvent(events, "revoked", change)
 			case <-ticker.C:
 				if s.HeardWithin(aliveWithin) && len(feed.Changes) == 0 {
-					err = stream.send("alive", s.Alive())
+					err = sendEvent(events, "alive", s.Alive())
 				}
 			}
 		}
 	})
 }
 
-// An eventStream writes server-sent events. A reader who does not read is cut off after ten seconds.
-type eventStream struct {
-	w          http.ResponseWriter
-	controller *http.ResponseController
-}
-
 // sendComplete sends the complete set: as `reset`, or where it is long in events `part` and then `complete`. Verifiers
 // that do not know these do not trust the feed.
-func (e eventStream) sendComplete(r auth.Revocations, end auth.Revocations) error {
+func sendComplete(events *sse.Writer, r auth.Revocations, end auth.Revocations) error {
 	if r.Len() <= partSize {
-		return e.send("reset", r)
+		return sendEvent(events, "reset", r)
 	}
 	for sessions := range slices.Chunk(r.Sessions, partSize) {
-		if err := e.send("part", auth.Revocations{Sessions: sessions}); err != nil {
+		if err := sendEvent(events, "part", auth.Revocations{Sessions: sessions}); err != nil {
 			return err
 		}
 	}
 	for users := range slices.Chunk(r.Users, partSize) {
-		if err := e.send("part", auth.Revocations{Users: users}); err != nil {
+		if err := sendEvent(events, "part", auth.Revocations{Users: users}); err != nil {
 			return err
 		}
 	}
-	return e.send("complete", end)
+	return sendEvent(events, "complete", end)
 }
 
-func (e eventStream) send(event string, data any) error {
+func sendEvent(events *sse.Writer, name string, data any) error {
 	text, err := json.Marshal(data)
 	if err != nil {
 		return err
 	}
-	e.controller.SetReadDeadline(time.Time{})
-	e.controller.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	if _, err := fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", event, text); err != nil {
-		return err
-	}
-	return e.controller.Flush()
+	return events.Send(name, text)
 }
 
 // maxAge writes a duration as the Cache-Control directive.
