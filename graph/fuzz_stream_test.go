@@ -11,8 +11,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-
-	"github.com/latchkey/latchkey/internal/sse"
 )
 
 // What a stranger writes into a socket closes it, or is what it says; it never becomes a token that was not sent,
@@ -61,22 +59,6 @@ func holds(data json.RawMessage, texts ...string) bool {
 		}
 	}
 	return false
-}
-
-// Nobody gets an endless answer who did not ask for one.
-func FuzzWantsStream(f *testing.F) {
-	for _, seed := range []string{"", "*/*", "text/event-stream", "TEXT/Event-Stream", "text/event-stream;q=0", "text/event-stream;q=NaN", "application/json, text/event-stream", "application/json;q=0.9, text/event-stream", "text/event-stream;q=", ",;,", "\xff", `a/b;x="text/event-stream"`} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, accept string) {
-		wants := wantsStream([]string{accept})
-		if wants && !strings.Contains(strings.ToLower(accept), sse.MediaType) {
-			t.Errorf("%q wants a stream", accept)
-		}
-		if wants != wantsStream([]string{accept, "text/event-stream;q=0"}) || wantsStream([]string{accept + ";q=0"}) && !strings.Contains(accept, ",") {
-			t.Errorf("%q wants a stream, or none, with what nobody wants", accept)
-		}
-	})
 }
 
 // A document passes the guard and the rules, or is refused with few words and no suggestion. None may end the program.

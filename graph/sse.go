@@ -3,10 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -23,28 +20,6 @@ import (
 
 // commentEvery keeps proxies from cutting a quiet stream off.
 const commentEvery = 12 * time.Second
-
-// wantsStream reports whether an event stream is the client's first choice. Clients that merely can take
-// one, such as urql, list it behind others.
-func wantsStream(accept []string) bool {
-	first, best := "", 0.0
-	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		mediaType, params, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		q := 1.0
-		if text, ok := params["q"]; ok {
-			if q, err = strconv.ParseFloat(text, 64); err != nil || !(0 <= q && q <= 1) {
-				continue
-			}
-		}
-		if q > best {
-			first, best = mediaType, q
-		}
-	}
-	return first == sse.MediaType
-}
 
 // stream executes an operation and sends its results until it ends, the client disconnects, or the token is no longer
 // valid. In the last case the final result has the error.

@@ -21,6 +21,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/internal/accept"
+	"github.com/latchkey/latchkey/internal/sse"
 )
 
 // RequestIDHeader carries a request's ID, in the request that the handler sees and in its answer.
@@ -57,6 +59,12 @@ func refuse(status int, code Code, message string) *refusal {
 	return &refusal{status, gqlerrorOf(code, message)}
 }
 
+// The media types of responses (GraphQL over HTTP, section 6.4). Every client understands application/json.
+const (
+	graphqlResponse = "application/graphql-response+json"
+	plainJSON       = "application/json"
+)
+
 const allowedMethods = "GET, POST"
 
 // Do answers one request.
@@ -67,9 +75,10 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	start := time.Now()
-	mediaType := negotiate(r.Header.Values("Accept"))
+	accepted := r.Header.Values("Accept")
+	mediaType := accept.Choose(accepted, plainJSON, graphqlResponse)
 	params, refused := t.read(w, r)
-	if refused == nil && wantsStream(r.Header.Values("Accept")) {
+	if refused == nil && accept.Preferred(accepted) == sse.MediaType { // urql lists an event stream too, behind others
 		operation, last := t.stream(w, r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))
 		return

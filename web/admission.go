@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/latchkey/latchkey/internal/accept"
+	"github.com/latchkey/latchkey/internal/sse"
 )
 
 // An admission bounds what clients may do in a second and at the same time. A request passes, in this order,
@@ -89,9 +92,11 @@ func (a *admission) admit(w *response, r *http.Request) {
 	}
 }
 
-// mayStream reports requests that may stay open by design: WebSockets, event streams.
+// mayStream reports whether the response may stay open by design: a WebSocket or an event stream. It includes clients
+// that merely accept an event stream, since what they get is decided later.
 func mayStream(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Accept"), ",")), "text/event-stream") || r.URL.Path == "/oauth/revocations"
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") ||
+		accept.Lists(r.Header.Values("Accept"), sse.MediaType) || r.URL.Path == "/oauth/revocations"
 }
 
 // A response knows what its request holds, and gives it back: the place among the requests when the answer

@@ -22,10 +22,11 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/latchkey/latchkey/internal/accept"
 )
 
 // files holds assets, made by others and packed with gzip, and page, our own.
@@ -199,37 +200,18 @@ func (a asset) caching(r *http.Request) string {
 	return "no-cache"
 }
 
-// acceptsGzip tells whether gzip, or if that is not named then "*", is listed with
-// a weight above 0 (RFC 9110, section 12.5.3).
+// acceptsGzip reports whether gzip, or if that is not named then "*", is acceptable. Parameters other than a weight
+// are not understood: then the file is sent as it is, which every browser can read.
 func acceptsGzip(r *http.Request) bool {
 	accepted := false
-	list := strings.Join(r.Header.Values("Accept-Encoding"), ",")
-	for item := range strings.SplitSeq(list, ",") {
-		coding, parameter, _ := strings.Cut(item, ";")
-		switch strings.ToLower(strings.TrimSpace(coding)) {
+	for _, coding := range accept.Parse(r.Header.Values("Accept-Encoding")) {
+		acceptable := coding.Weight > 0 && len(coding.Params) == 0
+		switch coding.Name {
 		case "gzip":
-			return weight(parameter) > 0
+			return acceptable
 		case "*":
-			accepted = weight(parameter) > 0
+			accepted = acceptable
 		}
 	}
 	return accepted
-}
-
-// weight reads a parameter such as "q=0.5". None means 1; one that cannot be read
-// means 0, since plain content serves everybody.
-func weight(parameter string) float64 {
-	parameter = strings.ToLower(strings.TrimSpace(parameter))
-	if parameter == "" {
-		return 1
-	}
-	number, found := strings.CutPrefix(parameter, "q=")
-	if !found {
-		return 0
-	}
-	q, err := strconv.ParseFloat(number, 64)
-	if err != nil {
-		return 0
-	}
-	return q
 }
