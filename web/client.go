@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/latchkey/latchkey/internal/netaddr"
 )
 
 const (
@@ -46,7 +48,7 @@ func withClient(trusted []netip.Prefix, log *slog.Logger, proxied, direct http.H
 // the first address that is not trusted can be forged. Where an entry cannot be read, it is returned as bad, and
 // the address is that of the proxy that wrote it.
 func forwardedClient(values []string, trusted []netip.Prefix, proxy netip.Addr) (addr netip.Addr, bad string) {
-	addr = plainAddr(proxy)
+	addr = netaddr.Canonical(proxy)
 	hops := strings.Split(strings.Join(values, ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		next, ok := parseHop(strings.TrimSpace(hop))
@@ -64,7 +66,7 @@ func forwardedClient(values []string, trusted []netip.Prefix, proxy netip.Addr) 
 // [2001:db8::1] or [2001:db8::1]:443.
 func parseHop(s string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddrPort(s); err == nil {
-		return plainAddr(a.Addr()), true
+		return netaddr.Canonical(a.Addr()), true
 	}
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		if inner, ok = strings.CutSuffix(inner, "]"); !ok || !strings.Contains(inner, ":") {
@@ -73,14 +75,11 @@ func parseHop(s string) (netip.Addr, bool) {
 		s = inner
 	}
 	a, err := netip.ParseAddr(s)
-	return plainAddr(a), err == nil
+	return netaddr.Canonical(a), err == nil
 }
 
-// plainAddr writes an address in one way only: IPv4 as such, IPv6 without a zone.
-func plainAddr(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
-
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(plainAddr(addr)) })
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(netaddr.Canonical(addr)) })
 }
 
 // clientAt is the client at a RemoteAddr.
@@ -89,15 +88,12 @@ func clientAt(remoteAddr string) client {
 	if err != nil {
 		return client{} // not from a TCP connection: all such are one
 	}
-	bits, network := 32, 24
-	if addr := plainAddr(a.Addr()); addr.Is6() {
-		bits, network = 64, 48
+	addr, bits := netaddr.Canonical(a.Addr()), 24
+	if addr.Is6() {
+		bits = 48
 	}
-	prefix := func(n int) holder {
-		p, _ := plainAddr(a.Addr()).Prefix(n) // fails only for more bits than the address has
-		return holder{prefix: p}
-	}
-	return client{self: prefix(bits), network: prefix(network)}
+	network, _ := addr.Prefix(bits) // fails only for more bits than the address has
+	return client{self: holder{prefix: netaddr.Client(addr)}, network: holder{prefix: network}}
 }
 
 // shortened keeps what a log needs of a value that others chose.

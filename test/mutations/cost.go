@@ -194,13 +194,13 @@ func cost() []mutation {
 			"./web", "TestPagesCanRead",
 		},
 		{
-			"T112: an IPv6 network is one client", "web/client.go",
-			"addr.Is6() {", "addr.Is4() {",
+			"T112: an IPv6 network is one client", "internal/netaddr/netaddr.go",
+			"a.Is6() {", "a.Is4() {",
 			"./web", "TestOneClientHolds",
 		},
 		{
 			"T4 T6: an IPv6 network is one client of logins", "auth/throttle.go",
-			"addr.Is6() && !addr.Is4In6() {", "addr.Is6() && addr.Is4In6() {",
+			"!client.IsSingleIP() {", "!client.IsValid() {",
 			"./app", "TestT006_Guesses",
 		},
 		{
