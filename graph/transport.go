@@ -25,8 +25,8 @@ import (
 	"github.com/latchkey/latchkey/internal/sse"
 )
 
-// RequestIDHeader carries a request's ID, in the request that the handler sees and in its answer.
-const RequestIDHeader = "X-Request-Id"
+// RequestIDHeader is the header with a request's ID.
+const RequestIDHeader = auth.RequestIDHeader
 
 // A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. It takes the place of
 // gqlgen's, which repeat a damaged body, password and all, in the answer. No batches, no forms: nothing
@@ -428,7 +428,7 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 	}
 	v := auth.ViewerFrom(r.Context())
 	attrs := []slog.Attr{
-		slog.String("request", r.Header.Get(RequestIDHeader)), slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("request", v.Client.RequestID), slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)),
 		slog.String("ip", v.Client.IP), slog.String("kind", kind), slog.String("operation", shortened(name)), slog.String("field", field), slog.String("code", code),
 	}
 	if v.ID() != "" {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/rs/cors"
 	"golang.org/x/time/rate"
+
+	"github.com/latchkey/latchkey/auth"
 )
 
 // clientHeaders are the request headers that GraphQL clients in browsers, and what observes them, send. None but
@@ -35,7 +37,7 @@ func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	}
 	policy := cors.New(cors.Options{
 		AllowedOrigins: c.Origins, AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: headers, ExposedHeaders: []string{"X-Request-Id", "Retry-After"}, MaxAge: 7200,
+		AllowedHeaders: headers, ExposedHeaders: []string{auth.RequestIDHeader, "Retry-After"}, MaxAge: 7200,
 	})
 	return log.before(policy.OriginAllowed, policy.Handler(next))
 }

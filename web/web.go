@@ -110,8 +110,8 @@ func ready(check func(context.Context) error, service *auth.Service) http.Handle
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := []string{rand.Text()[:16]}
-		r.Header["X-Request-Id"] = id
-		w.Header()["X-Request-Id"] = id
+		r.Header[auth.RequestIDHeader] = id
+		w.Header()[auth.RequestIDHeader] = id
 		next.ServeHTTP(w, r)
 	})
 }
