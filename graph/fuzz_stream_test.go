@@ -32,7 +32,7 @@ func FuzzSocketMessage(f *testing.F) {
 			return
 		}
 		authorization, err := credentials(m.Payload)
-		var c *closing
+		var c *closeError
 		switch {
 		case err != nil && (!errors.As(err, &c) || c.code != closeBadRequest || strings.Contains(c.reason, marker)):
 			t.Errorf("%q: %v", data, err)

@@ -112,13 +112,13 @@ func validationRules() *rules.Rules {
 	}
 	r.AddRule("NoConditionsOnSubscriptionRoots", noConditionsOnSubscriptionRoots)
 	for name, rule := range r.GetInner() {
-		r.ReplaceRule(name, withFewErrors(rule))
+		r.ReplaceRule(name, limitErrors(rule))
 	}
 	return r
 }
 
-// withFewErrors drops the errors of a rule that no answer lists: a small document can have 100,000.
-func withFewErrors(rule core.RuleFunc) core.RuleFunc {
+// limitErrors drops the errors of a rule that no answer lists: a small document can have 100,000.
+func limitErrors(rule core.RuleFunc) core.RuleFunc {
 	return func(observers *core.Events, addError core.AddErrFunc) {
 		n := 0
 		rule(observers, func(options ...core.ErrorOption) {
@@ -244,14 +244,14 @@ func argumentAt(arguments ast.ArgumentList, at []gqlerror.Location) string {
 }
 
 func valueAt(name string, v *ast.Value, at []gqlerror.Location) string {
-	if standsAt(v.Position, at) {
+	if isAt(v.Position, at) {
 		return name
 	}
 	for _, child := range v.Children {
 		inner := child.Name
 		if inner == "" { // an element of a list
 			inner = name
-		} else if standsAt(child.Position, at) { // a field that is not there
+		} else if isAt(child.Position, at) { // a field that is not there
 			return inner
 		}
 		if found := valueAt(inner, child.Value, at); found != "" {
@@ -261,6 +261,6 @@ func valueAt(name string, v *ast.Value, at []gqlerror.Location) string {
 	return ""
 }
 
-func standsAt(p *ast.Position, at []gqlerror.Location) bool {
+func isAt(p *ast.Position, at []gqlerror.Location) bool {
 	return p != nil && len(at) > 0 && p.Line == at[0].Line && p.Column == at[0].Column
 }

@@ -74,14 +74,14 @@ func (t transport) watched(r *http.Request) (context.Context, context.CancelFunc
 // one of the user's streams; a query or mutation has a time limit.
 func (t transport) begin(ctx context.Context, method string, kind ast.Operation, events *sse.Writer) (_ context.Context, end func(), _ gqlerror.List) {
 	release := func() {}
-	switch errs := refuseByMethod(method, kind); {
+	switch errs := checkMethod(method, kind); {
 	case kind == ast.Subscription:
 		id := auth.ViewerFrom(ctx).ID()
-		if !t.streams.take(id) {
+		if !t.streams.acquire(id) {
 			return ctx, release, gqlerror.List{gqlerrorOf(RateLimited, "you have too many streams open")}
 		}
 		_ = events.Comment() // tells the client that the subscription has started; next reports a client that is gone
-		release = func() { t.streams.give(id) }
+		release = func() { t.streams.release(id) }
 	case len(errs) > 0:
 		return ctx, release, errs
 	default:

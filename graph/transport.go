@@ -49,14 +49,14 @@ var _ graphql.Transport = transport{}
 // Supports takes every request, so that refusals are ours too.
 func (transport) Supports(*http.Request) bool { return true }
 
-// A refusal is an error of the request as a whole, with its HTTP status.
-type refusal struct {
+// A requestError is an error of the request as a whole, with its HTTP status.
+type requestError struct {
 	status int
 	*gqlerror.Error
 }
 
-func refuse(status int, code Code, message string) *refusal {
-	return &refusal{status, gqlerrorOf(code, message)}
+func newRequestError(status int, code Code, message string) *requestError {
+	return &requestError{status, gqlerrorOf(code, message)}
 }
 
 // The media types of responses (GraphQL over HTTP, section 6.4). Every client understands application/json.
@@ -77,20 +77,20 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	start := time.Now()
 	accepted := r.Header.Values("Accept")
 	mediaType := accept.Choose(accepted, plainJSON, graphqlResponse)
-	params, refused := t.read(w, r)
-	if refused == nil && accept.Preferred(accepted) == sse.MediaType { // urql lists an event stream too, behind others
+	params, err := t.read(w, r)
+	if err == nil && accept.Preferred(accepted) == sse.MediaType { // urql lists an event stream too, behind others
 		operation, last := t.stream(w, r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))
 		return
 	}
-	if mediaType == "" && refused == nil {
-		refused = refuse(http.StatusNotAcceptable, NotAcceptable, "answers are application/graphql-response+json or application/json")
+	if mediaType == "" && err == nil {
+		err = newRequestError(http.StatusNotAcceptable, NotAcceptable, "answers are application/graphql-response+json or application/json")
 	}
 	var response *graphql.Response
 	var operation *graphql.OperationContext
 	var status int
-	if refused != nil {
-		status, response = refused.status, &graphql.Response{Errors: gqlerror.List{refused.Error}}
+	if err != nil {
+		status, response = err.status, &graphql.Response{Errors: gqlerror.List{err.Error}}
 	} else {
 		response, operation, status = t.execute(r, exec, params, mediaType)
 	}
@@ -103,7 +103,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
 	operation, errs := t.prepare(r.Context(), exec, params)
 	if len(errs) == 0 {
-		errs = refuseByMethod(r.Method, operation.Operation.Operation)
+		errs = checkMethod(r.Method, operation.Operation.Operation)
 	}
 	if len(errs) > 0 {
 		status := http.StatusOK
@@ -149,8 +149,8 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	return operation, nil
 }
 
-// refuseByMethod returns an error if an operation of this kind cannot run by a plain request with the method.
-func refuseByMethod(method string, kind ast.Operation) gqlerror.List {
+// checkMethod returns an error if an operation of this kind cannot run by a plain request with the method.
+func checkMethod(method string, kind ast.Operation) gqlerror.List {
 	switch {
 	case kind == ast.Subscription:
 		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket or an event stream")}
@@ -161,34 +161,34 @@ func refuseByMethod(method string, kind ast.Operation) gqlerror.List {
 }
 
 // read takes the parameters from the request, strictly, and never repeats what it read.
-func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *requestError) {
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
-	var refused *refusal
+	var err *requestError
 	switch r.Method {
 	case http.MethodGet:
-		refused = readURL(r.URL, params)
+		err = readURL(r.URL, params)
 	case http.MethodPost:
-		if refused = checkContentType(r.Header); refused == nil {
-			refused = readBody(http.MaxBytesReader(w, r.Body, t.limits.Body), params)
+		if err = checkContentType(r.Header); err == nil {
+			err = readBody(http.MaxBytesReader(w, r.Body, t.limits.Body), params)
 		}
 	default:
-		refused = refuse(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
+		err = newRequestError(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
 	}
 	params.ReadTime.End = graphql.Now()
-	if refused == nil {
-		if err := checkPersistedQuery(params); err != nil {
-			refused = &refusal{http.StatusOK, err} // as Apollo's server: clients read errors of other statuses in different ways
+	if err == nil {
+		if unsupported := checkPersistedQuery(params); unsupported != nil {
+			err = &requestError{http.StatusOK, unsupported} // as Apollo's server: clients read errors of other statuses in different ways
 		}
 	}
-	if refused == nil && strings.TrimSpace(params.Query) == "" {
-		refused = refuse(http.StatusBadRequest, BadRequest, "the parameter query is missing")
+	if err == nil && strings.TrimSpace(params.Query) == "" {
+		err = newRequestError(http.StatusBadRequest, BadRequest, "the parameter query is missing")
 	}
-	return params, refused
+	return params, err
 }
 
-func checkContentType(h http.Header) *refusal {
-	unsupported := refuse(http.StatusUnsupportedMediaType, UnsupportedMediaType, "send the request as application/json in UTF-8, not compressed")
+func checkContentType(h http.Header) *requestError {
+	unsupported := newRequestError(http.StatusUnsupportedMediaType, UnsupportedMediaType, "send the request as application/json in UTF-8, not compressed")
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || mediaType != plainJSON || len(h.Values("Content-Type")) > 1 {
 		return unsupported
@@ -203,37 +203,37 @@ func checkContentType(h http.Header) *refusal {
 }
 
 // readBody reads one JSON object of at most the allowed size.
-func readBody(body io.Reader, params *graphql.RawParams) *refusal {
+func readBody(body io.Reader, params *graphql.RawParams) *requestError {
 	data, err := io.ReadAll(body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return refuse(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request is too large")
+		return newRequestError(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request is too large")
 	case err != nil:
-		return refuse(http.StatusBadRequest, BadRequest, "the request could not be read to its end")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the request could not be read to its end")
 	}
 	return parseBody(data, params)
 }
 
 // parseBody reads the parameters of a request from its body.
-func parseBody(data []byte, params *graphql.RawParams) *refusal {
+func parseBody(data []byte, params *graphql.RawParams) *requestError {
 	data = bytes.TrimLeft(data, " \t\r\n")
 	switch {
 	case !utf8.Valid(data):
-		return refuse(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
 	case len(data) > 0 && data[0] == '[':
-		return refuse(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
+		return newRequestError(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
 	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
-		return refuse(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
 	}
 	if hasLoneSurrogate(string(data)) {
-		return refuse(http.StatusBadRequest, BadRequest, loneSurrogate)
+		return newRequestError(http.StatusBadRequest, BadRequest, loneSurrogate)
 	}
 	if countValues(data) > maxValues {
-		return refuse(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
+		return newRequestError(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
 	}
 	if decodeParams(data, params) != nil {
-		return refuse(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects, each given once")
+		return newRequestError(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects, each given once")
 	}
 	return nil
 }
@@ -308,23 +308,23 @@ func decodeParam(decoder *json.Decoder, name string, params *graphql.RawParams) 
 	return decoder.Decode(&passed)
 }
 
-func readURL(u *url.URL, params *graphql.RawParams) *refusal {
+func readURL(u *url.URL, params *graphql.RawParams) *requestError {
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil || !utf8.ValidString(q.Get("query")) {
-		return refuse(http.StatusBadRequest, BadRequest, "the URL's query is malformed")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the URL's query is malformed")
 	}
 	for name, values := range q {
 		if len(values) > 1 {
-			return refuse(http.StatusBadRequest, BadRequest, "a parameter is given more than once")
+			return newRequestError(http.StatusBadRequest, BadRequest, "a parameter is given more than once")
 		}
 		if name == "access_token" {
-			return refuse(http.StatusBadRequest, BadRequest, "tokens do not belong into URLs: send the Authorization header")
+			return newRequestError(http.StatusBadRequest, BadRequest, "tokens do not belong into URLs: send the Authorization header")
 		}
 	}
 	params.Query, params.OperationName = q.Get("query"), q.Get("operationName")
 	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
 		if text := q.Get(name); text != "" && !decodeObject(text, into) {
-			return refuse(http.StatusBadRequest, BadRequest, name+" must be a JSON object")
+			return newRequestError(http.StatusBadRequest, BadRequest, name+" must be a JSON object")
 		}
 	}
 	return nil

@@ -66,8 +66,8 @@ type perUser struct {
 	ofUser map[string]int
 }
 
-// take counts one more stream of the user. It returns false if the user has reached the limit.
-func (p *perUser) take(userID string) bool {
+// acquire counts one more stream of the user. It returns false if the user has reached the limit.
+func (p *perUser) acquire(userID string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ofUser[userID] >= p.limit {
@@ -77,7 +77,7 @@ func (p *perUser) take(userID string) bool {
 	return true
 }
 
-func (p *perUser) give(userID string) {
+func (p *perUser) release(userID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ofUser[userID]--; p.ofUser[userID] == 0 {
@@ -123,7 +123,7 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 	s.raw = h.conn
 	s.conn.SetReadLimit(t.limits.Socket.Message)
 	if s.conn.Subprotocol() != subprotocol {
-		s.close(&closing{closeNotAcceptable, "Subprotocol not acceptable"})
+		s.close(&closeError{closeNotAcceptable, "Subprotocol not acceptable"})
 		return
 	}
 	t.open.Add(1)
@@ -134,8 +134,8 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 // handshake replaces the error responses of the WebSocket library, which echo request headers, with our own.
 type handshake struct {
 	http.ResponseWriter
-	refused bool
-	conn    net.Conn // nil until hijacked
+	rejected bool
+	conn     net.Conn // nil until hijacked
 }
 
 // Unwrap is for http.ResponseController.
@@ -153,7 +153,7 @@ func (h *handshake) WriteHeader(status int) {
 		h.ResponseWriter.WriteHeader(status)
 		return
 	}
-	h.refused = true
+	h.rejected = true
 	code, message := BadRequest, "this is no handshake of a WebSocket"
 	if status == http.StatusForbidden {
 		code, message = Forbidden, "pages of this origin may not connect"
@@ -164,7 +164,7 @@ func (h *handshake) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter. It drops the library's error text.
 func (h *handshake) Write(p []byte) (int, error) {
-	if h.refused {
+	if h.rejected {
 		return len(p), nil
 	}
 	return h.ResponseWriter.Write(p)

@@ -25,40 +25,40 @@ const (
 // closeWait is how long a client may take to answer our close frame.
 const closeWait = 2 * time.Second
 
-// A closing is an error that closes the socket with a code and a reason.
-type closing struct {
+// A closeError is an error that closes the socket with a code and a reason.
+type closeError struct {
 	code   websocket.StatusCode
 	reason string
 }
 
-func (c *closing) Error() string { return c.reason }
+func (c *closeError) Error() string { return c.reason }
 
 var (
-	errInvalidMessage = &closing{closeBadRequest, "Invalid message received"}
-	errPayload        = &closing{closeBadRequest, "Invalid payload"}
+	errInvalidMessage = &closeError{closeBadRequest, "Invalid message received"}
+	errPayload        = &closeError{closeBadRequest, "Invalid payload"}
 )
 
-// refusalOf returns how to close for want of a valid token: 4401 if the client has to log in, 4403 if refreshing
+// closeFor returns how to close for want of a valid token: 4401 if the client has to log in, 4403 if refreshing
 // the token may help. docs/errors.md lists the reasons.
-func refusalOf(err error) *closing {
+func closeFor(err error) *closeError {
 	unauthenticated, ok := errors.AsType[*auth.UnauthenticatedError](err)
 	switch {
 	case !ok:
-		return &closing{closeForbidden, "Forbidden"}
+		return &closeError{closeForbidden, "Forbidden"}
 	case unauthenticated.Reason == auth.Missing:
-		return &closing{closeUnauthorized, string(unauthenticated.Reason)}
+		return &closeError{closeUnauthorized, string(unauthenticated.Reason)}
 	}
-	return &closing{closeForbidden, string(unauthenticated.Reason)}
+	return &closeError{closeForbidden, string(unauthenticated.Reason)}
 }
 
 // close closes the socket with the code for the cause. Other causes mean that the client is gone.
 func (s *socket) close(cause error) {
-	var c *closing
+	var c *closeError
 	var unauthenticated *auth.UnauthenticatedError
 	switch {
 	case errors.As(cause, &c):
 	case errors.As(cause, &unauthenticated):
-		c = refusalOf(cause)
+		c = closeFor(cause)
 	default:
 		s.conn.CloseNow()
 		return

@@ -62,7 +62,7 @@ type message struct {
 
 // serve reads messages until the context ends or reading fails, and closes the socket. The cause selects the code.
 func (s *socket) serve(ctx context.Context) {
-	init := time.AfterFunc(initWait, func() { s.cancel(&closing{closeInitTimeout, "Connection initialisation timeout"}) })
+	init := time.AfterFunc(initWait, func() { s.cancel(&closeError{closeInitTimeout, "Connection initialisation timeout"}) })
 	defer init.Stop()
 	closed := make(chan struct{})
 	go func() {
@@ -70,7 +70,7 @@ func (s *socket) serve(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-s.transport.stopping:
-			s.cancel(&closing{closeRestart, "The server is restarting"})
+			s.cancel(&closeError{closeRestart, "The server is restarting"})
 		}
 		s.close(context.Cause(ctx)) // which ends read
 	}()
@@ -79,7 +79,7 @@ func (s *socket) serve(ctx context.Context) {
 	s.running.Wait()
 	if s.watch != nil {
 		v := s.watch.Viewer()
-		s.transport.streams.give(v.ID())
+		s.transport.streams.release(v.ID())
 	}
 }
 
@@ -122,12 +122,12 @@ func (s *socket) receive(ctx context.Context) (m message, err error) {
 func (s *socket) handle(ctx context.Context, m message) error {
 	switch {
 	case m.Type == "ping":
-		return s.pong(ctx, m)
+		return s.answerPing(ctx, m)
 	case m.Type == "pong":
 		_, err := decodeMembers(m.Payload)
 		return err
 	case m.Type == "subscribe" && s.watch == nil:
-		return &closing{closeUnauthorized, "Unauthorized"}
+		return &closeError{closeUnauthorized, "Unauthorized"}
 	case m.Type == "subscribe":
 		return s.subscribe(ctx, m)
 	case m.Type == "complete" && m.ID != "":
@@ -159,7 +159,7 @@ func (s *socket) subscribe(ctx context.Context, m message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, taken := s.operations[m.ID]; taken {
-		return &closing{closeSubscriberTwice, "Subscriber for " + m.ID + " already exists"}
+		return &closeError{closeSubscriberTwice, "Subscriber for " + m.ID + " already exists"}
 	}
 	if hasLoneSurrogate(string(m.Payload)) {
 		return s.sendError(ctx, m.ID, gqlerrorOf(BadRequest, loneSurrogate))

@@ -20,7 +20,7 @@ const (
 // ends with the token.
 func (s *socket) initialise(ctx context.Context, m message) (context.Context, error) {
 	if s.watch != nil {
-		return nil, &closing{closeInitTwice, "Too many initialisation requests"}
+		return nil, &closeError{closeInitTwice, "Too many initialisation requests"}
 	}
 	authorization, err := credentials(m.Payload)
 	if err != nil {
@@ -33,10 +33,10 @@ func (s *socket) initialise(ctx context.Context, m message) (context.Context, er
 	// The viewer of the handshake may be out of date: it is seconds old.
 	v := s.transport.auth.Identify(ctx, auth.ViewerFrom(ctx).Client, values)
 	if err := v.Authenticated(); err != nil {
-		return nil, refusalOf(err)
+		return nil, closeFor(err)
 	}
-	if !s.transport.streams.take(v.ID()) {
-		return nil, &closing{closeTryLater, "Too many connections"}
+	if !s.transport.streams.acquire(v.ID()) {
+		return nil, &closeError{closeTryLater, "Too many connections"}
 	}
 	text, _ := token.FromHeader(values)
 	watched, watch := s.transport.auth.Watch(auth.WithViewer(ctx, v), text, v)
@@ -48,9 +48,9 @@ func (s *socket) initialise(ctx context.Context, m message) (context.Context, er
 	return watched, s.write(ctx, message{Type: "connection_ack"})
 }
 
-// pong answers a ping with its payload. If the payload has credentials, they replace the socket's token by a newer
+// answerPing answers a ping with its payload. If the payload has credentials, they replace the socket's token by a newer
 // one of the same session, and the pong confirms that.
-func (s *socket) pong(ctx context.Context, m message) error {
+func (s *socket) answerPing(ctx context.Context, m message) error {
 	if _, err := decodeMembers(m.Payload); err != nil {
 		return err
 	}
@@ -64,10 +64,10 @@ func (s *socket) pong(ctx context.Context, m message) error {
 	}
 	text, err := token.FromHeader([]string{authorization})
 	if err != nil {
-		return &closing{closeForbidden, string(auth.Malformed)}
+		return &closeError{closeForbidden, string(auth.Malformed)}
 	}
 	if err := s.watch.Renew(ctx, text); err != nil {
-		return refusalOf(err)
+		return closeFor(err)
 	}
 	return s.write(ctx, message{Type: "pong", Payload: json.RawMessage(`{"authorization":"accepted"}`)})
 }

@@ -53,14 +53,14 @@ func (a *admission) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out.client = client{self: holder{service: token}}
 	}
 	if !limiter.Allow() {
-		tooMany(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
+		overloaded(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
 		return
 	}
 	if isProbe(r) { // a full server is not a dead one
 		a.next.ServeHTTP(w, r)
 		return
 	}
-	defer out.end()
+	defer out.releaseAll()
 	a.admit(out, r)
 	a.services.answered(token, out.status)
 }
@@ -68,11 +68,11 @@ func (a *admission) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *admission) admit(w *response, r *http.Request) {
 	r, outcome := a.receive(w, r)
 	if outcome == granted && w.stream {
-		outcome = a.streams.take(w.client, 1)
+		outcome = a.streams.acquire(w.client, 1)
 		w.streaming = outcome == granted
 	}
 	if outcome == granted {
-		outcome = a.requests.take(w.client, 1)
+		outcome = a.requests.acquire(w.client, 1)
 		w.running = outcome == granted
 	}
 	switch outcome {
@@ -83,12 +83,12 @@ func (a *admission) admit(w *response, r *http.Request) {
 			a.log.Warn("a client is refused because it holds its share (--client-share) of the requests, streams or memory; said once a minute. If it is a proxy, name it in --trusted-proxies",
 				"client", r.RemoteAddr)
 		})
-		tooMany(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
+		overloaded(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
 	case allFull:
 		a.warnings.Do(func() {
 			a.log.Warn("requests are refused because all places or the memory for bodies are taken (--in-flight, --streams, --body-memory); said once a minute")
 		})
-		tooMany(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", 1)
+		overloaded(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", 1)
 	}
 }
 
@@ -154,47 +154,47 @@ func (w *response) begin(answer int64) {
 	}
 	w.began = true
 	if w.streaming { // which has memory of its own
-		w.release(min(w.memory, bodyOverhead))
+		w.releaseMemory(min(w.memory, bodyOverhead))
 	} else if w.reserve(answer) != granted {
 		return
 	}
-	w.leave()
+	w.releaseRequest()
 }
 
 // reserve takes memory for the client.
 func (w *response) reserve(n int64) grant {
-	outcome := w.admission.memory.take(w.client, n)
+	outcome := w.admission.memory.acquire(w.client, n)
 	if outcome == granted {
 		w.memory += n
 	}
 	return outcome
 }
 
-func (w *response) release(n int64) {
-	w.admission.memory.give(w.client, n)
+func (w *response) releaseMemory(n int64) {
+	w.admission.memory.release(w.client, n)
 	w.memory -= n
 }
 
-// leave gives the place among the requests back.
-func (w *response) leave() {
+// releaseRequest gives the place among the requests back.
+func (w *response) releaseRequest() {
 	if w.running {
-		w.admission.requests.give(w.client, 1)
+		w.admission.requests.release(w.client, 1)
 		w.running = false
 	}
 }
 
-// end gives all back.
-func (w *response) end() {
-	w.leave()
-	w.release(w.memory)
+// releaseAll gives all back.
+func (w *response) releaseAll() {
+	w.releaseRequest()
+	w.releaseMemory(w.memory)
 	if w.streaming {
-		w.admission.streams.give(w.client, 1)
+		w.admission.streams.release(w.client, 1)
 	}
 }
 
-// tooMany refuses in GraphQL's form, which the other endpoints' clients can read too. It does not wait for the
+// overloaded refuses in GraphQL's form, which the other endpoints' clients can read too. It does not wait for the
 // rest of a body.
-func tooMany(w http.ResponseWriter, r *http.Request, status int, code string, seconds int) {
+func overloaded(w http.ResponseWriter, r *http.Request, status int, code string, seconds int) {
 	if r.ContentLength != 0 && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}

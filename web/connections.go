@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// keptFiles is how many open files are left to the database, the logs and connections of our own.
-const keptFiles = 256
+// reservedFiles is how many open files are left to the database, the logs and connections of our own.
+const reservedFiles = 256
 
 // LimitConnections bounds the connections that are open at the same time (0: any number), and of these the share
 // of one client in per cent, so that idle ones of a single client cannot use up the open files of the process. Further
@@ -18,8 +18,8 @@ func LimitConnections(l net.Listener, total, percent int, trusted []netip.Prefix
 	if total == 0 {
 		return l
 	}
-	if files := maxFiles(); files > 0 && files < total+keptFiles {
-		fewer := max(files-keptFiles, files/2)
+	if files := maxFiles(); files > 0 && files < total+reservedFiles {
+		fewer := max(files-reservedFiles, files/2)
 		log.Warn("fewer connections than --connections (LATCHKEY_CONNECTIONS): the limit of open files (ulimit -n) is too low",
 			"connections", fewer, "files", files)
 		total = fewer
@@ -45,8 +45,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return conn, nil
 		}
 		c := clientAt(remote)
-		if l.open.take(c, 1) == granted {
-			return &limitedConn{Conn: conn, end: sync.OnceFunc(func() { l.open.give(c, 1) })}, nil
+		if l.open.acquire(c, 1) == granted {
+			return &limitedConn{Conn: conn, end: sync.OnceFunc(func() { l.open.release(c, 1) })}, nil
 		}
 		_ = conn.Close() // nothing was sent or received
 	}

@@ -51,7 +51,7 @@ func withHeaders(next http.Handler) http.Handler {
 		h := w.Header()
 		h["X-Content-Type-Options"] = nosniff
 		h["Referrer-Policy"] = noReferrer
-		h["Content-Security-Policy"] = nothing
+		h["Content-Security-Policy"] = denyAll
 		if r.TLS != nil || r.Header.Get(forwardedProto) == "https" { // which withClient let pass
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
@@ -65,7 +65,7 @@ func withHeaders(next http.Handler) http.Handler {
 var (
 	nosniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}
-	nothing    = []string{"default-src 'none'; frame-ancestors 'none'"}
+	denyAll    = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 
 // compressed compresses answers in JSON that are long enough for that to pay. Credentials never travel by
@@ -76,12 +76,12 @@ func compressed(next http.Handler) http.Handler {
 	if err != nil {
 		panic(err) // only for options that are out of range
 	}
-	zipping := wrap(next)
+	gzipped := wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if mayStream(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		zipping.ServeHTTP(w, r)
+		gzipped.ServeHTTP(w, r)
 	})
 }

@@ -31,16 +31,16 @@ func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (an
 		authenticated(s, func(w http.ResponseWriter, r *http.Request) {
 			mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 			if err != nil || mediaType != "application/x-www-form-urlencoded" {
-				oauthError(w, http.StatusBadRequest, "invalid_request", "send a form (application/x-www-form-urlencoded)")
+				writeOAuthError(w, http.StatusBadRequest, "invalid_request", "send a form (application/x-www-form-urlencoded)")
 				return
 			}
 			if malformed != nil || len(r.PostForm["token"]) != 1 || r.PostForm.Get("token") == "" {
-				oauthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
+				writeOAuthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
 				return
 			}
 			answer, err := f(r.Context(), r.PostForm.Get("token"))
 			if err != nil {
-				refuse(w, r, s, err)
+				writeError(w, r, s, err)
 				return
 			}
 			writeJSON(w, http.StatusOK, answer)
@@ -52,7 +52,7 @@ func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (an
 func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 	inner := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := auth.ViewerFrom(r.Context()).Require([]string{"tokens:introspect"}); err != nil {
-			refuse(w, r, s, err)
+			writeError(w, r, s, err)
 			return
 		}
 		next(w, r)
@@ -65,30 +65,30 @@ func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 	})
 }
 
-// refuse answers an error of package auth as OAuth 2 words it (RFC 6749, section 5.2; RFC 6750, section 3.1).
-func refuse(w http.ResponseWriter, r *http.Request, s *auth.Service, err error) {
+// writeError answers an error of package auth as OAuth 2 words it (RFC 6749, section 5.2; RFC 6750, section 3.1).
+func writeError(w http.ResponseWriter, r *http.Request, s *auth.Service, err error) {
 	s.ReportUnavailable(r.Context(), err)
 	var unauthenticated *auth.UnauthenticatedError
 	var forbidden *auth.ForbiddenError
 	switch {
 	case errors.As(err, &unauthenticated):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		oauthError(w, http.StatusUnauthorized, "invalid_client", unauthenticated.Error())
+		writeOAuthError(w, http.StatusUnauthorized, "invalid_client", unauthenticated.Error())
 	case errors.As(err, &forbidden):
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="tokens:introspect"`)
-		oauthError(w, http.StatusForbidden, "insufficient_scope", forbidden.Error())
+		writeOAuthError(w, http.StatusForbidden, "insufficient_scope", forbidden.Error())
 	case errors.Is(err, auth.ErrTooManyRevocations):
 		w.Header().Set("Retry-After", "60")
-		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "there are too many revocations for a feed: introspect each token")
+		writeOAuthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "there are too many revocations for a feed: introspect each token")
 	case errors.Is(err, db.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		w.Header().Set("Retry-After", "1")
-		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "the database does not answer")
+		writeOAuthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "the database does not answer")
 	default:
-		oauthError(w, http.StatusInternalServerError, "server_error", "internal error")
+		writeOAuthError(w, http.StatusInternalServerError, "server_error", "internal error")
 	}
 }
 
-func oauthError(w http.ResponseWriter, status int, code, description string) {
+func writeOAuthError(w http.ResponseWriter, status int, code, description string) {
 	writeJSON(w, status, map[string]string{"error": code, "error_description": description})
 }
 
@@ -141,7 +141,7 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 		ctx, _ := s.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
 		feed, err := s.Revocations(ctx)
 		if err != nil {
-			refuse(w, r, s, err)
+			writeError(w, r, s, err)
 			return
 		}
 		events := sse.NewWriter(w)

@@ -30,7 +30,7 @@ var clientHeaders = []string{
 // minute, since a page can neither read the reason nor show it.
 func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	headers := slices.Concat(clientHeaders, c.CORSHeaders)
-	log := &refusedOrigins{log: c.Log, headers: headers, issuer: c.Hosts.Issuer}
+	log := &corsLog{log: c.Log, headers: headers, issuer: c.Hosts.Issuer}
 	log.origin.Interval, log.header.Interval = time.Minute, time.Minute
 	if len(c.Origins) == 0 {
 		return log.before(func(*http.Request) bool { return false }, next)
@@ -42,8 +42,8 @@ func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	return log.before(policy.OriginAllowed, policy.Handler(next))
 }
 
-// refusedOrigins logs what CORS refuses.
-type refusedOrigins struct {
+// corsLog logs what CORS refuses.
+type corsLog struct {
 	log     *slog.Logger
 	headers []string
 	issuer  string
@@ -51,7 +51,7 @@ type refusedOrigins struct {
 	header  rate.Sometimes
 }
 
-func (o *refusedOrigins) before(allowed func(*http.Request) bool, next http.Handler) http.Handler {
+func (o *corsLog) before(allowed func(*http.Request) bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if origin := r.Header.Get("Origin"); origin != "" && !o.own(origin, r) {
 			o.check(origin, allowed(r), r)
@@ -61,12 +61,12 @@ func (o *refusedOrigins) before(allowed func(*http.Request) bool, next http.Hand
 }
 
 // own reports whether the page is the server's own, GraphiQL, or the answer is for all pages.
-func (o *refusedOrigins) own(origin string, r *http.Request) bool {
+func (o *corsLog) own(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	return strings.HasPrefix(r.URL.Path, "/.well-known/") || err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) || strings.EqualFold(origin, o.issuer)
 }
 
-func (o *refusedOrigins) check(origin string, allowed bool, r *http.Request) {
+func (o *corsLog) check(origin string, allowed bool, r *http.Request) {
 	if !allowed {
 		o.origin.Do(func() {
 			o.log.Warn("CORS: a page of this origin may not call; said once a minute. To allow it, add it to --origins (LATCHKEY_ORIGINS)",
@@ -77,7 +77,7 @@ func (o *refusedOrigins) check(origin string, allowed bool, r *http.Request) {
 	if r.Method != http.MethodOptions {
 		return
 	}
-	if header, refused := o.firstRefused(strings.Join(r.Header.Values("Access-Control-Request-Headers"), ",")); refused {
+	if header, found := o.firstDisallowed(strings.Join(r.Header.Values("Access-Control-Request-Headers"), ",")); found {
 		o.header.Do(func() {
 			o.log.Warn("CORS: pages may not send this request header; said once a minute. To allow it, add it to --cors-headers (LATCHKEY_CORS_HEADERS)",
 				"header", shortened(header), "origin", shortened(origin))
@@ -85,8 +85,8 @@ func (o *refusedOrigins) check(origin string, allowed bool, r *http.Request) {
 	}
 }
 
-// firstRefused is the first of the headers that are asked for which is not allowed.
-func (o *refusedOrigins) firstRefused(list string) (header string, refused bool) {
+// firstDisallowed is the first of the headers that are asked for which is not allowed.
+func (o *corsLog) firstDisallowed(list string) (header string, found bool) {
 	for header := range strings.SplitSeq(list, ",") {
 		header = strings.TrimSpace(header)
 		if header != "" && !slices.ContainsFunc(o.headers, func(h string) bool { return strings.EqualFold(h, header) }) {

@@ -7,13 +7,13 @@ import (
 
 // shares divides a number of places, or of bytes, among clients, so that none can take what all need.
 //
-// With a share of 25 per cent a quarter is kept for clients that hold little (1/256 of all). Of the rest a client
+// With a share of 25 per cent a quarter is reserved for clients that hold little (1/256 of all). Of the rest a client
 // gets more while it holds less than half of what is left: alone it ends at a quarter of all, a second one at a
 // sixth, and so on. However many take all they can, clients that hold little are served.
 type shares struct {
-	total   int64 // 0: any number
-	percent int64 // of one client; a network has twice as much
-	kept    int64 // per cent, for clients that hold little
+	total    int64 // 0: any number
+	percent  int64 // of one client; a network has twice as much
+	reserved int64 // per cent, for clients that hold little
 
 	mu   sync.Mutex
 	used int64
@@ -36,10 +36,10 @@ func newShares(total, percent int) *shares {
 	if percent == 0 {
 		percent = 100
 	}
-	return &shares{total: int64(total), percent: int64(percent), kept: int64(100-percent) / 3, held: map[holder]int64{}}
+	return &shares{total: int64(total), percent: int64(percent), reserved: int64(100-percent) / 3, held: map[holder]int64{}}
 }
 
-// A grant is the outcome of take.
+// A grant is the outcome of acquire.
 type grant int
 
 const (
@@ -48,8 +48,8 @@ const (
 	allFull          // nothing is left for anybody
 )
 
-// take gives the client n more if its share and that of its network allow that.
-func (s *shares) take(c client, n int64) grant {
+// acquire gives the client n more if its share and that of its network allow that.
+func (s *shares) acquire(c client, n int64) grant {
 	if s.total == 0 {
 		return granted
 	}
@@ -71,25 +71,25 @@ func (s *shares) take(c client, n int64) grant {
 
 // below reports whether the holder holds less than its share of what is free. The caller holds the lock.
 func (s *shares) below(h holder, percent int64) bool {
-	held, others := s.held[h], 100-percent-s.kept
-	return others <= 0 || held < max(1, s.total/256) || held*others < percent*(s.total-s.used-s.total*s.kept/100)
+	held, others := s.held[h], 100-percent-s.reserved
+	return others <= 0 || held < max(1, s.total/256) || held*others < percent*(s.total-s.used-s.total*s.reserved/100)
 }
 
-// give takes n back from the client.
-func (s *shares) give(c client, n int64) {
+// release takes n back from the client.
+func (s *shares) release(c client, n int64) {
 	if s.total == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used -= n
-	s.release(c.self, n)
+	s.subtract(c.self, n)
 	if c.network != (holder{}) {
-		s.release(c.network, n)
+		s.subtract(c.network, n)
 	}
 }
 
-func (s *shares) release(h holder, n int64) {
+func (s *shares) subtract(h holder, n int64) {
 	if s.held[h] -= n; s.held[h] == 0 {
 		delete(s.held, h)
 	}

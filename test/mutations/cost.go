@@ -145,7 +145,7 @@ func cost() []mutation {
 		},
 		{
 			"T110: a body that arrives takes no place", "web/admission.go",
-			"r, outcome := a.receive(w, r)\n\tif outcome == granted && w.stream {", "outcome := a.requests.take(w.client, 1)\n\tdefer a.requests.give(w.client, 1)\n\tif outcome == granted {\n\t\tr, outcome = a.receive(w, r)\n\t}\n\tif outcome == granted && w.stream {",
+			"r, outcome := a.receive(w, r)\n\tif outcome == granted && w.stream {", "outcome := a.requests.acquire(w.client, 1)\n\tdefer a.requests.release(w.client, 1)\n\tif outcome == granted {\n\t\tr, outcome = a.receive(w, r)\n\t}\n\tif outcome == granted && w.stream {",
 			"./app", "TestT110_|TestUnfinishedBodiesOfOneClient",
 		},
 		{
@@ -165,7 +165,7 @@ func cost() []mutation {
 		},
 		{
 			"T112: a client has a share of the connections", "web/connections.go",
-			"if l.open.take(c, 1) == granted {", "if l.open.take(c, 1) != granted || c.self == c.self {",
+			"if l.open.acquire(c, 1) == granted {", "if l.open.acquire(c, 1) != granted || c.self == c.self {",
 			"./web", "TestConnectionsOfOneClient",
 		},
 		{
@@ -185,7 +185,7 @@ func cost() []mutation {
 		},
 		{
 			"T112: a header does not pass the limit", "web/admission.go",
-			"if outcome == granted {\n\t\toutcome = a.requests.take(w.client, 1)", "if outcome == granted && !w.stream {\n\t\toutcome = a.requests.take(w.client, 1)",
+			"if outcome == granted {\n\t\toutcome = a.requests.acquire(w.client, 1)", "if outcome == granted && !w.stream {\n\t\toutcome = a.requests.acquire(w.client, 1)",
 			"./app", "TestT112_AHeader",
 		},
 		{
@@ -215,12 +215,12 @@ func cost() []mutation {
 		},
 		{
 			"T114: a socket is initialised in time", "graph/websocket_conn.go",
-			`s.cancel(&closing{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
+			`s.cancel(&closeError{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
 			"./app", "TestSocketsClose",
 		},
 		{
 			"T114: a socket is initialised once", "graph/websocket_init.go",
-			"if s.watch != nil {\n\t\treturn nil, &closing", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closing",
+			"if s.watch != nil {\n\t\treturn nil, &closeError", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closeError",
 			"./app", "TestSocketsClose",
 		},
 		{
@@ -235,7 +235,7 @@ func cost() []mutation {
 		},
 		{
 			"T115: a socket needs a good token", "graph/websocket_init.go",
-			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, refusalOf(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, refusalOf(err)",
+			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, closeFor(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, closeFor(err)",
 			"./app", "TestT114_",
 		},
 		{
@@ -270,12 +270,12 @@ func cost() []mutation {
 		},
 		{
 			"T117: a socket's place comes back", "graph/websocket_conn.go",
-			"s.transport.streams.give(v.ID())", "_ = v",
+			"s.transport.streams.release(v.ID())", "_ = v",
 			"./app", "TestT117_Sockets",
 		},
 		{
 			"T117: a user's event streams have a limit", "graph/sse.go",
-			"!t.streams.take(id) {", "!t.streams.take(id) && id == \"\" {",
+			"!t.streams.acquire(id) {", "!t.streams.acquire(id) && id == \"\" {",
 			"./app", "TestT117_EventStreams",
 		},
 		{
