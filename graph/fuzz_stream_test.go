@@ -13,8 +13,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 )
 
-// What a stranger writes into a socket closes it, or is what it says; it never becomes a token that was not sent,
-// nor comes back in the reason.
+// A message from an untrusted client closes the socket, or is read as it is. It never becomes a token that was not sent,
+// and is never echoed in the reason.
 func FuzzSocketMessage(f *testing.F) {
 	for _, payload := range []string{
 		``, `null`, `{}`, `[]`, `"` + marker + `"`, `{"Authorization":"Bearer ` + marker + `"}`, `{"authToken":"` + marker + `"}`, `{"headers":{"AUTHORIZATION":"` + marker + `"}}`, `{"headers":{"headers":{"token":"x"}}}`,

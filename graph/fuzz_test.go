@@ -12,7 +12,7 @@ import (
 // marker stands for a password in a request.
 const marker = "hunter2hunter2"
 
-// A damaged login request must not come back in an error, from where it gets into logs.
+// An error must not echo a malformed login request, because errors get into logs.
 func FuzzRequestBody(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", "[]", "null", `"` + marker + `"`, "{" + marker, `{"query":"{me{id}}"}`, `{"query":1}`, `{"query":null,"variables":null}`, `{"query":"` + marker + `","variables":{"password":"` + marker + `"}}`,

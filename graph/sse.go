@@ -15,10 +15,10 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// GraphQL over server-sent events: one operation a request, as the library graphql-sse documents it ("distinct
-// connections mode"). Results are events `next`, and `complete` ends the stream.
+// GraphQL over server-sent events: the "distinct connections mode" of the library graphql-sse, with one operation per
+// request. Each result is an event `next`, and the event `complete` ends the stream.
 
-// commentEvery keeps proxies from cutting a quiet stream off.
+// commentEvery is the interval of comments, which keep proxies from closing a stream without events.
 const commentEvery = 12 * time.Second
 
 // stream executes an operation and sends its results until it ends, the client disconnects, or the token is no longer

@@ -28,12 +28,12 @@ import (
 // RequestIDHeader is the header with a request's ID.
 const RequestIDHeader = auth.RequestIDHeader
 
-// A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. It takes the place of
-// gqlgen's, which repeat a damaged body, password and all, in the answer. No batches, no forms: nothing
-// that a browser sends to a foreign site without asking first.
+// A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. gqlgen's transports are not used: their
+// errors echo malformed bodies, which may have passwords. There are no batches and no forms, because a browser sends
+// forms to other sites without a CORS preflight.
 type transport struct{ common }
 
-// common is what all transports need.
+// common is what all transports share.
 type common struct {
 	schema   *ast.Schema
 	auth     *auth.Service
@@ -41,15 +41,15 @@ type common struct {
 	limits   Limits
 	observe  func(kind, field, code string, took time.Duration)
 	stopping <-chan struct{}
-	streams  *perUser // WebSockets and subscriptions by event stream
+	streams  *perUser // WebSockets, and subscriptions by event stream
 }
 
 var _ graphql.Transport = transport{}
 
-// Supports takes every request, so that refusals are ours too.
+// Supports implements graphql.Transport. It is true for every request, so that all error responses are ours.
 func (transport) Supports(*http.Request) bool { return true }
 
-// A requestError is an error of the request as a whole, with its HTTP status.
+// A requestError is an error about the request as a whole, with its HTTP status.
 type requestError struct {
 	status int
 	*gqlerror.Error
@@ -67,9 +67,9 @@ const (
 
 const allowedMethods = "GET, POST"
 
-// Do answers one request.
+// Do implements graphql.Transport.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if r.Method == http.MethodOptions { // not of a page: CORS has answered those
+	if r.Method == http.MethodOptions { // not a CORS preflight, unless CORS is disabled
 		w.Header().Set("Allow", allowedMethods)
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -78,7 +78,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	accepted := r.Header.Values("Accept")
 	mediaType := accept.Choose(accepted, plainJSON, graphqlResponse)
 	params, err := t.read(w, r)
-	if err == nil && accept.Preferred(accepted) == sse.MediaType { // urql lists an event stream too, behind others
+	if err == nil && accept.Preferred(accepted) == sse.MediaType { // and not merely acceptable, as for urql
 		operation, last := t.stream(w, r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))
 		return
@@ -98,8 +98,8 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	t.finished(r, operation, response, status, time.Since(start))
 }
 
-// execute runs the operation; when it takes too long its queries are cancelled and it answers UNAVAILABLE. Errors of the request as a whole have no data, and as
-// graphql-response+json the status 400 (GraphQL over HTTP, section 6.4.2).
+// execute runs an operation. After the time limit its database queries are cancelled and the error is UNAVAILABLE.
+// A response without data has the status 400 if it is graphql-response+json (GraphQL over HTTP, section 6.4.2).
 func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
 	operation, errs := t.prepare(r.Context(), exec, params)
 	if len(errs) == 0 {
@@ -119,13 +119,13 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 	defer cancel()
 	next, ctx := exec.DispatchOperation(limited, operation)
 	response := next(ctx)
-	if response == nil { // the client has gone before it began
+	if response == nil { // the client disconnected before the operation began
 		response = exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), gqlerror.List{gqlerror.Wrap(context.Canceled)})
 	}
 	return response, operation, http.StatusOK
 }
 
-// prepare parses, validates and counts an operation, and checks its variables.
+// prepare parses and validates an operation, and checks its cost and its variables.
 func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	operation, errs := exec.CreateOperationContext(ctx, params)
 	if operation.Doc == nil {
@@ -134,7 +134,8 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	if operation.Operation == nil {
 		return operation, gqlerror.List{gqlerrorOf(ValidationFailed, "operationName must name one of the document's operations")}
 	}
-	coercion := len(errs) == 1 && len(errs[0].Path) > 1 && errs[0].Path[0] == ast.PathName("variable") // gqlparser's
+	// This is gqlparser's error about variables; checkVariables has a better message for most of them.
+	coercion := len(errs) == 1 && len(errs[0].Path) > 1 && errs[0].Path[0] == ast.PathName("variable")
 	if len(errs) > 0 && !coercion {
 		return operation, errs
 	}
@@ -149,7 +150,7 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	return operation, nil
 }
 
-// checkMethod returns an error if an operation of this kind cannot run by a plain request with the method.
+// checkMethod returns an error if the method, without an event stream, does not allow an operation of this kind.
 func checkMethod(method string, kind ast.Operation) gqlerror.List {
 	switch {
 	case kind == ast.Subscription:
@@ -160,7 +161,7 @@ func checkMethod(method string, kind ast.Operation) gqlerror.List {
 	return nil
 }
 
-// read takes the parameters from the request, strictly, and never repeats what it read.
+// read reads the parameters of a request strictly. Its errors never echo the request.
 func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *requestError) {
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
@@ -178,7 +179,7 @@ func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 	params.ReadTime.End = graphql.Now()
 	if err == nil {
 		if unsupported := checkPersistedQuery(params); unsupported != nil {
-			err = &requestError{http.StatusOK, unsupported} // as Apollo's server: clients read errors of other statuses in different ways
+			err = &requestError{http.StatusOK, unsupported} // as Apollo Server does: clients disagree about other statuses
 		}
 	}
 	if err == nil && strings.TrimSpace(params.Query) == "" {
@@ -202,7 +203,7 @@ func checkContentType(h http.Header) *requestError {
 	return nil
 }
 
-// readBody reads one JSON object of at most the allowed size.
+// readBody reads and parses a body whose size is limited.
 func readBody(body io.Reader, params *graphql.RawParams) *requestError {
 	data, err := io.ReadAll(body)
 	var tooLarge *http.MaxBytesError
@@ -215,7 +216,7 @@ func readBody(body io.Reader, params *graphql.RawParams) *requestError {
 	return parseBody(data, params)
 }
 
-// parseBody reads the parameters of a request from its body.
+// parseBody parses the body of a request, which must be one JSON object.
 func parseBody(data []byte, params *graphql.RawParams) *requestError {
 	data = bytes.TrimLeft(data, " \t\r\n")
 	switch {
@@ -238,10 +239,10 @@ func parseBody(data []byte, params *graphql.RawParams) *requestError {
 	return nil
 }
 
-// maxValues bounds the values of a body: each takes much more memory than it has bytes.
+// maxValues limits the JSON values in a body: decoded, a value takes much more memory than it has bytes.
 const maxValues = 20_000
 
-// countValues is about how many values valid JSON has.
+// countValues returns about how many values there are in valid JSON.
 func countValues(data []byte) (n int) {
 	inText, escaped := false, false
 	for _, c := range data {
@@ -259,8 +260,8 @@ func countValues(data []byte) (n int) {
 	return n
 }
 
-// decodeParams reads {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4). Names count in
-// the case that is written there, and once: whoever looks at a request before us must see the same one.
+// decodeParams decodes {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4). Names are case
+// sensitive and must be unique, so that a proxy or firewall in front of the server sees the same request.
 func decodeParams(data []byte, params *graphql.RawParams) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -292,7 +293,7 @@ var (
 	errTwice    = errors.New("a name stands twice in the JSON object")
 )
 
-// decodeParam reads the value of one parameter; null is as if it were absent. Unknown ones are passed over.
+// decodeParam decodes the value of one parameter. null counts as absent. Unknown parameters are ignored.
 func decodeParam(decoder *json.Decoder, name string, params *graphql.RawParams) error {
 	switch name {
 	case "query":
@@ -304,8 +305,8 @@ func decodeParam(decoder *json.Decoder, name string, params *graphql.RawParams) 
 	case "extensions":
 		return decoder.Decode(&params.Extensions)
 	}
-	var passed json.RawMessage
-	return decoder.Decode(&passed)
+	var ignored json.RawMessage
+	return decoder.Decode(&ignored)
 }
 
 func readURL(u *url.URL, params *graphql.RawParams) *requestError {
@@ -322,9 +323,12 @@ func readURL(u *url.URL, params *graphql.RawParams) *requestError {
 		}
 	}
 	params.Query, params.OperationName = q.Get("query"), q.Get("operationName")
-	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
-		if text := q.Get(name); text != "" && !decodeObject(text, into) {
-			return newRequestError(http.StatusBadRequest, BadRequest, name+" must be a JSON object")
+	for _, object := range []struct {
+		name string
+		into *map[string]any
+	}{{"variables", &params.Variables}, {"extensions", &params.Extensions}} {
+		if text := q.Get(object.name); text != "" && !decodeObject(text, object.into) {
+			return newRequestError(http.StatusBadRequest, BadRequest, object.name+" must be a JSON object")
 		}
 	}
 	return nil
@@ -339,7 +343,7 @@ func decodeObject(text string, into *map[string]any) bool {
 	return decoder.Decode(into) == nil
 }
 
-// encode writes {errors, data, extensions}; without data where no operation ran. data is JSON already.
+// encode returns {errors, data, extensions} in JSON. If no operation ran there is no data.
 func encode(response *graphql.Response) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(len(response.Data) + 64)
@@ -350,9 +354,9 @@ func encode(response *graphql.Response) ([]byte, error) {
 		}
 		b.WriteString(`"` + name + `":`)
 		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false) // the answer is no HTML, and says so
+		encoder.SetEscapeHTML(false) // the response is not HTML
 		err := encoder.Encode(v)
-		b.Truncate(b.Len() - 1) // Encode ends the line
+		b.Truncate(b.Len() - 1) // the end of the line
 		return err
 	}
 	if errs := response.Errors; len(errs) > 0 {
@@ -376,10 +380,10 @@ func encode(response *graphql.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeResponse writes an answer, whole.
+// writeResponse sends a complete response.
 func writeResponse(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
 	body, err := encode(response)
-	if err != nil { // only an extension that JSON cannot have
+	if err != nil { // an extension that cannot be encoded
 		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}`)
 	}
 	if mediaType == "" {
@@ -387,7 +391,7 @@ func writeResponse(w http.ResponseWriter, status int, mediaType string, response
 	}
 	h := w.Header()
 	h.Set("Content-Type", mediaType+"; charset=utf-8")
-	h.Set("Cache-Control", "no-store") // answers depend on who asks, and may hold tokens
+	h.Set("Cache-Control", "no-store") // responses depend on the viewer and may contain tokens
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept")
 	if status == http.StatusMethodNotAllowed {
@@ -409,7 +413,7 @@ func retryAfter(errs gqlerror.List) string {
 	return ""
 }
 
-// finished counts and logs one operation: never variables, tokens or messages, which may hold secrets.
+// finished counts and logs an operation. Variables, tokens and error messages are not logged: they may have secrets.
 func (c common) finished(r *http.Request, operation *graphql.OperationContext, response *graphql.Response, status int, took time.Duration) {
 	kind, name, field := "none", "", ""
 	if operation != nil && operation.Operation != nil {
@@ -440,7 +444,7 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 	c.log.LogAttrs(r.Context(), slog.LevelInfo, "graphql", attrs...)
 }
 
-// firstField is the first root field, which the schema bounds, unlike an operation's name.
+// firstField returns the name of the first root field. Unlike the operation's name it has few possible values.
 func firstField(operation *ast.OperationDefinition) string {
 	for _, selection := range operation.SelectionSet {
 		if field, ok := selection.(*ast.Field); ok {

@@ -16,14 +16,14 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// The endpoints that other services ask: introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414)
-// and the feed of revocations. A service authenticates by an API token with the scope tokens:introspect, as
-// "Authorization: Bearer", or as the password of HTTP Basic with any user name (client_secret_basic).
+// The endpoints for other services: introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414) and the feed
+// of revocations. A service authenticates with an API token that has the scope tokens:introspect: as a Bearer token, or
+// as the password of HTTP Basic with any user name (client_secret_basic).
 
 const maxForm = 16 << 10 // bytes
 
-// formEndpoint reads the parameter token and answers what f makes of it. The form is read before the caller is
-// identified: it may take its time, and the caller's token may be taken back meanwhile.
+// formEndpoint responds with the result of f for the parameter token. The form is read before the caller is
+// authenticated, because the caller's token may be revoked while a slow form arrives.
 func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -38,17 +38,17 @@ func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (an
 				writeOAuthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
 				return
 			}
-			answer, err := f(r.Context(), r.PostForm.Get("token"))
+			result, err := f(r.Context(), r.PostForm.Get("token"))
 			if err != nil {
 				writeError(w, r, s, err)
 				return
 			}
-			writeJSON(w, http.StatusOK, answer)
+			writeJSON(w, http.StatusOK, result)
 		}).ServeHTTP(w, r)
 	})
 }
 
-// authenticated finds the calling service and requires the scope.
+// authenticated calls next for services that authenticate with the scope tokens:introspect.
 func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 	inner := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := auth.ViewerFrom(r.Context()).Require([]string{"tokens:introspect"}); err != nil {
@@ -65,7 +65,7 @@ func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 	})
 }
 
-// writeError answers an error of package auth as OAuth 2 words it (RFC 6749, section 5.2; RFC 6750, section 3.1).
+// writeError writes an error of package auth in the form of OAuth 2 (RFC 6749, section 5.2; RFC 6750, section 3.1).
 func writeError(w http.ResponseWriter, r *http.Request, s *auth.Service, err error) {
 	s.ReportUnavailable(r.Context(), err)
 	var unauthenticated *auth.UnauthenticatedError
@@ -100,7 +100,7 @@ func revocation(s *auth.Service) http.Handler {
 	return formEndpoint(s, func(ctx context.Context, token string) (any, error) { return struct{}{}, s.RevokeToken(ctx, token) })
 }
 
-// metadata describes the server (RFC 8414, section 2). There is no token endpoint: tokens come by GraphQL.
+// metadata serves the server's metadata (RFC 8414, section 2). There is no token endpoint: GraphQL issues tokens.
 func metadata(issuer string) http.HandlerFunc {
 	methods := []string{"client_secret_basic"}
 	document := map[string]any{
@@ -123,18 +123,18 @@ func scopeNames() (names []string) {
 	return names
 }
 
-// aliveEvery is how often a feed says that it is complete up to now.
+// aliveEvery is the interval of the events that confirm that a feed is complete up to now.
 const aliveEvery = 500 * time.Millisecond
 
-// aliveWithin is how old "up to now" may be: twice what db.Listen promises while all is well.
+// aliveWithin is the largest age of "up to now": twice the delay that db.Listen guarantees in normal operation.
 const aliveWithin = 800 * time.Millisecond
 
-// partSize is how many revocations one event brings at most: about 1 MiB. Verifiers of before refuse events over 4 MiB.
+// partSize is the largest number of revocations in one event, about 1 MiB. Old verifiers reject events over 4 MiB.
 const partSize = 10_000
 
-// revocations streams what verifiers must refuse, as server-sent events: the complete set, then `revoked` with
-// additions, and `alive` for as long as this process receives all changes. A verifier that has heard neither for two
-// seconds asks by introspection instead.
+// revocations streams the revoked sessions and users as server-sent events: first the complete set, then `revoked` with
+// additions, and `alive` while this process receives all changes. A verifier that has received neither for two seconds
+// introspects tokens instead.
 func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 	return authenticated(s, func(w http.ResponseWriter, r *http.Request) {
 		text, _ := token.FromHeader(r.Header.Values("Authorization"))
@@ -170,8 +170,8 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 	})
 }
 
-// sendComplete sends the complete set: as `reset`, or where it is long in events `part` and then `complete`. Verifiers
-// that do not know these do not trust the feed.
+// sendComplete sends the complete set: as `reset`, or if it is long as several `part` and then `complete`. Verifiers
+// that do not know these events do not trust the feed.
 func sendComplete(events *sse.Writer, r auth.Revocations, end auth.Revocations) error {
 	if r.Len() <= partSize {
 		return sendEvent(events, "reset", r)
@@ -197,5 +197,5 @@ func sendEvent(events *sse.Writer, name string, data any) error {
 	return events.Send(name, text)
 }
 
-// maxAge writes a duration as the Cache-Control directive.
+// maxAge returns a Cache-Control header.
 func maxAge(d time.Duration) string { return "public, max-age=" + strconv.Itoa(int(d/time.Second)) }

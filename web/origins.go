@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey/latchkey/auth"
 )
 
-// clientHeaders are the request headers that GraphQL clients in browsers, and what observes them, send. None but
-// Authorization and Content-Type means anything here, so allowing them gives nothing away.
+// clientHeaders are the request headers of GraphQL clients in browsers and of tracing libraries. The server ignores all
+// but Authorization and Content-Type, so it is safe to allow them.
 var clientHeaders = []string{
 	"Authorization", "Content-Type", "X-Requested-With",
 	"Apollo-Require-Preflight", "Apollographql-Client-Name", "Apollographql-Client-Version", "X-Apollo-Operation-Id", "X-Apollo-Operation-Name",
@@ -25,9 +25,8 @@ var clientHeaders = []string{
 	"X-Datadog-Origin", "X-Datadog-Parent-Id", "X-Datadog-Sampling-Priority", "X-Datadog-Trace-Id", "Newrelic",
 }
 
-// withOrigins answers browsers' questions about other origins (CORS). Credentials travel in headers that the
-// page sets, never in cookies, so browsers need not add any by themselves. What is refused is logged once a
-// minute, since a page can neither read the reason nor show it.
+// withOrigins applies CORS. Pages send credentials in headers, never in cookies, so the policy does not allow
+// credentials of the browser. What is not allowed is logged once a minute, because a page cannot read the reason.
 func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	headers := slices.Concat(clientHeaders, c.CORSHeaders)
 	log := &corsLog{log: c.Log, headers: headers, issuer: c.Hosts.Issuer}
@@ -42,7 +41,7 @@ func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	return log.before(policy.OriginAllowed, policy.Handler(next))
 }
 
-// corsLog logs what CORS refuses.
+// corsLog logs origins and request headers that CORS does not allow.
 type corsLog struct {
 	log     *slog.Logger
 	headers []string
@@ -60,7 +59,7 @@ func (o *corsLog) before(allowed func(*http.Request) bool, next http.Handler) ht
 	})
 }
 
-// own reports whether the page is the server's own, GraphiQL, or the answer is for all pages.
+// own reports whether the page is on the server itself, or the response is public.
 func (o *corsLog) own(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	return strings.HasPrefix(r.URL.Path, "/.well-known/") || err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) || strings.EqualFold(origin, o.issuer)
@@ -85,7 +84,7 @@ func (o *corsLog) check(origin string, allowed bool, r *http.Request) {
 	}
 }
 
-// firstDisallowed is the first of the headers that are asked for which is not allowed.
+// firstDisallowed returns the first header in the list that is not allowed.
 func (o *corsLog) firstDisallowed(list string) (header string, found bool) {
 	for header := range strings.SplitSeq(list, ",") {
 		header = strings.TrimSpace(header)
