@@ -13,6 +13,10 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
+// RequestIDHeader is the header with a request's ID. Package web sets it in the request, where a client cannot, and in
+// the response.
+const RequestIDHeader = "X-Request-Id"
+
 // Middleware finds who is calling and puts the viewer into the request's context. It never refuses: a bad
 // token makes the viewer anonymous, and the fields that are locked say why. So a stale token does not
 // stand in the way of login, refresh and public fields.
@@ -120,7 +124,7 @@ func clientOf(r *http.Request) Client {
 	if err != nil {
 		ip = r.RemoteAddr
 	}
-	return Client{IP: ip, Device: cleanText(r.UserAgent(), 200), RequestID: r.Header.Get("X-Request-Id")}
+	return Client{IP: ip, Device: cleanText(r.UserAgent(), 200), RequestID: r.Header.Get(RequestIDHeader)}
 }
 
 // cleanText keeps at most n bytes of an untrusted client's text, without control characters or broken UTF-8.

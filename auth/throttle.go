@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/netaddr"
 )
 
 // Guessing is slowed down, by delays that grow with failures and are shared by all processes through the
@@ -119,9 +120,9 @@ func (s *Service) recordThrottled(ctx context.Context, u *db.User, refused error
 
 // networkOf is the address, or of IPv6 the network: a client has 2^64 addresses there.
 func networkOf(ip string) string {
-	if addr, err := netip.ParseAddr(ip); err == nil && addr.Is6() && !addr.Is4In6() {
-		if network, err := addr.WithZone("").Prefix(64); err == nil {
-			return network.String()
+	if addr, err := netip.ParseAddr(ip); err == nil {
+		if client := netaddr.Client(addr); !client.IsSingleIP() {
+			return client.String()
 		}
 	}
 	return ip

@@ -58,7 +58,7 @@ var DefaultCostLimits = CostLimits{
 // are not read.
 
 const (
-	assumedItems = 20 // of a list that says nothing about its size; also a page's default
+	assumedItems = relay.DefaultPage // of a list that says nothing about its size
 
 	// In one operation:
 	maxCredentials          = 1 // of the fields marked @credentials

@@ -12,14 +12,18 @@ import (
 	"github.com/vektah/gqlparser/v2/lexer"
 )
 
-// Before gqlparser parses a document its tokens are read once more, for what its lexer and parser get wrong: they
-// take half of a surrogate pair as U+FFFD, keep the indentation of a block string whose first line has text, take
-// 1x as 1 and x, say "Unexpected <Invalid>" of whatever is no token, and have no code of ours for too many tokens.
+// A document's tokens are checked before gqlparser parses it, because gqlparser
+//
+//   - reads half of a surrogate pair as U+FFFD,
+//   - keeps the indentation of a block string whose first line has text,
+//   - reads 1x as 1 and x,
+//   - describes every invalid token as "Unexpected <Invalid>",
+//   - has no error code for too many tokens.
 
-// lexicalGuard is that pass, on every transport. It must come before what parses or looks up documents.
+// lexicalGuard is a gqlgen extension that checks tokens. It must run before documents are parsed or looked up.
 type lexicalGuard struct {
-	tokens    int                               // of a document; beyond it QUERY_TOO_COMPLEX
-	documents graphql.Cache[*ast.QueryDocument] // the executor's: what is there has passed
+	tokens    int                               // limit; beyond it the error is QUERY_TOO_COMPLEX
+	documents graphql.Cache[*ast.QueryDocument] // the executor's: its documents have passed
 }
 
 // The methods of a gqlgen extension.
@@ -44,11 +48,11 @@ func (g lexicalGuard) MutateOperationParameters(ctx context.Context, request *gr
 	return nil
 }
 
-// readTokens counts the document's tokens, comments included, and lists its block strings. It returns
-// GRAPHQL_PARSE_FAILED with the place of what is no token.
+// readTokens returns the number of tokens, comments included, and the positions of block strings. The error is
+// GRAPHQL_PARSE_FAILED with the location of an invalid token.
 func readTokens(document string) (tokens int, blocks []ast.Position, err *gqlerror.Error) {
 	l := lexer.New(&ast.Source{Input: document})
-	runes := []rune(document) // what tokens' positions count
+	runes := []rune(document) // the unit of positions
 	for {
 		token, problem := l.ReadToken()
 		at := token.Pos
@@ -66,7 +70,7 @@ func readTokens(document string) (tokens int, blocks []ast.Position, err *gqlerr
 				return 0, nil, lexicalError(at, loneSurrogate)
 			}
 		case lexer.BlockString:
-			if at.End < len(runes) && runes[at.End] == '"' { // the first three close it, whatever gqlparser says
+			if at.End < len(runes) && runes[at.End] == '"' { // the first three close it, unlike in gqlparser
 				return 0, nil, lexicalError(at, `a block string is followed by a quotation mark; write \""" within one`)
 			}
 			blocks = append(blocks, at)
@@ -81,8 +85,8 @@ func lexicalError(at ast.Position, message string) *gqlerror.Error {
 	return e
 }
 
-// describeInvalid says in our words what the lexer has found, without what it quotes of the document: that may be
-// part of a password.
+// describeInvalid rewords an error of the lexer. The lexer's own message quotes the document, perhaps a part of a
+// password.
 func describeInvalid(problem error, document []rune, at ast.Position) string {
 	message := problem.Error()
 	for _, c := range []struct{ lexer, ours string }{
@@ -104,12 +108,12 @@ func describeInvalid(problem error, document []rune, at ast.Position) string {
 
 const malformedNumber = "malformed number"
 
-// loneSurrogate is the message where hasLoneSurrogate is true. Go reads such an escape sequence as U+FFFD: two
-// different passwords would be one.
+// loneSurrogate is the error message if hasLoneSurrogate is true. Go decodes such an escape sequence as U+FFFD, which
+// would make different passwords equal.
 const loneSurrogate = "a string has half of a surrogate pair"
 
-// hasLoneSurrogate reports whether a text with escape sequences, of JSON or GraphQL, has a \uD800 to \uDFFF that is
-// no half of a pair.
+// hasLoneSurrogate reports whether a text with the escape sequences of JSON or GraphQL has a surrogate (\uD800 to
+// \uDFFF) that is not part of a pair.
 func hasLoneSurrogate(text string) bool {
 	for {
 		i := strings.IndexByte(text, '\\')
@@ -129,7 +133,7 @@ func hasLoneSurrogate(text string) bool {
 	}
 }
 
-// surrogate reads the \uD800 to \uDFFF that a text begins with.
+// surrogate decodes the escape sequence at the start of a text if it is a surrogate.
 func surrogate(text string) (code uint64, ok bool) {
 	if len(text) < 6 || text[:2] != `\u` {
 		return 0, false
@@ -138,9 +142,8 @@ func surrogate(text string) (code uint64, ok bool) {
 	return code, err == nil && 0xD800 <= code && code <= 0xDFFF
 }
 
-// withoutIndentation takes from the lines of block strings, all but the first, the white space that they have in common
-// (GraphQL, section 2.9.4), so that nothing is left for gqlparser, which counts the first line too. Lines stay where
-// they are.
+// withoutIndentation removes the common indentation of block strings (GraphQL, section 2.9.4). The first line does not
+// count; for gqlparser it does, so none must be left for it. Line numbers do not change.
 func withoutIndentation(document string, blocks []ast.Position) string {
 	runes := []rune(document)
 	var b strings.Builder
@@ -154,7 +157,7 @@ func withoutIndentation(document string, blocks []ast.Position) string {
 	return b.String()
 }
 
-// dedent does it with one block string, quotation marks included.
+// dedent does so for one block string, including its quotation marks.
 func dedent(block string) string {
 	const quotes = `"""`
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(block[len(quotes) : len(block)-len(quotes)])

@@ -17,8 +17,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// Limits are what one client may ask for. Zero values are DefaultLimits'. The tags make each a setting of the
-// server; they say what a higher one costs.
+// Limits limit a single request. A zero field takes its value from DefaultLimits. The tags make each field a setting
+// of the server; the help says what a higher value costs.
 type Limits struct {
 	Body     int64         `env:"BODY" default:"1048576" help:"Bytes of a request's body. Each request in flight may hold as much memory."`
 	Query    int           `env:"QUERY" default:"65536" help:"Bytes of a GraphQL document. Parsing takes time and memory for each."`
@@ -28,7 +28,7 @@ type Limits struct {
 	Socket   SocketLimits  `embed:"" prefix:"socket-" envprefix:"SOCKET_"`
 }
 
-// DefaultLimits leave room for screens of an application and for GraphiQL's introspection.
+// DefaultLimits are enough for the screens of an application and for GraphiQL's introspection.
 var DefaultLimits = Limits{
 	Body: 1 << 20, Query: 64 << 10, Tokens: 2500, Duration: 10 * time.Second, Cost: DefaultCostLimits, Socket: DefaultSocketLimits,
 }
@@ -43,13 +43,13 @@ func (l Limits) orDefault() Limits {
 }
 
 const (
-	maxErrors     = 10       // of one answer
-	cachedQueries = 1000     // parsed documents
-	cachedBytes   = 16 << 20 // of them together, with their texts
+	maxErrors     = 10       // of one response
+	cachedQueries = 1000     // number of parsed documents
+	cachedBytes   = 16 << 20 // their total size, texts included
 )
 
-// A documentCache remembers parsed documents that have passed validation. It is bounded in bytes too: untrusted
-// clients may fill it.
+// A documentCache caches parsed and validated documents. Its size in bytes is limited too, because untrusted clients
+// can fill it.
 type documentCache struct {
 	mu        sync.Mutex
 	documents *simplelru.LRU[string, *ast.QueryDocument]
@@ -60,7 +60,7 @@ var _ graphql.Cache[*ast.QueryDocument] = (*documentCache)(nil)
 
 func newDocumentCache() *documentCache {
 	c := &documentCache{}
-	c.documents, _ = simplelru.NewLRU(cachedQueries, func(text string, _ *ast.QueryDocument) { c.bytes -= weight(text) }) // fails only for sizes below one
+	c.documents, _ = simplelru.NewLRU(cachedQueries, func(text string, _ *ast.QueryDocument) { c.bytes -= weight(text) }) // fails only for a size below one
 	return c
 }
 
@@ -84,9 +84,9 @@ func (c *documentCache) Add(_ context.Context, text string, document *ast.QueryD
 	}
 }
 
-// weight is about how much memory a document takes: its text, and some structs for each name or text in it.
+// weight estimates the memory of a document in bytes: its text, and a few structs for each name or string.
 func weight(text string) int {
-	const structs = 400 // bytes: an ast.Field, its Position, its place in a list
+	const structs = 400 // bytes: an ast.Field, its Position, its slot in a list
 	names := strings.FieldsFunc(text, func(r rune) bool { return !isName(r) })
 	return len(text) + structs*(len(names)+strings.Count(text, `"`)/2)
 }
@@ -97,28 +97,28 @@ func isName(r rune) bool {
 
 const valuesRule = "ValuesOfCorrectType"
 
-// validationRules are GraphQL's, with no suggestion of names that the client did not know, and with
-// values of the wrong type told by their argument instead of by the value.
+// validationRules returns the rules of GraphQL. Their messages do not suggest names of the schema, and identify an
+// invalid value by its argument instead of echoing it.
 func validationRules() *rules.Rules {
 	r := rules.NewDefaultRules()
-	for name, quiet := range map[string]core.RuleFunc{
+	for name, rule := range map[string]core.RuleFunc{
 		"FieldsOnCorrectType": rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc,
 		"KnownArgumentNames":  rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc,
 		"KnownTypeNames":      rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc,
 		"ScalarLeafs":         rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc,
 		valuesRule:            valuesOfCorrectType,
 	} {
-		r.ReplaceRule(name, quiet)
+		r.ReplaceRule(name, rule)
 	}
 	r.AddRule("NoConditionsOnSubscriptionRoots", noConditionsOnSubscriptionRoots)
 	for name, rule := range r.GetInner() {
-		r.ReplaceRule(name, withFewErrors(rule))
+		r.ReplaceRule(name, limitErrors(rule))
 	}
 	return r
 }
 
-// withFewErrors drops the errors of a rule that no answer lists: a small document can have 100,000.
-func withFewErrors(rule core.RuleFunc) core.RuleFunc {
+// limitErrors drops the errors of a rule beyond maxErrors: a small document can have 100,000.
+func limitErrors(rule core.RuleFunc) core.RuleFunc {
 	return func(observers *core.Events, addError core.AddErrFunc) {
 		n := 0
 		rule(observers, func(options ...core.ErrorOption) {
@@ -129,8 +129,8 @@ func withFewErrors(rule core.RuleFunc) core.RuleFunc {
 	}
 }
 
-// noConditionsOnSubscriptionRoots refuses @skip and @include on what a subscription's root has, fragments included
-// (GraphQL, September 2025, section 5.2.4.1): a subscription to no field cannot be executed.
+// noConditionsOnSubscriptionRoots forbids @skip and @include in the root selection set of a subscription, including
+// its fragments (GraphQL, September 2025, section 5.2.4.1): a subscription without a field cannot be executed.
 func noConditionsOnSubscriptionRoots(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnOperation(func(walker *core.Walker, operation *ast.OperationDefinition) {
 		if operation.Operation != ast.Subscription {
@@ -144,7 +144,8 @@ func noConditionsOnSubscriptionRoots(observers *core.Events, addError core.AddEr
 	})
 }
 
-// rootDirectives are the directives of a set's own selections; each fragment counts once.
+// rootDirectives returns the directives of a selection set and of the fragments in it, but not of fields below fields.
+// Each fragment counts once.
 func rootDirectives(fragments ast.FragmentDefinitionList, set ast.SelectionSet, seen map[string]bool) (found ast.DirectiveList) {
 	for _, selection := range set {
 		switch s := selection.(type) {
@@ -164,15 +165,15 @@ func rootDirectives(fragments ast.FragmentDefinitionList, set ast.SelectionSet, 
 	return found
 }
 
-// missingField is gqlparser's message about an input object without a field that it needs; all its names are the
-// schema's.
+// missingField matches gqlparser's message about a missing field of an input object. All names in it come from the
+// schema.
 var missingField = regexp.MustCompile(`^Field "\w+\.(\w+)" of required type "[^"]+" was not provided\.$`)
 
-// valuesOfCorrectType is gqlparser's rule, whose messages repeat the value: perhaps a password. Here they name the
-// argument, input field or variable instead, and say what it must be.
+// valuesOfCorrectType is gqlparser's rule with other messages: gqlparser's echo the value, which may be a password.
+// These name the argument, input field or variable, and say what is expected.
 func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 	var unnamed []*gqlerror.Error
-	const anyValue = "a value" // until it is named
+	const anyValue = "a value" // replaced by the name as soon as that is known
 	rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc(observers, func(options ...core.ErrorOption) {
 		addError(append(options, func(e *gqlerror.Error) {
 			if missing := missingField.FindStringSubmatch(e.Message); missing != nil {
@@ -199,7 +200,7 @@ func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnOperation(func(_ *core.Walker, operation *ast.OperationDefinition) { name(defaultsOf(operation)) })
 }
 
-// literalFaults are the beginnings of gqlparser's messages, of which all that is taken are names of the schema.
+// literalFaults match gqlparser's messages. The submatches are names in the schema, never part of the document.
 var literalFaults = []struct {
 	pattern *regexp.Regexp
 	message string
@@ -213,7 +214,7 @@ var literalFaults = []struct {
 	{regexp.MustCompile(`^Field "\w+" is not defined by type "(\w+)"\.$`), " is no field of $1"},
 }
 
-// describeLiteral says what a literal must be, as the end of a sentence, without the literal itself.
+// describeLiteral returns the end of a sentence that says what is wrong with a literal, without the literal.
 func describeLiteral(message string) string {
 	for _, fault := range literalFaults {
 		if match := fault.pattern.FindStringSubmatchIndex(message); match != nil {
@@ -223,7 +224,7 @@ func describeLiteral(message string) string {
 	return " has the wrong type"
 }
 
-// defaultsOf are an operation's variables with their default values.
+// defaultsOf returns the default values of an operation's variables, as arguments.
 func defaultsOf(operation *ast.OperationDefinition) (defaults ast.ArgumentList) {
 	for _, v := range operation.VariableDefinitions {
 		if v.DefaultValue != nil {
@@ -233,7 +234,7 @@ func defaultsOf(operation *ast.OperationDefinition) (defaults ast.ArgumentList) 
 	return defaults
 }
 
-// argumentAt names the innermost argument or input field whose value stands at the location.
+// argumentAt returns the name of the innermost argument or input field whose value is at the location, or "".
 func argumentAt(arguments ast.ArgumentList, at []gqlerror.Location) string {
 	for _, a := range arguments {
 		if name := valueAt(a.Name, a.Value, at); name != "" {
@@ -244,14 +245,14 @@ func argumentAt(arguments ast.ArgumentList, at []gqlerror.Location) string {
 }
 
 func valueAt(name string, v *ast.Value, at []gqlerror.Location) string {
-	if standsAt(v.Position, at) {
+	if isAt(v.Position, at) {
 		return name
 	}
 	for _, child := range v.Children {
 		inner := child.Name
 		if inner == "" { // an element of a list
 			inner = name
-		} else if standsAt(child.Position, at) { // a field that is not there
+		} else if isAt(child.Position, at) { // an unknown field
 			return inner
 		}
 		if found := valueAt(inner, child.Value, at); found != "" {
@@ -261,6 +262,6 @@ func valueAt(name string, v *ast.Value, at []gqlerror.Location) string {
 	return ""
 }
 
-func standsAt(p *ast.Position, at []gqlerror.Location) bool {
+func isAt(p *ast.Position, at []gqlerror.Location) bool {
 	return p != nil && len(at) > 0 && p.Line == at[0].Line && p.Column == at[0].Column
 }

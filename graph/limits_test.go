@@ -10,8 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// Strangers choose what is remembered: a thousand documents of the largest size must not take the memory of
-// everything else. T111.
+// Untrusted clients choose what is cached: a thousand documents of the largest size must not exhaust the memory. T111.
 func TestRememberedDocumentsAreBoundedInBytes(t *testing.T) {
 	c := newDocumentCache()
 	text := func(i int) string {

@@ -3,11 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -15,147 +11,101 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/internal/sse"
 	"github.com/latchkey/latchkey/token"
 )
 
-// GraphQL over server-sent events: one operation a request, as the library graphql-sse documents it ("distinct
-// connections mode"). Results are events `next`, and `complete` ends the stream.
+// GraphQL over server-sent events: the "distinct connections mode" of the library graphql-sse, with one operation per
+// request. Each result is an event `next`, and the event `complete` ends the stream.
 
-const eventStream = "text/event-stream"
-
-// commentEvery keeps proxies from cutting a quiet stream off.
+// commentEvery is the interval of comments, which keep proxies from closing a stream without events.
 const commentEvery = 12 * time.Second
 
-// wantsStream reports whether an event stream is the client's first choice. Clients that merely can take
-// one, such as urql, list it behind others.
-func wantsStream(accept []string) bool {
-	first, best := "", 0.0
-	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		mediaType, params, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		q := 1.0
-		if text, ok := params["q"]; ok {
-			if q, err = strconv.ParseFloat(text, 64); err != nil || !(0 <= q && q <= 1) {
-				continue
-			}
-		}
-		if q > best {
-			first, best = mediaType, q
-		}
-	}
-	return first == eventStream
-}
-
-// stream runs an operation and sends what it yields until it ends, the client leaves, or the token is taken
-// back: then the last result says so.
-func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, *graphql.Response) {
-	e := &events{w: w, controller: http.NewResponseController(w)}
-	text, _ := token.FromHeader(r.Header.Values("Authorization"))
-	watched, _ := t.auth.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
-	ctx, cancel := context.WithCancelCause(watched)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-t.stopping:
-			cancel(errStopping)
-		case <-watched.Done():
-		}
-	}()
-	h := w.Header()
-	h.Set("Content-Type", eventStream)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no")
-	h.Set("X-Content-Type-Options", "nosniff")
+// stream executes an operation and sends its results until it ends, the client disconnects, or the token is no longer
+// valid. In the last case the final result has the error.
+func (t transport) stream(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (operation *graphql.OperationContext, last *graphql.Response) {
+	events := sse.NewWriter(w)
+	ctx, cancel := t.watched(r)
+	defer cancel()
 	operation, errs := t.prepare(ctx, exec, params)
-	if len(errs) == 0 && operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet {
-		errs = gqlerror.List{gqlerrorOf(MethodNotAllowed, "mutations need POST")}
+	if len(errs) == 0 {
+		var end func()
+		ctx, end, errs = t.begin(ctx, r.Method, operation.Operation.Operation, events)
+		defer end()
 	}
-	var last *graphql.Response
-	if len(errs) == 0 && operation.Operation.Operation == ast.Subscription {
-		if id := auth.ViewerFrom(ctx).ID(); !t.streams.take(id) {
-			errs = gqlerror.List{gqlerrorOf(RateLimited, "you have too many streams open")}
-		} else {
-			defer t.streams.give(id)
-		}
-	}
-	if len(errs) == 0 && operation.Operation.Operation == ast.Subscription {
-		_ = e.comment() // the client knows that it listens; if it is gone the first result finds out
-	}
-	if len(errs) == 0 && operation.Operation.Operation != ast.Subscription {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, t.limits.Duration)
-		defer stop()
-	}
-	stopComments := e.keepAlive(ctx)
-	defer stopComments()
-	if len(errs) > 0 {
+	fail := func(ctx context.Context, errs gqlerror.List) {
 		last = exec.DispatchError(graphql.WithOperationContext(ctx, operation), errs)
-		_ = e.next(last)
+		_ = sendNext(events, last)
+	}
+	if len(errs) > 0 {
+		fail(ctx, errs)
 	} else {
 		next, opCtx := exec.DispatchOperation(ctx, operation)
 		for response := next(opCtx); response != nil; response = next(opCtx) {
 			last = response
-			if e.next(response) != nil {
+			if sendNext(events, response) != nil {
 				return operation, last
 			}
 		}
-		if refused, ok := errors.AsType[*auth.UnauthenticatedError](context.Cause(ctx)); ok {
-			last = exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), gqlerror.List{gqlerror.Wrap(refused)})
-			_ = e.next(last)
+		if unauthenticated, ok := errors.AsType[*auth.UnauthenticatedError](context.Cause(ctx)); ok {
+			fail(r.Context(), gqlerror.List{gqlerror.Wrap(unauthenticated)})
 		}
 	}
-	_ = e.send("event: complete\ndata:\n\n")
+	_ = events.Send("complete", nil)
 	return operation, last
 }
 
-var errStopping = errors.New("the server stops")
-
-// events writes an event stream; a client that does not read is cut off.
-type events struct {
-	mu         sync.Mutex
-	w          http.ResponseWriter
-	controller *http.ResponseController
+// watched returns a context that ends with the request, with the request's token, or when the server stops.
+func (t transport) watched(r *http.Request) (context.Context, context.CancelFunc) {
+	text, _ := token.FromHeader(r.Header.Values("Authorization"))
+	watched, _ := t.auth.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
+	ctx, cancel := context.WithCancel(watched)
+	go func() {
+		select {
+		case <-t.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
-func (e *events) send(text string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.controller.SetReadDeadline(time.Time{})
-	e.controller.SetWriteDeadline(time.Now().Add(writeWait))
-	if _, err := e.w.Write([]byte(text)); err != nil {
-		return err
+// begin returns the context in which an operation runs, and a function to call at its end. A subscription counts as
+// one of the user's streams; a query or mutation has a time limit.
+func (t transport) begin(ctx context.Context, method string, kind ast.Operation, events *sse.Writer) (_ context.Context, end func(), _ gqlerror.List) {
+	release := func() {}
+	switch errs := checkMethod(method, kind); {
+	case kind == ast.Subscription:
+		id := auth.ViewerFrom(ctx).ID()
+		if !t.streams.acquire(id) {
+			return ctx, release, gqlerror.List{gqlerrorOf(RateLimited, "you have too many streams open")}
+		}
+		_ = events.Comment() // tells the client that the subscription has started; next reports a client that is gone
+		release = func() { t.streams.release(id) }
+	case len(errs) > 0:
+		return ctx, release, errs
+	default:
+		ctx, release = context.WithTimeout(ctx, t.limits.Duration)
 	}
-	return e.controller.Flush()
+	stopComments := keepAlive(ctx, events)
+	return ctx, func() { stopComments(); release() }, nil
 }
 
-func (e *events) next(response *graphql.Response) error {
+func sendNext(events *sse.Writer, response *graphql.Response) error {
 	body, err := encode(response)
 	if err != nil {
 		return err
 	}
-	return e.send("event: next\ndata: " + string(body) + "\n\n")
+	return events.Send("next", body)
 }
 
-func (e *events) comment() error { return e.send(":\n\n") }
-
-// keepAlive sends comments until it is stopped; it has stopped when stop returns.
-func (e *events) keepAlive(ctx context.Context) (stop func()) {
+// keepAlive sends comments until stop is called. No comment is sent after stop has returned.
+func keepAlive(ctx context.Context, events *sse.Writer) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(commentEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				_ = e.comment()
-			}
-		}
+		every(ctx, commentEvery, events.Comment)
 	}()
 	return func() { cancel(); <-done }
 }

@@ -21,17 +21,19 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/internal/accept"
+	"github.com/latchkey/latchkey/internal/sse"
 )
 
-// RequestIDHeader carries a request's ID, in the request that the handler sees and in its answer.
-const RequestIDHeader = "X-Request-Id"
+// RequestIDHeader is the header with a request's ID.
+const RequestIDHeader = auth.RequestIDHeader
 
-// A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. It takes the place of
-// gqlgen's, which repeat a damaged body, password and all, in the answer. No batches, no forms: nothing
-// that a browser sends to a foreign site without asking first.
+// A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. gqlgen's transports are not used: their
+// errors echo malformed bodies, which may have passwords. There are no batches and no forms, because a browser sends
+// forms to other sites without a CORS preflight.
 type transport struct{ common }
 
-// common is what all transports need.
+// common is what all transports share.
 type common struct {
 	schema   *ast.Schema
 	auth     *auth.Service
@@ -39,49 +41,56 @@ type common struct {
 	limits   Limits
 	observe  func(kind, field, code string, took time.Duration)
 	stopping <-chan struct{}
-	streams  *perUser // WebSockets and subscriptions by event stream
+	streams  *perUser // WebSockets, and subscriptions by event stream
 }
 
 var _ graphql.Transport = transport{}
 
-// Supports takes every request, so that refusals are ours too.
+// Supports implements graphql.Transport. It is true for every request, so that all error responses are ours.
 func (transport) Supports(*http.Request) bool { return true }
 
-// A refusal is an error of the request as a whole, with its HTTP status.
-type refusal struct {
+// A requestError is an error about the request as a whole, with its HTTP status.
+type requestError struct {
 	status int
 	*gqlerror.Error
 }
 
-func refuse(status int, code Code, message string) *refusal {
-	return &refusal{status, gqlerrorOf(code, message)}
+func newRequestError(status int, code Code, message string) *requestError {
+	return &requestError{status, gqlerrorOf(code, message)}
 }
+
+// The media types of responses (GraphQL over HTTP, section 6.4). Every client understands application/json.
+const (
+	graphqlResponse = "application/graphql-response+json"
+	plainJSON       = "application/json"
+)
 
 const allowedMethods = "GET, POST"
 
-// Do answers one request.
+// Do implements graphql.Transport.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if r.Method == http.MethodOptions { // not of a page: CORS has answered those
+	if r.Method == http.MethodOptions { // not a CORS preflight, unless CORS is disabled
 		w.Header().Set("Allow", allowedMethods)
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	start := time.Now()
-	mediaType := negotiate(r.Header.Values("Accept"))
-	params, refused := t.read(w, r)
-	if refused == nil && wantsStream(r.Header.Values("Accept")) {
+	accepted := r.Header.Values("Accept")
+	mediaType := accept.Choose(accepted, plainJSON, graphqlResponse)
+	params, err := t.read(w, r)
+	if err == nil && accept.Preferred(accepted) == sse.MediaType { // and not merely acceptable, as for urql
 		operation, last := t.stream(w, r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))
 		return
 	}
-	if mediaType == "" && refused == nil {
-		refused = refuse(http.StatusNotAcceptable, NotAcceptable, "answers are application/graphql-response+json or application/json")
+	if mediaType == "" && err == nil {
+		err = newRequestError(http.StatusNotAcceptable, NotAcceptable, "answers are application/graphql-response+json or application/json")
 	}
 	var response *graphql.Response
 	var operation *graphql.OperationContext
 	var status int
-	if refused != nil {
-		status, response = refused.status, &graphql.Response{Errors: gqlerror.List{refused.Error}}
+	if err != nil {
+		status, response = err.status, &graphql.Response{Errors: gqlerror.List{err.Error}}
 	} else {
 		response, operation, status = t.execute(r, exec, params, mediaType)
 	}
@@ -89,12 +98,12 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	t.finished(r, operation, response, status, time.Since(start))
 }
 
-// execute runs the operation; when it takes too long its queries are cancelled and it answers UNAVAILABLE. Errors of the request as a whole have no data, and as
-// graphql-response+json the status 400 (GraphQL over HTTP, section 6.4.2).
+// execute runs an operation. After the time limit its database queries are cancelled and the error is UNAVAILABLE.
+// A response without data has the status 400 if it is graphql-response+json (GraphQL over HTTP, section 6.4.2).
 func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
 	operation, errs := t.prepare(r.Context(), exec, params)
 	if len(errs) == 0 {
-		errs = refuseByMethod(r.Method, operation)
+		errs = checkMethod(r.Method, operation.Operation.Operation)
 	}
 	if len(errs) > 0 {
 		status := http.StatusOK
@@ -110,13 +119,13 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 	defer cancel()
 	next, ctx := exec.DispatchOperation(limited, operation)
 	response := next(ctx)
-	if response == nil { // the client has gone before it began
+	if response == nil { // the client disconnected before the operation began
 		response = exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), gqlerror.List{gqlerror.Wrap(context.Canceled)})
 	}
 	return response, operation, http.StatusOK
 }
 
-// prepare parses, validates and counts an operation, and checks its variables.
+// prepare parses and validates an operation, and checks its cost and its variables.
 func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	operation, errs := exec.CreateOperationContext(ctx, params)
 	if operation.Doc == nil {
@@ -125,7 +134,8 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	if operation.Operation == nil {
 		return operation, gqlerror.List{gqlerrorOf(ValidationFailed, "operationName must name one of the document's operations")}
 	}
-	coercion := len(errs) == 1 && len(errs[0].Path) > 1 && errs[0].Path[0] == ast.PathName("variable") // gqlparser's
+	// This is gqlparser's error about variables; checkVariables has a better message for most of them.
+	coercion := len(errs) == 1 && len(errs[0].Path) > 1 && errs[0].Path[0] == ast.PathName("variable")
 	if len(errs) > 0 && !coercion {
 		return operation, errs
 	}
@@ -140,8 +150,9 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	return operation, nil
 }
 
-func refuseByMethod(method string, operation *graphql.OperationContext) gqlerror.List {
-	switch kind := operation.Operation.Operation; {
+// checkMethod returns an error if the method, without an event stream, does not allow an operation of this kind.
+func checkMethod(method string, kind ast.Operation) gqlerror.List {
+	switch {
 	case kind == ast.Subscription:
 		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket or an event stream")}
 	case kind == ast.Mutation && method == http.MethodGet:
@@ -150,35 +161,35 @@ func refuseByMethod(method string, operation *graphql.OperationContext) gqlerror
 	return nil
 }
 
-// read takes the parameters from the request, strictly, and never repeats what it read.
-func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+// read reads the parameters of a request strictly. Its errors never echo the request.
+func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *requestError) {
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
-	var refused *refusal
+	var err *requestError
 	switch r.Method {
 	case http.MethodGet:
-		refused = readURL(r.URL, params)
+		err = readURL(r.URL, params)
 	case http.MethodPost:
-		if refused = checkContentType(r.Header); refused == nil {
-			refused = readBody(http.MaxBytesReader(w, r.Body, t.limits.Body), params)
+		if err = checkContentType(r.Header); err == nil {
+			err = readBody(http.MaxBytesReader(w, r.Body, t.limits.Body), params)
 		}
 	default:
-		refused = refuse(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
+		err = newRequestError(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
 	}
 	params.ReadTime.End = graphql.Now()
-	if refused == nil {
-		if err := checkPersistedQuery(params); err != nil {
-			refused = &refusal{http.StatusOK, err} // as Apollo's server: clients read errors of other statuses in different ways
+	if err == nil {
+		if unsupported := checkPersistedQuery(params); unsupported != nil {
+			err = &requestError{http.StatusOK, unsupported} // as Apollo Server does: clients disagree about other statuses
 		}
 	}
-	if refused == nil && strings.TrimSpace(params.Query) == "" {
-		refused = refuse(http.StatusBadRequest, BadRequest, "the parameter query is missing")
+	if err == nil && strings.TrimSpace(params.Query) == "" {
+		err = newRequestError(http.StatusBadRequest, BadRequest, "the parameter query is missing")
 	}
-	return params, refused
+	return params, err
 }
 
-func checkContentType(h http.Header) *refusal {
-	unsupported := refuse(http.StatusUnsupportedMediaType, UnsupportedMediaType, "send the request as application/json in UTF-8, not compressed")
+func checkContentType(h http.Header) *requestError {
+	unsupported := newRequestError(http.StatusUnsupportedMediaType, UnsupportedMediaType, "send the request as application/json in UTF-8, not compressed")
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || mediaType != plainJSON || len(h.Values("Content-Type")) > 1 {
 		return unsupported
@@ -192,46 +203,46 @@ func checkContentType(h http.Header) *refusal {
 	return nil
 }
 
-// readBody reads one JSON object of at most the allowed size.
-func readBody(body io.Reader, params *graphql.RawParams) *refusal {
+// readBody reads and parses a body whose size is limited.
+func readBody(body io.Reader, params *graphql.RawParams) *requestError {
 	data, err := io.ReadAll(body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return refuse(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request is too large")
+		return newRequestError(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request is too large")
 	case err != nil:
-		return refuse(http.StatusBadRequest, BadRequest, "the request could not be read to its end")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the request could not be read to its end")
 	}
 	return parseBody(data, params)
 }
 
-// parseBody reads the parameters of a request from its body.
-func parseBody(data []byte, params *graphql.RawParams) *refusal {
+// parseBody parses the body of a request, which must be one JSON object.
+func parseBody(data []byte, params *graphql.RawParams) *requestError {
 	data = bytes.TrimLeft(data, " \t\r\n")
 	switch {
 	case !utf8.Valid(data):
-		return refuse(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
 	case len(data) > 0 && data[0] == '[':
-		return refuse(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
+		return newRequestError(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
 	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
-		return refuse(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
 	}
 	if hasLoneSurrogate(string(data)) {
-		return refuse(http.StatusBadRequest, BadRequest, loneSurrogate)
+		return newRequestError(http.StatusBadRequest, BadRequest, loneSurrogate)
 	}
 	if countValues(data) > maxValues {
-		return refuse(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
+		return newRequestError(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
 	}
 	if decodeParams(data, params) != nil {
-		return refuse(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects, each given once")
+		return newRequestError(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects, each given once")
 	}
 	return nil
 }
 
-// maxValues bounds the values of a body: each takes much more memory than it has bytes.
+// maxValues limits the JSON values in a body: decoded, a value takes much more memory than it has bytes.
 const maxValues = 20_000
 
-// countValues is about how many values valid JSON has.
+// countValues returns about how many values there are in valid JSON.
 func countValues(data []byte) (n int) {
 	inText, escaped := false, false
 	for _, c := range data {
@@ -249,8 +260,8 @@ func countValues(data []byte) (n int) {
 	return n
 }
 
-// decodeParams reads {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4). Names count in
-// the case that is written there, and once: whoever looks at a request before us must see the same one.
+// decodeParams decodes {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4). Names are case
+// sensitive and must be unique, so that a proxy or firewall in front of the server sees the same request.
 func decodeParams(data []byte, params *graphql.RawParams) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -282,7 +293,7 @@ var (
 	errTwice    = errors.New("a name stands twice in the JSON object")
 )
 
-// decodeParam reads the value of one parameter; null is as if it were absent. Unknown ones are passed over.
+// decodeParam decodes the value of one parameter. null counts as absent. Unknown parameters are ignored.
 func decodeParam(decoder *json.Decoder, name string, params *graphql.RawParams) error {
 	switch name {
 	case "query":
@@ -294,27 +305,30 @@ func decodeParam(decoder *json.Decoder, name string, params *graphql.RawParams) 
 	case "extensions":
 		return decoder.Decode(&params.Extensions)
 	}
-	var passed json.RawMessage
-	return decoder.Decode(&passed)
+	var ignored json.RawMessage
+	return decoder.Decode(&ignored)
 }
 
-func readURL(u *url.URL, params *graphql.RawParams) *refusal {
+func readURL(u *url.URL, params *graphql.RawParams) *requestError {
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil || !utf8.ValidString(q.Get("query")) {
-		return refuse(http.StatusBadRequest, BadRequest, "the URL's query is malformed")
+		return newRequestError(http.StatusBadRequest, BadRequest, "the URL's query is malformed")
 	}
 	for name, values := range q {
 		if len(values) > 1 {
-			return refuse(http.StatusBadRequest, BadRequest, "a parameter is given more than once")
+			return newRequestError(http.StatusBadRequest, BadRequest, "a parameter is given more than once")
 		}
 		if name == "access_token" {
-			return refuse(http.StatusBadRequest, BadRequest, "tokens do not belong into URLs: send the Authorization header")
+			return newRequestError(http.StatusBadRequest, BadRequest, "tokens do not belong into URLs: send the Authorization header")
 		}
 	}
 	params.Query, params.OperationName = q.Get("query"), q.Get("operationName")
-	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
-		if text := q.Get(name); text != "" && !decodeObject(text, into) {
-			return refuse(http.StatusBadRequest, BadRequest, name+" must be a JSON object")
+	for _, object := range []struct {
+		name string
+		into *map[string]any
+	}{{"variables", &params.Variables}, {"extensions", &params.Extensions}} {
+		if text := q.Get(object.name); text != "" && !decodeObject(text, object.into) {
+			return newRequestError(http.StatusBadRequest, BadRequest, object.name+" must be a JSON object")
 		}
 	}
 	return nil
@@ -329,7 +343,7 @@ func decodeObject(text string, into *map[string]any) bool {
 	return decoder.Decode(into) == nil
 }
 
-// encode writes {errors, data, extensions}; without data where no operation ran. data is JSON already.
+// encode returns {errors, data, extensions} in JSON. If no operation ran there is no data.
 func encode(response *graphql.Response) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(len(response.Data) + 64)
@@ -340,9 +354,9 @@ func encode(response *graphql.Response) ([]byte, error) {
 		}
 		b.WriteString(`"` + name + `":`)
 		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false) // the answer is no HTML, and says so
+		encoder.SetEscapeHTML(false) // the response is not HTML
 		err := encoder.Encode(v)
-		b.Truncate(b.Len() - 1) // Encode ends the line
+		b.Truncate(b.Len() - 1) // the end of the line
 		return err
 	}
 	if errs := response.Errors; len(errs) > 0 {
@@ -366,10 +380,10 @@ func encode(response *graphql.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeResponse writes an answer, whole.
+// writeResponse sends a complete response.
 func writeResponse(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
 	body, err := encode(response)
-	if err != nil { // only an extension that JSON cannot have
+	if err != nil { // an extension that cannot be encoded
 		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}`)
 	}
 	if mediaType == "" {
@@ -377,7 +391,7 @@ func writeResponse(w http.ResponseWriter, status int, mediaType string, response
 	}
 	h := w.Header()
 	h.Set("Content-Type", mediaType+"; charset=utf-8")
-	h.Set("Cache-Control", "no-store") // answers depend on who asks, and may hold tokens
+	h.Set("Cache-Control", "no-store") // responses depend on the viewer and may contain tokens
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept")
 	if status == http.StatusMethodNotAllowed {
@@ -399,7 +413,7 @@ func retryAfter(errs gqlerror.List) string {
 	return ""
 }
 
-// finished counts and logs one operation: never variables, tokens or messages, which may hold secrets.
+// finished counts and logs an operation. Variables, tokens and error messages are not logged: they may have secrets.
 func (c common) finished(r *http.Request, operation *graphql.OperationContext, response *graphql.Response, status int, took time.Duration) {
 	kind, name, field := "none", "", ""
 	if operation != nil && operation.Operation != nil {
@@ -418,7 +432,7 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 	}
 	v := auth.ViewerFrom(r.Context())
 	attrs := []slog.Attr{
-		slog.String("request", r.Header.Get(RequestIDHeader)), slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("request", v.Client.RequestID), slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)),
 		slog.String("ip", v.Client.IP), slog.String("kind", kind), slog.String("operation", shortened(name)), slog.String("field", field), slog.String("code", code),
 	}
 	if v.ID() != "" {
@@ -430,7 +444,7 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 	c.log.LogAttrs(r.Context(), slog.LevelInfo, "graphql", attrs...)
 }
 
-// firstField is the first root field, which the schema bounds, unlike an operation's name.
+// firstField returns the name of the first root field. Unlike the operation's name it has few possible values.
 func firstField(operation *ast.OperationDefinition) string {
 	for _, selection := range operation.SelectionSet {
 		if field, ok := selection.(*ast.Field); ok {

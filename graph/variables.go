@@ -14,10 +14,9 @@ import (
 	"github.com/latchkey/latchkey/graph/scalar"
 )
 
-// checkVariables reports the first variable whose value does not fit its type, as BAD_USER_INPUT with the innermost
-// name as `field` (GraphQL, sections 3 and 6.1.2). gqlparser's own check takes enum values in any case, and its
-// messages speak of Go's types. The values are as JSON has them, with json.Number; messages never repeat them. The
-// operation must be valid.
+// checkVariables returns BAD_USER_INPUT for the first variable whose value does not match its type (GraphQL, sections
+// 3 and 6.1.2), with the innermost name as `field`. gqlparser's check ignores the case of enum values, and its messages
+// name types of Go. The operation must be valid, and numbers must be json.Number. Messages never echo values.
 func checkVariables(schema *ast.Schema, operation *ast.OperationDefinition, values map[string]any) *gqlerror.Error {
 	for _, definition := range operation.VariableDefinitions {
 		if fault := checkVariable(schema, definition, values); fault != nil {
@@ -30,9 +29,9 @@ func checkVariables(schema *ast.Schema, operation *ast.OperationDefinition, valu
 	return nil
 }
 
-// A variableFault is a value that does not fit its type.
+// A variableFault describes a value that does not match its type.
 type variableFault struct {
-	place   string // as $input.roles[0]
+	place   string // such as $input.roles[0]
 	field   string // the innermost name
 	message string // continues the place
 }
@@ -76,9 +75,9 @@ func checkValue(schema *ast.Schema, typ *ast.Type, value any, at variableFault) 
 		return nil
 	}
 	if typ.Elem != nil {
-		items := reflect.ValueOf(value) // []any, or what gqlparser has made of a single value, such as []string
+		items := reflect.ValueOf(value) // []any, or a slice that gqlparser made of a single value, such as []string
 		if items.Kind() != reflect.Slice {
-			return checkValue(schema, typ.Elem, value, at) // it counts as a list of one (section 3.11)
+			return checkValue(schema, typ.Elem, value, at) // a list of one item (section 3.11)
 		}
 		for i := range items.Len() {
 			if fault := checkValue(schema, typ.Elem, items.Index(i).Interface(), at.item(i)); fault != nil {
@@ -108,7 +107,7 @@ func checkObject(schema *ast.Schema, def *ast.Definition, value any, at variable
 		return at.because("must be an input object of the type " + def.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if def.Fields.ForName(name) == nil && name != "__typename" { // which Apollo Client writes into what it has read
+		if def.Fields.ForName(name) == nil && name != "__typename" { // Apollo Client adds __typename to objects from responses
 			at.field = name
 			return at.because("has no field " + name)
 		}
@@ -131,7 +130,7 @@ func checkObject(schema *ast.Schema, def *ast.Definition, value any, at variable
 	return nil
 }
 
-// hasOne reports whether exactly one field is given, and not as null: what a @oneOf object must have.
+// hasOne reports whether exactly one field is given and is not null, as @oneOf requires.
 func hasOne(def *ast.Definition, members map[string]any) bool {
 	given, null := 0, false
 	for _, field := range def.Fields {
@@ -143,8 +142,8 @@ func hasOne(def *ast.Definition, members map[string]any) bool {
 	return given == 1 && !null
 }
 
-// checkScalar checks the types of GraphQL's own scalars. What a text must not contain is checked where an argument
-// takes it, and so are the scalars of a schema: that argument is the `field` then.
+// checkScalar checks values of the built-in scalars. The scalars of the schema, and the characters of a string, are
+// checked when an argument is unmarshalled, so that the error's `field` is that argument.
 func checkScalar(name string, value any) (err error) {
 	if _, isText := value.(string); isText && (name == "String" || name == "ID") {
 		return nil
@@ -166,7 +165,7 @@ func checkScalar(name string, value any) (err error) {
 
 func checkFloat(value any) error {
 	switch n := value.(type) {
-	case int64, float64: // of a default value
+	case int64, float64: // a default value
 		return nil
 	case json.Number:
 		if _, err := strconv.ParseFloat(n.String(), 64); err == nil {

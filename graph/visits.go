@@ -2,13 +2,13 @@ package graph
 
 import "github.com/vektah/gqlparser/v2/ast"
 
-// maxVisits bounds the selections and values that validation visits. It enters a fragment anew for each operation and
-// each other fragment that reaches it, so that a chain of 30 fragments multiplies the last one by 40. A document
-// of 1,500 tokens in 25 fragments of which each spreads the next has 7,000.
+// maxVisits limits the selections and values that validation visits. Validation visits a fragment once for each
+// operation and each fragment that reaches it: with ten operations and a chain of 30 fragments, the last one 40 times.
+// A document of 1,500 tokens in a chain of 25 fragments has 7,000 visits.
 const maxVisits = 20_000
 
-// countVisits counts the selections and values that validation visits: what is below each operation and each fragment,
-// with the fragments that it reaches, each once.
+// countVisits returns the number of selections and values that validation visits: for each operation and each
+// fragment its own, and those of each fragment that it reaches, once.
 func countVisits(document *ast.QueryDocument) (n int) {
 	v := visits{fragments: document.Fragments, own: make([]*visited, len(document.Fragments))}
 	for _, operation := range document.Operations {
@@ -29,10 +29,10 @@ func countVisits(document *ast.QueryDocument) (n int) {
 
 type visits struct {
 	fragments ast.FragmentDefinitionList
-	own       []*visited // by fragment
+	own       []*visited // by fragment; nil: not counted yet
 }
 
-// visited is what a set has of its own, and which fragments it spreads.
+// visited has the number of selections and values in a selection set, and the names of the fragments that it spreads.
 type visited struct {
 	count   int
 	spreads []string

@@ -7,26 +7,25 @@ import (
 	"io"
 )
 
-const maxEvent = 16 << 20 // bytes; more than maxRevocations of a server that sends them in one event
+const maxEvent = 16 << 20 // bytes; enough for maxRevocations of an old server, which sends them in one event
 
 var errTooLong = errors.New("an event is too long")
 
-// An event is one of a stream of server-sent events (HTML Living Standard, section 9.2). IDs and retry
-// times are not used.
+// An event is a server-sent event (HTML Living Standard, section 9.2). IDs and retry times are ignored.
 type event struct{ name, data string }
 
 type eventReader struct {
 	in      *bufio.Reader
-	afterCR bool // CR LF is one end of a line, which must not wait for the LF
+	afterCR bool // the last byte was a CR, which ends a line; an LF after it is ignored
 	buffer  []byte
-	most    int // bytes of the data of one event, and of a line
+	most    int // the largest size of a line and of the data of an event, in bytes
 }
 
 func newEventReader(in io.Reader) *eventReader {
 	return &eventReader{in: bufio.NewReader(in), most: maxEvent}
 }
 
-// next reads the next event that has data. An event that the stream's end cuts off is dropped.
+// next returns the next event with data. An incomplete event at the end of the stream is dropped.
 func (r *eventReader) next() (event, error) {
 	name, data, hasData := "", []byte(nil), false
 	for {
@@ -41,7 +40,7 @@ func (r *eventReader) next() (event, error) {
 			name = ""
 			continue
 		}
-		field, value, _ := bytes.Cut(line, []byte(":")) // a comment is a field without a name
+		field, value, _ := bytes.Cut(line, []byte(":")) // a comment has an empty name
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(field) {
 		case "event":
@@ -58,7 +57,7 @@ func (r *eventReader) next() (event, error) {
 	}
 }
 
-// line reads to the next CR, LF or CR LF. The result is good until the next call.
+// line returns the bytes before the next CR, LF or CR LF. They are valid until the next call.
 func (r *eventReader) line() ([]byte, error) {
 	r.buffer = r.buffer[:0]
 	for {

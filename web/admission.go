@@ -10,23 +10,26 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/latchkey/latchkey/internal/accept"
+	"github.com/latchkey/latchkey/internal/sse"
 )
 
-// An admission bounds what clients may do in a second and at the same time. A request passes, in this order,
+// An admission limits the rate and the number of concurrent requests. A request passes, in this order,
 //
 //  1. the rate of its client;
-//  2. the arrival of its body, which takes memory but no place: a slow body must not hold what others need;
-//  3. a place among the streams, if it may become one;
-//  4. a place among the requests, until its answer begins: a client that reads slowly holds memory instead.
+//  2. the arrival of its body, which takes memory but no slot, so that a slow body does not hold up other requests;
+//  3. a slot for a stream, if the response may be one;
+//  4. a slot for a request, until the response begins: a client that reads slowly holds memory instead.
 //
-// Of memory and places a client holds at most a share; see shares.
+// A client can hold at most its share of the slots and of the memory; see shares.
 type admission struct {
 	next     http.Handler
 	log      *slog.Logger
-	maxBody  int64 // bytes of a body of /graphql
+	maxBody  int64 // bytes of a body to /graphql
 	requests *shares
 	streams  *shares
-	memory   *shares // bytes of bodies, and of answers that are being sent
+	memory   *shares // bytes of bodies, and of responses that are being sent
 	clients  *rates
 	services services
 	warnings rate.Sometimes
@@ -40,7 +43,7 @@ func newAdmission(c GuardConfig, next http.Handler) *admission {
 	}
 }
 
-// ServeHTTP admits the request, or refuses it with 429 or 503.
+// ServeHTTP admits the request, or responds with 429 or 503.
 func (a *admission) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &response{ResponseWriter: w, admission: a, client: clientAt(r.RemoteAddr), stream: mayStream(r)}
 	token, limiter := a.services.of(r)
@@ -50,14 +53,14 @@ func (a *admission) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out.client = client{self: holder{service: token}}
 	}
 	if !limiter.Allow() {
-		tooMany(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
+		overloaded(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
 		return
 	}
-	if isProbe(r) { // a full server is not a dead one
+	if isProbe(r) { // an overloaded server is still alive
 		a.next.ServeHTTP(w, r)
 		return
 	}
-	defer out.end()
+	defer out.releaseAll()
 	a.admit(out, r)
 	a.services.answered(token, out.status)
 }
@@ -65,11 +68,11 @@ func (a *admission) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *admission) admit(w *response, r *http.Request) {
 	r, outcome := a.receive(w, r)
 	if outcome == granted && w.stream {
-		outcome = a.streams.take(w.client, 1)
+		outcome = a.streams.acquire(w.client, 1)
 		w.streaming = outcome == granted
 	}
 	if outcome == granted {
-		outcome = a.requests.take(w.client, 1)
+		outcome = a.requests.acquire(w.client, 1)
 		w.running = outcome == granted
 	}
 	switch outcome {
@@ -80,39 +83,41 @@ func (a *admission) admit(w *response, r *http.Request) {
 			a.log.Warn("a client is refused because it holds its share (--client-share) of the requests, streams or memory; said once a minute. If it is a proxy, name it in --trusted-proxies",
 				"client", r.RemoteAddr)
 		})
-		tooMany(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
+		overloaded(w, r, http.StatusTooManyRequests, "RATE_LIMITED", 1)
 	case allFull:
 		a.warnings.Do(func() {
 			a.log.Warn("requests are refused because all places or the memory for bodies are taken (--in-flight, --streams, --body-memory); said once a minute")
 		})
-		tooMany(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", 1)
+		overloaded(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", 1)
 	}
 }
 
-// mayStream reports requests that may stay open by design: WebSockets, event streams.
+// mayStream reports whether the response may be long-lived: a WebSocket or an event stream. This includes requests
+// that also accept other media types, because the handler chooses later.
 func mayStream(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || strings.Contains(strings.ToLower(strings.Join(r.Header.Values("Accept"), ",")), "text/event-stream") || r.URL.Path == "/oauth/revocations"
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") ||
+		accept.Lists(r.Header.Values("Accept"), sse.MediaType) || r.URL.Path == "/oauth/revocations"
 }
 
-// A response knows what its request holds, and gives it back: the place among the requests when the answer
-// begins, everything when the request ends.
+// A response releases what its request holds: the slot for a request when the response begins, everything else at the
+// end.
 type response struct {
 	http.ResponseWriter
 	admission *admission
 	client    client
-	stream    bool // the request may become a stream
+	stream    bool // the response may be a stream
 
-	status    int   // 0: not yet sent
-	running   bool  // holds a place among the requests
-	streaming bool  // holds a place among the streams
-	began     bool  // the answer
+	status    int   // 0: not sent yet
+	running   bool  // holds a slot for a request
+	streaming bool  // holds a slot for a stream
+	began     bool  // the response
 	memory    int64 // bytes held
 }
 
 // Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the status.
+// WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
@@ -120,7 +125,7 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends a part of the answer.
+// Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
@@ -129,7 +134,7 @@ func (w *response) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// FlushError sends what was written.
+// FlushError is for http.ResponseController.
 func (w *response) FlushError() error {
 	w.begin(0)
 	return http.NewResponseController(w.ResponseWriter).Flush()
@@ -141,55 +146,53 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
-// begin gives the place among the requests back: what remains is to send an answer of that many bytes. Where
-// the client may hold no more memory it keeps the place instead.
-func (w *response) begin(answer int64) {
+// begin exchanges the slot for a request for the memory of the response. If the client may not hold more memory, it
+// keeps the slot.
+func (w *response) begin(size int64) {
 	if w.began {
 		return
 	}
 	w.began = true
-	if w.streaming { // which has memory of its own
-		w.release(min(w.memory, bodyOverhead))
-	} else if w.reserve(answer) != granted {
+	if w.streaming { // whose memory the limit of streams covers
+		w.releaseMemory(min(w.memory, bodyOverhead))
+	} else if w.reserve(size) != granted {
 		return
 	}
-	w.leave()
+	w.releaseRequest()
 }
 
-// reserve takes memory for the client.
+// reserve acquires memory for the client.
 func (w *response) reserve(n int64) grant {
-	outcome := w.admission.memory.take(w.client, n)
+	outcome := w.admission.memory.acquire(w.client, n)
 	if outcome == granted {
 		w.memory += n
 	}
 	return outcome
 }
 
-func (w *response) release(n int64) {
-	w.admission.memory.give(w.client, n)
+func (w *response) releaseMemory(n int64) {
+	w.admission.memory.release(w.client, n)
 	w.memory -= n
 }
 
-// leave gives the place among the requests back.
-func (w *response) leave() {
+func (w *response) releaseRequest() {
 	if w.running {
-		w.admission.requests.give(w.client, 1)
+		w.admission.requests.release(w.client, 1)
 		w.running = false
 	}
 }
 
-// end gives all back.
-func (w *response) end() {
-	w.leave()
-	w.release(w.memory)
+func (w *response) releaseAll() {
+	w.releaseRequest()
+	w.releaseMemory(w.memory)
 	if w.streaming {
-		w.admission.streams.give(w.client, 1)
+		w.admission.streams.release(w.client, 1)
 	}
 }
 
-// tooMany refuses in GraphQL's form, which the other endpoints' clients can read too. It does not wait for the
-// rest of a body.
-func tooMany(w http.ResponseWriter, r *http.Request, status int, code string, seconds int) {
+// overloaded tells the client to retry. The error has the form of GraphQL on all endpoints. The connection is closed
+// if there is a body, so that the server need not read the rest of it.
+func overloaded(w http.ResponseWriter, r *http.Request, status int, code string, seconds int) {
 	if r.ContentLength != 0 && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}

@@ -20,7 +20,7 @@ import (
 // loopback trusts this machine as a proxy, so that a test can come from any address.
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
-// as sends a GET as a client at the address and returns its status when there is one.
+// as sends a GET as a client at the address and returns the status of the response.
 func as(t *testing.T, url, address string) <-chan int {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, url, nil)
@@ -28,6 +28,11 @@ func as(t *testing.T, url, address string) <-chan int {
 		t.Fatal(err)
 	}
 	r.Header.Set("X-Forwarded-For", address)
+	return statusLater(r)
+}
+
+// statusLater sends a request. The channel gets the status of the response, or 0 if there is none.
+func statusLater(r *http.Request) <-chan int {
 	status := make(chan int, 1)
 	go func() {
 		resp, err := http.DefaultClient.Do(r)
@@ -42,7 +47,7 @@ func as(t *testing.T, url, address string) <-chan int {
 	return status
 }
 
-// hold has clients ask until one is refused, and returns how many requests are held.
+// hold sends requests of clients until one is rejected, and returns the number of requests that are held.
 func hold(t *testing.T, url string, entered <-chan string, addresses ...string) (held int) {
 	t.Helper()
 	for n := 0; ; n++ {
@@ -58,7 +63,7 @@ func hold(t *testing.T, url string, entered <-chan string, addresses ...string) 
 	}
 }
 
-// served fails the test unless a client at the address gets a place.
+// served fails the test unless a client at the address gets a slot.
 func served(t *testing.T, url string, entered <-chan string, address string) {
 	t.Helper()
 	select {
@@ -97,14 +102,14 @@ func TestAFewClientsTogetherLeavePlacesToOthers(t *testing.T) {
 		addresses []string
 		most      int
 	}{
-		"ten clients of ten networks": {few, 88}, // of 100: 10/13, and what rounding up adds
+		"ten clients of ten networks": {few, 88}, // of 100: 10/13, rounded up for each
 		"ten clients of an IPv6 /48":  {network, 50},
 	} {
 		t.Run(what, func(t *testing.T) {
 			url, entered, release := held(t, GuardConfig{InFlight: 100, ClientShare: 25, TrustedProxies: loopback})
 			defer close(release)
 			total := 0
-			for range 3 { // a client that is refused asks again
+			for range 3 { // a client that was rejected retries
 				for _, address := range c.addresses {
 					total += hold(t, url, entered, address)
 				}
@@ -119,7 +124,7 @@ func TestAFewClientsTogetherLeavePlacesToOthers(t *testing.T) {
 	}
 }
 
-// Streams have places of their own, of which a client has a share too. T169.
+// Streams have slots of their own, which are shared too. T169.
 func TestOneClientHoldsAtMostItsShareOfTheStreams(t *testing.T) {
 	url, entered, release := held(t, GuardConfig{InFlight: 40, Streams: 8, ClientShare: 25})
 	defer close(release)
@@ -134,7 +139,7 @@ func TestOneClientHoldsAtMostItsShareOfTheStreams(t *testing.T) {
 	}
 }
 
-// post writes the head of a POST to /graphql, and what there is of its body.
+// post writes the head of a POST to /graphql, and a part of its body.
 func post(t *testing.T, server *httptest.Server, length int, body string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -157,7 +162,7 @@ func statusOf(t *testing.T, conn net.Conn) int {
 	return resp.StatusCode
 }
 
-// A body that arrives slowly must not hold a place that others need. T167.
+// A body that arrives slowly must not hold a slot. T167.
 func TestASlowBodyHoldsNoPlace(t *testing.T) {
 	var got atomic.Value
 	server := httptest.NewServer(Guard(GuardConfig{InFlight: 1, BodyMemory: 1 << 20, MaxBody: 1000}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -181,7 +186,7 @@ func TestASlowBodyHoldsNoPlace(t *testing.T) {
 	}
 }
 
-// What is beyond the limit is neither read nor taken for the end of the body.
+// A body is not read beyond the limit, and is not truncated silently.
 func TestABodyReachesItsHandlerAsFarAsTheLimit(t *testing.T) {
 	const limit = 40_000
 	sizes := make(chan string, 1)
@@ -210,7 +215,7 @@ func TestABodyReachesItsHandlerAsFarAsTheLimit(t *testing.T) {
 	}
 }
 
-// A body that its sender cuts off must not pass for a whole one.
+// An incomplete body is an error.
 func TestABodyThatIsCutOffIsNotWhole(t *testing.T) {
 	read := make(chan error, 1)
 	server := httptest.NewServer(Guard(GuardConfig{MaxBody: 1000}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -231,7 +236,7 @@ func TestBodiesOfOneClientTakeItsShareOfTheMemoryOnly(t *testing.T) {
 	})))
 	defer server.Close()
 	refused := 0
-	for range 40 { // each with 1 MiB that nearly arrives
+	for range 40 { // each with 1 MiB but for a few bytes
 		conn := post(t, server, 1<<20, "")
 		go func() { _, _ = io.WriteString(conn, strings.Repeat("x", 1<<20-1)) }()
 		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
@@ -249,7 +254,7 @@ func TestBodiesOfOneClientTakeItsShareOfTheMemoryOnly(t *testing.T) {
 	}
 }
 
-// Who reads slowly keeps memory, not the place that others need. T168.
+// A client that reads slowly holds memory and no slot. T168.
 func TestASlowReaderHoldsNoPlace(t *testing.T) {
 	writing := make(chan struct{}, 100)
 	server := httptest.NewServer(Guard(GuardConfig{InFlight: 1, BodyMemory: 100 << 20}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -274,7 +279,7 @@ func TestASlowReaderHoldsNoPlace(t *testing.T) {
 	}
 }
 
-// Nothing is held for ever: a place that is not given back is lost until the next start.
+// All that a request holds is released.
 func TestEverythingThatIsHeldIsGivenBack(t *testing.T) {
 	a := newAdmission(GuardConfig{Log: slog.New(slog.DiscardHandler), InFlight: 8, Streams: 8, BodyMemory: 1 << 20, ClientShare: 50, MaxBody: 100_000}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept"), "stream") {
@@ -369,7 +374,7 @@ func TestConnectionsOfOneClientAreBounded(t *testing.T) {
 	}
 }
 
-// Without open files left the server can neither accept connections nor reach its database. T170.
+// Without free file descriptors the server can neither accept connections nor reach its database. T170.
 func TestConnectionsLeaveOpenFiles(t *testing.T) {
 	files := maxFiles()
 	if files == 0 {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// bodyOverhead is what a request that has a body counts at least, in bytes: the buffers of its connection, and
-// bodies as short as most.
+// bodyOverhead is the least memory, in bytes, that a request with a body counts as: its connection's buffers and a
+// short body.
 const bodyOverhead = 16 << 10
 
-// receive reads the body that a handler will want, one byte beyond the limit at most, and returns the request
-// with it. The handler identifies the caller afterwards, so that a token revoked meanwhile counts as revoked.
+// receive reads the body, at most one byte beyond the handler's limit, and returns the request with it. The caller is
+// authenticated only afterwards, because the token may be revoked while a slow body arrives.
 func (a *admission) receive(w *response, r *http.Request) (*http.Request, grant) {
 	limit := a.bodyLimit(r)
 	if limit == 0 || r.Body == nil || r.Body == http.NoBody {
@@ -32,13 +32,13 @@ func (a *admission) receive(w *response, r *http.Request) (*http.Request, grant)
 		n, err := r.Body.Read(b.data[len(b.data):cap(b.data)])
 		b.data, b.err = b.data[:len(b.data)+n], err
 	}
-	r = r.WithContext(r.Context()) // a copy: net/http looks at the body of its own
+	r = r.WithContext(r.Context()) // a copy, because net/http uses the body of the original
 	r.Body = b
 	return r, granted
 }
 
-// initialSize is what a body gets before its first byte, one byte more than it claims so that its end is found
-// without another buffer. Memory beyond bodyOverhead must be earned by bytes that arrive.
+// initialSize returns the size of the first buffer. One byte more than the claimed length lets the end be found without
+// a second buffer. More than bodyOverhead is allocated only as bytes arrive.
 func initialSize(claimed int64) int64 {
 	if claimed < 0 || claimed >= bodyOverhead {
 		return bodyOverhead
@@ -46,7 +46,7 @@ func initialSize(claimed int64) int64 {
 	return max(claimed+1, 512)
 }
 
-// bodyLimit is how many bytes of a request's body a handler would read; 0: none.
+// bodyLimit returns how many bytes of the body the handler accepts.
 func (a *admission) bodyLimit(r *http.Request) int64 {
 	switch {
 	case r.Method != http.MethodPost:
@@ -59,10 +59,10 @@ func (a *admission) bodyLimit(r *http.Request) int64 {
 	return 0
 }
 
-// A body has arrived: as far as the limit allowed, or until an error.
+// A body is one that was read, up to the limit or to an error.
 type body struct {
 	data []byte
-	err  error // after the data; nil: there is more, which nobody will read
+	err  error // after the data; nil: the body is longer than the limit
 }
 
 // Read implements io.Reader.

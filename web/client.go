@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/latchkey/latchkey/internal/netaddr"
 )
 
 const (
@@ -14,9 +16,9 @@ const (
 	forwardedProto = "X-Forwarded-Proto"
 )
 
-// withClient makes RemoteAddr the client's address: the last one in X-Forwarded-For that is no trusted proxy's,
-// if the connection comes from one. Then proxied serves the request, otherwise direct. X-Forwarded-For never
-// gets further, X-Forwarded-Proto only from a trusted proxy.
+// withClient sets RemoteAddr to the client's address. If the connection comes from a trusted proxy, that is the last
+// address in X-Forwarded-For that is not a trusted proxy's, and proxied serves the request; otherwise direct does. It
+// removes X-Forwarded-For, and X-Forwarded-Proto unless it comes from a trusted proxy.
 func withClient(trusted []netip.Prefix, log *slog.Logger, proxied, direct http.Handler) http.Handler {
 	var unreadable sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,11 +44,11 @@ func withClient(trusted []netip.Prefix, log *slog.Logger, proxied, direct http.H
 	})
 }
 
-// forwardedClient reads X-Forwarded-For from its end, where the nearest proxy has written. What stands before
-// the first address that is not trusted can be forged. Where an entry cannot be read, it is returned as bad, and
-// the address is that of the proxy that wrote it.
+// forwardedClient reads X-Forwarded-For from its end, where the nearest proxy appends. Entries before the first
+// untrusted address may be forged. If an entry is malformed, it is returned as bad, and addr is the address of the
+// proxy that appended it.
 func forwardedClient(values []string, trusted []netip.Prefix, proxy netip.Addr) (addr netip.Addr, bad string) {
-	addr = plainAddr(proxy)
+	addr = netaddr.Canonical(proxy)
 	hops := strings.Split(strings.Join(values, ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		next, ok := parseHop(strings.TrimSpace(hop))
@@ -60,11 +62,11 @@ func forwardedClient(values []string, trusted []netip.Prefix, proxy netip.Addr) 
 	return addr, ""
 }
 
-// parseHop reads an address as proxies write it: 203.0.113.9, 203.0.113.9:5555 (Azure), 2001:db8::1,
+// parseHop parses an address in the forms that proxies use: 203.0.113.9, 203.0.113.9:5555 (Azure), 2001:db8::1,
 // [2001:db8::1] or [2001:db8::1]:443.
 func parseHop(s string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddrPort(s); err == nil {
-		return plainAddr(a.Addr()), true
+		return netaddr.Canonical(a.Addr()), true
 	}
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		if inner, ok = strings.CutSuffix(inner, "]"); !ok || !strings.Contains(inner, ":") {
@@ -73,34 +75,28 @@ func parseHop(s string) (netip.Addr, bool) {
 		s = inner
 	}
 	a, err := netip.ParseAddr(s)
-	return plainAddr(a), err == nil
+	return netaddr.Canonical(a), err == nil
 }
-
-// plainAddr writes an address in one way only: IPv4 as such, IPv6 without a zone.
-func plainAddr(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(plainAddr(addr)) })
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(netaddr.Canonical(addr)) })
 }
 
-// clientAt is the client at a RemoteAddr.
+// clientAt returns the client of a RemoteAddr.
 func clientAt(remoteAddr string) client {
 	a, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {
-		return client{} // not from a TCP connection: all such are one
+		return client{} // not a TCP connection: all of these are one client
 	}
-	bits, network := 32, 24
-	if addr := plainAddr(a.Addr()); addr.Is6() {
-		bits, network = 64, 48
+	addr, bits := netaddr.Canonical(a.Addr()), 24
+	if addr.Is6() {
+		bits = 48
 	}
-	prefix := func(n int) holder {
-		p, _ := plainAddr(a.Addr()).Prefix(n) // fails only for more bits than the address has
-		return holder{prefix: p}
-	}
-	return client{self: prefix(bits), network: prefix(network)}
+	network, _ := addr.Prefix(bits) // fails only for more bits than an address has
+	return client{self: holder{prefix: netaddr.Client(addr)}, network: holder{prefix: network}}
 }
 
-// shortened keeps what a log needs of a value that others chose.
+// shortened truncates a value from an untrusted client for the log.
 func shortened(s string) string {
 	if len(s) > 100 {
 		return s[:100] + "…"

@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// keptFiles is how many open files are left to the database, the logs and connections of our own.
-const keptFiles = 256
+// reservedFiles is the number of open files that are left for the database, the logs and outgoing connections.
+const reservedFiles = 256
 
-// LimitConnections bounds the connections that are open at the same time (0: any number), and of these the share
-// of one client in per cent, so that idle ones of a single client cannot use up the open files of the process. Further
-// ones are closed at once. Those of trusted proxies do not count. Where the operating system allows fewer open files
-// the bound is lower, which is logged.
+// LimitConnections limits the number of open connections (0: unlimited), and the share of one client in per cent, so
+// that a single client with idle connections cannot exhaust the process's file descriptors. It closes connections
+// beyond the limit at once. Those of trusted proxies do not count. If the operating system's limit of open files is too
+// low, it logs a warning and lowers the limit.
 func LimitConnections(l net.Listener, total, percent int, trusted []netip.Prefix, log *slog.Logger) net.Listener {
 	if total == 0 {
 		return l
 	}
-	if files := maxFiles(); files > 0 && files < total+keptFiles {
-		fewer := max(files-keptFiles, files/2)
+	if files := maxFiles(); files > 0 && files < total+reservedFiles {
+		fewer := max(files-reservedFiles, files/2)
 		log.Warn("fewer connections than --connections (LATCHKEY_CONNECTIONS): the limit of open files (ulimit -n) is too low",
 			"connections", fewer, "files", files)
 		total = fewer
@@ -33,7 +33,7 @@ type limitedListener struct {
 	open    *shares
 }
 
-// Accept returns the next connection that is within the bounds.
+// Accept implements net.Listener.
 func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
@@ -45,10 +45,10 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return conn, nil
 		}
 		c := clientAt(remote)
-		if l.open.take(c, 1) == granted {
-			return &limitedConn{Conn: conn, end: sync.OnceFunc(func() { l.open.give(c, 1) })}, nil
+		if l.open.acquire(c, 1) == granted {
+			return &limitedConn{Conn: conn, end: sync.OnceFunc(func() { l.open.release(c, 1) })}, nil
 		}
-		_ = conn.Close() // nothing was sent or received
+		_ = conn.Close() // nothing was sent or received: an error would not matter
 	}
 }
 
@@ -57,7 +57,7 @@ type limitedConn struct {
 	end func()
 }
 
-// Close closes the connection and makes room for another.
+// Close implements net.Conn.
 func (c *limitedConn) Close() error {
 	c.end()
 	return c.Conn.Close()

@@ -2,5 +2,5 @@
 
 package web
 
-// maxFiles returns 0: there is no such limit.
+// maxFiles returns 0, for unknown.
 func maxFiles() int { return 0 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Whoever chooses their address guesses passwords without end: only what the trusted proxy wrote counts, which
-// stands last.
+// A client that can choose its address can guess passwords without limit. So only the last entry counts, which the
+// trusted proxy appended.
 // T7.
 func FuzzForwardedFor(f *testing.F) {
 	for _, seed := range []string{

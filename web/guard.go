@@ -9,32 +9,32 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// What every request passes before anything looks at it: who the client is behind proxies (client.go), whether it
-// means this server (hosts.go), whether its page may call (origins.go), how much of it there may be (admission.go).
+// The guard runs before every handler. It determines the client's address behind proxies (client.go), checks the Host
+// header (hosts.go), applies CORS (origins.go), and limits rate and concurrency (admission.go).
 
-// A GuardConfig says what passes. Zero values allow no other origin, trust no proxy and limit nothing.
+// A GuardConfig configures the guard. The zero value allows no other origin, trusts no proxy and limits nothing.
 type GuardConfig struct {
-	Hosts          Hosts          // under which the server is addressed; without an issuer: any
-	Origins        []string       // of pages that may call from a browser: scheme, host and port
-	CORSHeaders    []string       // that such pages may send, beside those of GraphQL clients
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For, X-Forwarded-Proto and traceparent are believed
+	Hosts          Hosts          // of the server; any if there is no issuer
+	Origins        []string       // of pages that may send requests: scheme, host and port
+	CORSHeaders    []string       // that these pages may send, besides those of GraphQL clients
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For, X-Forwarded-Proto and traceparent are trusted
 
-	ClientRate  int   // requests a second of one client, with bursts of five seconds' worth; 0: any
-	ServiceRate int   // the same of one service that authenticates below /oauth/
-	InFlight    int   // requests at the same time, without streams; 0: any
-	Streams     int   // WebSockets and event streams at the same time; 0: any
-	BodyMemory  int   // bytes of bodies at the same time; 0: any
-	ClientShare int   // per cent of these that one client may hold; 0: 100
-	MaxBody     int64 // bytes that are read of a body of /graphql: the limit of its handler
+	ClientRate  int   // requests per second of one client, in bursts of five seconds' worth; 0: unlimited
+	ServiceRate int   // the same for one service that authenticates at /oauth/
+	InFlight    int   // concurrent requests, streams not included; 0: unlimited
+	Streams     int   // concurrent WebSockets and event streams; 0: unlimited
+	BodyMemory  int   // bytes of concurrent bodies; 0: unlimited
+	ClientShare int   // per cent of these for one client; 0: 100
+	MaxBody     int64 // bytes of a body to /graphql: the limit of its handler
 
-	Trace func(next http.Handler, public bool) http.Handler // gives requests a span; public: the client's trace is not believed
+	Trace func(next http.Handler, public bool) http.Handler // traces requests; public: the client's trace is not continued
 	Log   *slog.Logger                                      // default: none
 }
 
-// Guard puts all of it before a handler.
+// Guard returns next behind the guard.
 func Guard(c GuardConfig, next http.Handler) http.Handler {
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
-	admitted := withOrigins(c, newAdmission(c, compressed(next))) // a page can read refusals, too
+	admitted := withOrigins(c, newAdmission(c, compressed(next))) // so that pages can read errors of the admission
 	build := func(proxied bool) http.Handler {
 		h := withRequestID(withHeaders(withHosts(c.Hosts, proxied, c.Log, admitted)))
 		if c.Trace != nil {
@@ -45,18 +45,18 @@ func Guard(c GuardConfig, next http.Handler) http.Handler {
 	return withClient(c.TrustedProxies, c.Log, build(true), build(false))
 }
 
-// withHeaders sets what is right for every answer; pages set their own policy.
+// withHeaders sets the security headers of every response. GraphiQL replaces the policy by its own.
 func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["X-Content-Type-Options"] = nosniff
 		h["Referrer-Policy"] = noReferrer
-		h["Content-Security-Policy"] = nothing
-		if r.TLS != nil || r.Header.Get(forwardedProto) == "https" { // which withClient let pass
+		h["Content-Security-Policy"] = denyAll
+		if r.TLS != nil || r.Header.Get(forwardedProto) == "https" { // of a trusted proxy: see withClient
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
-			h.Set("Connection", "close") // a length beside chunks, which net/http passes over, must end it (RFC 9112, section 6.1)
+			h.Set("Connection", "close") // net/http ignores a Content-Length beside chunks; the connection must end then (RFC 9112, section 6.1)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -65,23 +65,23 @@ func withHeaders(next http.Handler) http.Handler {
 var (
 	nosniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}
-	nothing    = []string{"default-src 'none'; frame-ancestors 'none'"}
+	denyAll    = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 
-// compressed compresses answers in JSON that are long enough for that to pay. Credentials never travel by
-// themselves (there are no cookies), so that nobody can have guesses compressed beside another's secrets (BREACH).
+// compressed compresses long JSON responses. The BREACH attack does not apply: there are no cookies, so an attacker's
+// page cannot send requests with the credentials of a user.
 func compressed(next http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1400), gzhttp.EnableZstd(false),
 		gzhttp.ContentTypes([]string{"application/json", "application/graphql-response+json", "application/jwk-set+json"}))
 	if err != nil {
-		panic(err) // only for options that are out of range
+		panic(err) // an option is out of range
 	}
-	zipping := wrap(next)
+	gzipped := wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if mayStream(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		zipping.ServeHTTP(w, r)
+		gzipped.ServeHTTP(w, r)
 	})
 }

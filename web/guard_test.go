@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// held is a handler whose requests are answered when the test says so; streams flush first.
+// held starts a server that holds requests until they are released. Streams flush first.
 func held(t *testing.T, c GuardConfig) (url string, entered chan string, release chan struct{}) {
 	t.Helper()
 	entered, release = make(chan string, 100), make(chan struct{})
@@ -26,10 +26,9 @@ func held(t *testing.T, c GuardConfig) (url string, entered chan string, release
 	return server.URL, entered, release
 }
 
-// ask sends a request and answers the status when there is one; with stream it says that it may be one.
+// ask sends a request and returns the status of the response. With stream it accepts an event stream.
 func ask(t *testing.T, url string, stream bool) <-chan int {
 	t.Helper()
-	status := make(chan int, 1)
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -37,24 +36,14 @@ func ask(t *testing.T, url string, stream bool) <-chan int {
 	if stream {
 		r.Header.Set("Accept", "application/json, text/event-stream")
 	}
-	go func() {
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			status <- 0
-			return
-		}
-		status <- resp.StatusCode
-		_, _ = io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-	}()
-	return status
+	return statusLater(r)
 }
 
-// Without this a crowd takes all memory, or anybody gets past the bound by a header. T112.
+// Concurrent requests are limited, whatever their headers say. T112.
 func TestACrowdIsBoundedWhateverItSaysOfItself(t *testing.T) {
 	url, entered, release := held(t, GuardConfig{InFlight: 2, Streams: 3})
 	defer close(release)
-	plain, claims := ask(t, url+"/", false), ask(t, url+"/", true) // the second is no stream, though it says so
+	plain, claims := ask(t, url+"/", false), ask(t, url+"/", true) // the second accepts a stream and gets none
 	<-entered
 	<-entered
 	for _, stream := range []bool{false, true} {
@@ -67,7 +56,7 @@ func TestACrowdIsBoundedWhateverItSaysOfItself(t *testing.T) {
 	if a, b := <-plain, <-claims; a != http.StatusOK || b != http.StatusOK {
 		t.Errorf("the first two got %d and %d", a, b)
 	}
-	for range 3 { // streams give their places among the requests back
+	for range 3 { // streams release their slots for requests
 		if got := <-ask(t, url+"/stream", true); got != http.StatusOK {
 			t.Fatalf("a stream got %d", got)
 		}
@@ -82,7 +71,7 @@ func TestACrowdIsBoundedWhateverItSaysOfItself(t *testing.T) {
 	}
 }
 
-// A long list should not cost a phone four times the bytes, and nobody gets bytes that they cannot read.
+// Long responses are compressed, but only for clients that accept that.
 func TestLongAnswersAreCompressedForThoseWhoTakeThat(t *testing.T) {
 	long := `{"data":"` + strings.Repeat("notes and more notes, ", 200) + `"}`
 	server := httptest.NewServer(Guard(GuardConfig{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -123,7 +112,7 @@ func TestLongAnswersAreCompressedForThoseWhoTakeThat(t *testing.T) {
 	}
 }
 
-// A page that is refused for a while must be able to read that, and when to come back.
+// A page whose requests are rejected can read the error and when to retry.
 func TestPagesCanReadThatTheyAreTooMany(t *testing.T) {
 	const origin = "https://app.example.com"
 	server := httptest.NewServer(Guard(GuardConfig{ClientRate: 1, Origins: []string{origin}}, http.NotFoundHandler()))

@@ -11,19 +11,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Hosts are the names under which the server is addressed.
+// Hosts are the host names of the server.
 type Hosts struct {
-	Issuer string   // URL whose host is one
-	Names  []string // more: "id.internal"; "*.example.com" for all below it; "*" for any
+	Issuer string   // a URL, whose host is one of them
+	Names  []string // others, such as "id.internal", "*.example.com" for all subdomains, or "*" for any
 }
 
-// withHosts refuses requests for other names with 421 (RFC 9110, section 15.5.20). A page whose name an attacker
-// points at this server (DNS rebinding) would be of one origin with it, and could read what CORS keeps from other
-// pages. /healthz and /readyz answer for all names, since load balancers probe by address.
+// withHosts responds to requests for other hosts with 421 (RFC 9110, section 15.5.20). It prevents DNS rebinding: a
+// page whose host name an attacker points at this server has the same origin as the server, so that CORS does not
+// apply. /healthz and /readyz accept any host, because load balancers probe by address.
 //
-// An address, and a name without a dot, cannot be rebound: nobody can register them. They pass where the server
-// is reached over a network or through a trusted proxy, so that names of containers and of a proxy's upstreams
-// work. Over the loopback interface, where browsers of this machine are, only loopback names and addresses do.
+// An attacker cannot register an IP address or a name without a dot. These are accepted over a network and through a
+// trusted proxy, so that the names of containers and of a proxy's upstreams work. Over the loopback interface, which
+// browsers on this machine can reach, only loopback names and addresses are.
 func withHosts(hosts Hosts, proxied bool, log *slog.Logger, next http.Handler) http.Handler {
 	if hosts.Issuer == "" {
 		return next
@@ -46,15 +46,15 @@ func withHosts(hosts Hosts, proxied bool, log *slog.Logger, next http.Handler) h
 	})
 }
 
-// GuardHosts puts the same check before the handler of another listener, such as that of the metrics.
+// GuardHosts returns next behind the check of the Host header alone, for another listener such as that of the metrics.
 func GuardHosts(hosts Hosts, log *slog.Logger, next http.Handler) http.Handler {
 	return withHosts(hosts, false, log, next)
 }
 
-// isProbe reports requests by which load balancers find out whether the server works.
+// isProbe reports whether the request is a health check.
 func isProbe(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" }
 
-// hostOf is a Host header, or the start of a URL, without port and path, in lower case.
+// hostOf returns the host of a Host header, or of a URL without its scheme, in lower case.
 func hostOf(s string) string {
 	s, _, _ = strings.Cut(strings.ToLower(s), "/")
 	if host, port, err := net.SplitHostPort(s); err == nil && strings.Trim(port, "0123456789") == "" {
@@ -83,7 +83,7 @@ func cannotBeRebound(host string) bool {
 	return err == nil || !strings.Contains(host, ".")
 }
 
-// overLoopback reports whether the connection came to a loopback address.
+// overLoopback reports whether the client connected to a loopback address.
 func overLoopback(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && local.IP.IsLoopback()

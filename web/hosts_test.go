@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// atHost asks a guard for a path under a host name, over a connection to the local address, and returns the status.
+// atHost sends a request with a Host header to a guard, over a connection to the local address, and returns the status.
 func atHost(guard http.Handler, local, peer, host, path string) int {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host, r.RemoteAddr = host, peer
@@ -22,7 +22,7 @@ func atHost(guard http.Handler, local, peer, host, path string) int {
 	return w.Code
 }
 
-// A page of another name must not be of one origin with the server because its name leads there. T171.
+// A page whose host name resolves to the server must not have the same origin. T171.
 func TestARequestForAnotherHostIsMisdirected(t *testing.T) {
 	var log bytes.Buffer
 	guard := Guard(GuardConfig{

@@ -12,14 +12,14 @@ import (
 	"github.com/latchkey/latchkey/auth"
 )
 
-// Metrics are figures for Prometheus. They are served on a listener of their own: they are not for the public.
+// Metrics are metrics for Prometheus. They have a listener of their own, because they are not public.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
 
-// NewMetrics collects from the service and the connection pools; Operation adds the rest.
+// NewMetrics returns the metrics of a service, its connection pools and its sockets. Operation adds operations.
 func NewMetrics(service *auth.Service, pools map[string]func() sql.DBStats, sockets func() int) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -42,20 +42,20 @@ func NewMetrics(service *auth.Service, pools map[string]func() sql.DBStats, sock
 	return m
 }
 
-// Operation counts one finished operation.
+// Operation records a finished operation.
 func (m *Metrics) Operation(kind, field, code string, took time.Duration) {
 	m.requests.WithLabelValues(kind, field, code).Inc()
 	m.duration.WithLabelValues(kind).Observe(took.Seconds())
 }
 
-// Handler serves the figures at /metrics.
+// Handler serves the metrics at /metrics.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 
-// serviceCollector reads figures when Prometheus asks.
+// serviceCollector reads metrics when Prometheus scrapes them.
 type serviceCollector struct {
 	service *auth.Service
 	pools   map[string]func() sql.DBStats
@@ -69,7 +69,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	hearingDesc     = describe("hearing_notices", "1 while changes by other processes are received; 0 while each request asks the database, and while the server is idle.")
 	idleDesc        = describe("idle", "1 while no one uses the server, so that it does not listen to changes.")
-	loginsDesc      = describe("logins_total", "Logins by outcome: ok, refused, limited, busy, failed.", "outcome")
+	loginsDesc      = describe("logins_total", "Logins by outcome: ok, refused, limited, failed.", "outcome")
 	cacheDesc       = describe("viewer_cache_lookups_total", "Tokens looked up, by result: hit, miss.", "result")
 	entriesDesc     = describe("viewer_cache_entries", "Tokens remembered.")
 	hashingDesc     = describe("password_hashes", "Passwords by state: hashing, waiting.", "state")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// An IPv6 client has 2^64 addresses: a rate for each of them is no rate. T112, T179.
+// An IPv6 client has 2^64 addresses, which share one rate. T112, T179.
 func TestTheRateCountsAnIPv6NetworkAsOneClient(t *testing.T) {
 	const rate = 4 // a second, with bursts of 20
 	h := Guard(GuardConfig{ClientRate: rate}, http.NotFoundHandler())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"slices"
@@ -13,17 +12,18 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/sse"
 	"github.com/latchkey/latchkey/token"
 )
 
-// The endpoints that other services ask: introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414)
-// and the feed of revocations. A service authenticates by an API token with the scope tokens:introspect, as
-// "Authorization: Bearer", or as the password of HTTP Basic with any user name (client_secret_basic).
+// The endpoints for other services: introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414) and the feed
+// of revocations. A service authenticates with an API token that has the scope tokens:introspect: as a Bearer token, or
+// as the password of HTTP Basic with any user name (client_secret_basic).
 
 const maxForm = 16 << 10 // bytes
 
-// formEndpoint reads the parameter token and answers what f makes of it. The form is read before the caller is
-// identified: it may take its time, and the caller's token may be taken back meanwhile.
+// formEndpoint responds with the result of f for the parameter token. The form is read before the caller is
+// authenticated, because the caller's token may be revoked while a slow form arrives.
 func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
@@ -31,28 +31,28 @@ func formEndpoint(s *auth.Service, f func(ctx context.Context, token string) (an
 		authenticated(s, func(w http.ResponseWriter, r *http.Request) {
 			mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 			if err != nil || mediaType != "application/x-www-form-urlencoded" {
-				oauthError(w, http.StatusBadRequest, "invalid_request", "send a form (application/x-www-form-urlencoded)")
+				writeOAuthError(w, http.StatusBadRequest, "invalid_request", "send a form (application/x-www-form-urlencoded)")
 				return
 			}
 			if malformed != nil || len(r.PostForm["token"]) != 1 || r.PostForm.Get("token") == "" {
-				oauthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
+				writeOAuthError(w, http.StatusBadRequest, "invalid_request", "the parameter token must be given once")
 				return
 			}
-			answer, err := f(r.Context(), r.PostForm.Get("token"))
+			result, err := f(r.Context(), r.PostForm.Get("token"))
 			if err != nil {
-				refuse(w, r, s, err)
+				writeError(w, r, s, err)
 				return
 			}
-			writeJSON(w, http.StatusOK, answer)
+			writeJSON(w, http.StatusOK, result)
 		}).ServeHTTP(w, r)
 	})
 }
 
-// authenticated finds the calling service and requires the scope.
+// authenticated calls next for services that authenticate with the scope tokens:introspect.
 func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 	inner := s.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := auth.ViewerFrom(r.Context()).Require([]string{"tokens:introspect"}); err != nil {
-			refuse(w, r, s, err)
+			writeError(w, r, s, err)
 			return
 		}
 		next(w, r)
@@ -65,30 +65,30 @@ func authenticated(s *auth.Service, next http.HandlerFunc) http.Handler {
 	})
 }
 
-// refuse answers an error of package auth as OAuth 2 words it (RFC 6749, section 5.2; RFC 6750, section 3.1).
-func refuse(w http.ResponseWriter, r *http.Request, s *auth.Service, err error) {
+// writeError writes an error of package auth in the form of OAuth 2 (RFC 6749, section 5.2; RFC 6750, section 3.1).
+func writeError(w http.ResponseWriter, r *http.Request, s *auth.Service, err error) {
 	s.ReportUnavailable(r.Context(), err)
 	var unauthenticated *auth.UnauthenticatedError
 	var forbidden *auth.ForbiddenError
 	switch {
 	case errors.As(err, &unauthenticated):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		oauthError(w, http.StatusUnauthorized, "invalid_client", unauthenticated.Error())
+		writeOAuthError(w, http.StatusUnauthorized, "invalid_client", unauthenticated.Error())
 	case errors.As(err, &forbidden):
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="tokens:introspect"`)
-		oauthError(w, http.StatusForbidden, "insufficient_scope", forbidden.Error())
+		writeOAuthError(w, http.StatusForbidden, "insufficient_scope", forbidden.Error())
 	case errors.Is(err, auth.ErrTooManyRevocations):
 		w.Header().Set("Retry-After", "60")
-		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "there are too many revocations for a feed: introspect each token")
+		writeOAuthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "there are too many revocations for a feed: introspect each token")
 	case errors.Is(err, db.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		w.Header().Set("Retry-After", "1")
-		oauthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "the database does not answer")
+		writeOAuthError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "the database does not answer")
 	default:
-		oauthError(w, http.StatusInternalServerError, "server_error", "internal error")
+		writeOAuthError(w, http.StatusInternalServerError, "server_error", "internal error")
 	}
 }
 
-func oauthError(w http.ResponseWriter, status int, code, description string) {
+func writeOAuthError(w http.ResponseWriter, status int, code, description string) {
 	writeJSON(w, status, map[string]string{"error": code, "error_description": description})
 }
 
@@ -100,7 +100,7 @@ func revocation(s *auth.Service) http.Handler {
 	return formEndpoint(s, func(ctx context.Context, token string) (any, error) { return struct{}{}, s.RevokeToken(ctx, token) })
 }
 
-// metadata describes the server (RFC 8414, section 2). There is no token endpoint: tokens come by GraphQL.
+// metadata serves the server's metadata (RFC 8414, section 2). There is no token endpoint: GraphQL issues tokens.
 func metadata(issuer string, rights *auth.Rights) http.HandlerFunc {
 	methods := []string{"client_secret_basic"}
 	document := map[string]any{
@@ -123,32 +123,29 @@ func scopeNames(rights *auth.Rights) (names []string) {
 	return names
 }
 
-// aliveEvery is how often a feed says that it is complete up to now.
+// aliveEvery is the interval of the events that confirm that a feed is complete up to now.
 const aliveEvery = 500 * time.Millisecond
 
-// aliveWithin is how old "up to now" may be: twice what db.Listen promises while all is well.
+// aliveWithin is the largest age of "up to now": twice the delay that db.Listen guarantees in normal operation.
 const aliveWithin = 800 * time.Millisecond
 
-// partSize is how many revocations one event brings at most: about 1 MiB. Verifiers of before refuse events over 4 MiB.
+// partSize is the largest number of revocations in one event, about 1 MiB. Old verifiers reject events over 4 MiB.
 const partSize = 10_000
 
-// revocations streams what verifiers must refuse, as server-sent events: the complete set, then `revoked` with
-// additions, and `alive` for as long as this process receives all changes. A verifier that has heard neither for two
-// seconds asks by introspection instead.
+// revocations streams the revoked sessions and users as server-sent events: first the complete set, then `revoked` with
+// additions, and `alive` while this process receives all changes. A verifier that has received neither for two seconds
+// introspects tokens instead.
 func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 	return authenticated(s, func(w http.ResponseWriter, r *http.Request) {
 		text, _ := token.FromHeader(r.Header.Values("Authorization"))
 		ctx, _ := s.Watch(r.Context(), text, *auth.ViewerFrom(r.Context()))
 		feed, err := s.Revocations(ctx)
 		if err != nil {
-			refuse(w, r, s, err)
+			writeError(w, r, s, err)
 			return
 		}
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Accel-Buffering", "no")
-		stream := eventStream{w, http.NewResponseController(w)}
-		if stream.sendComplete(feed.Complete, s.Alive()) != nil {
+		events := sse.NewWriter(w)
+		if sendComplete(events, feed.Complete, s.Alive()) != nil {
 			return
 		}
 		ticker := time.NewTicker(aliveEvery)
@@ -163,53 +160,42 @@ func revocations(s *auth.Service, stopping <-chan struct{}) http.Handler {
 				if !open {
 					return
 				}
-				err = stream.send("revoked", change)
+				err = sendEvent(events, "revoked", change)
 			case <-ticker.C:
 				if s.HeardWithin(aliveWithin) && len(feed.Changes) == 0 {
-					err = stream.send("alive", s.Alive())
+					err = sendEvent(events, "alive", s.Alive())
 				}
 			}
 		}
 	})
 }
 
-// An eventStream writes server-sent events. A reader who does not read is cut off after ten seconds.
-type eventStream struct {
-	w          http.ResponseWriter
-	controller *http.ResponseController
-}
-
-// sendComplete sends the complete set: as `reset`, or where it is long in events `part` and then `complete`. Verifiers
-// that do not know these do not trust the feed.
-func (e eventStream) sendComplete(r auth.Revocations, end auth.Revocations) error {
+// sendComplete sends the complete set: as `reset`, or if it is long as several `part` and then `complete`. Verifiers
+// that do not know these events do not trust the feed.
+func sendComplete(events *sse.Writer, r auth.Revocations, end auth.Revocations) error {
 	if r.Len() <= partSize {
-		return e.send("reset", r)
+		return sendEvent(events, "reset", r)
 	}
 	for sessions := range slices.Chunk(r.Sessions, partSize) {
-		if err := e.send("part", auth.Revocations{Sessions: sessions}); err != nil {
+		if err := sendEvent(events, "part", auth.Revocations{Sessions: sessions}); err != nil {
 			return err
 		}
 	}
 	for users := range slices.Chunk(r.Users, partSize) {
-		if err := e.send("part", auth.Revocations{Users: users}); err != nil {
+		if err := sendEvent(events, "part", auth.Revocations{Users: users}); err != nil {
 			return err
 		}
 	}
-	return e.send("complete", end)
+	return sendEvent(events, "complete", end)
 }
 
-func (e eventStream) send(event string, data any) error {
+func sendEvent(events *sse.Writer, name string, data any) error {
 	text, err := json.Marshal(data)
 	if err != nil {
 		return err
 	}
-	e.controller.SetReadDeadline(time.Time{})
-	e.controller.SetWriteDeadline(time.Now().Add(10 * time.Second))
-	if _, err := fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", event, text); err != nil {
-		return err
-	}
-	return e.controller.Flush()
+	return events.Send(name, text)
 }
 
-// maxAge writes a duration as the Cache-Control directive.
+// maxAge returns a Cache-Control header.
 func maxAge(d time.Duration) string { return "public, max-age=" + strconv.Itoa(int(d/time.Second)) }

@@ -10,10 +10,12 @@ import (
 
 	"github.com/rs/cors"
 	"golang.org/x/time/rate"
+
+	"github.com/latchkey/latchkey/auth"
 )
 
-// clientHeaders are the request headers that GraphQL clients in browsers, and what observes them, send. None but
-// Authorization and Content-Type means anything here, so allowing them gives nothing away.
+// clientHeaders are the request headers of GraphQL clients in browsers and of tracing libraries. The server ignores all
+// but Authorization and Content-Type, so it is safe to allow them.
 var clientHeaders = []string{
 	"Authorization", "Content-Type", "X-Requested-With",
 	"Apollo-Require-Preflight", "Apollographql-Client-Name", "Apollographql-Client-Version", "X-Apollo-Operation-Id", "X-Apollo-Operation-Name",
@@ -23,25 +25,24 @@ var clientHeaders = []string{
 	"X-Datadog-Origin", "X-Datadog-Parent-Id", "X-Datadog-Sampling-Priority", "X-Datadog-Trace-Id", "Newrelic",
 }
 
-// withOrigins answers browsers' questions about other origins (CORS). Credentials travel in headers that the
-// page sets, never in cookies, so browsers need not add any by themselves. What is refused is logged once a
-// minute, since a page can neither read the reason nor show it.
+// withOrigins applies CORS. Pages send credentials in headers, never in cookies, so the policy does not allow
+// credentials of the browser. What is not allowed is logged once a minute, because a page cannot read the reason.
 func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	headers := slices.Concat(clientHeaders, c.CORSHeaders)
-	log := &refusedOrigins{log: c.Log, headers: headers, issuer: c.Hosts.Issuer}
+	log := &corsLog{log: c.Log, headers: headers, issuer: c.Hosts.Issuer}
 	log.origin.Interval, log.header.Interval = time.Minute, time.Minute
 	if len(c.Origins) == 0 {
 		return log.before(func(*http.Request) bool { return false }, next)
 	}
 	policy := cors.New(cors.Options{
 		AllowedOrigins: c.Origins, AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: headers, ExposedHeaders: []string{"X-Request-Id", "Retry-After"}, MaxAge: 7200,
+		AllowedHeaders: headers, ExposedHeaders: []string{auth.RequestIDHeader, "Retry-After"}, MaxAge: 7200,
 	})
 	return log.before(policy.OriginAllowed, policy.Handler(next))
 }
 
-// refusedOrigins logs what CORS refuses.
-type refusedOrigins struct {
+// corsLog logs origins and request headers that CORS does not allow.
+type corsLog struct {
 	log     *slog.Logger
 	headers []string
 	issuer  string
@@ -49,7 +50,7 @@ type refusedOrigins struct {
 	header  rate.Sometimes
 }
 
-func (o *refusedOrigins) before(allowed func(*http.Request) bool, next http.Handler) http.Handler {
+func (o *corsLog) before(allowed func(*http.Request) bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if origin := r.Header.Get("Origin"); origin != "" && !o.own(origin, r) {
 			o.check(origin, allowed(r), r)
@@ -58,13 +59,13 @@ func (o *refusedOrigins) before(allowed func(*http.Request) bool, next http.Hand
 	})
 }
 
-// own reports whether the page is the server's own, GraphiQL, or the answer is for all pages.
-func (o *refusedOrigins) own(origin string, r *http.Request) bool {
+// own reports whether the page is on the server itself, or the response is public.
+func (o *corsLog) own(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	return strings.HasPrefix(r.URL.Path, "/.well-known/") || err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) || strings.EqualFold(origin, o.issuer)
 }
 
-func (o *refusedOrigins) check(origin string, allowed bool, r *http.Request) {
+func (o *corsLog) check(origin string, allowed bool, r *http.Request) {
 	if !allowed {
 		o.origin.Do(func() {
 			o.log.Warn("CORS: a page of this origin may not call; said once a minute. To allow it, add it to --origins (LATCHKEY_ORIGINS)",
@@ -75,7 +76,7 @@ func (o *refusedOrigins) check(origin string, allowed bool, r *http.Request) {
 	if r.Method != http.MethodOptions {
 		return
 	}
-	if header, refused := o.firstRefused(strings.Join(r.Header.Values("Access-Control-Request-Headers"), ",")); refused {
+	if header, found := o.firstDisallowed(strings.Join(r.Header.Values("Access-Control-Request-Headers"), ",")); found {
 		o.header.Do(func() {
 			o.log.Warn("CORS: pages may not send this request header; said once a minute. To allow it, add it to --cors-headers (LATCHKEY_CORS_HEADERS)",
 				"header", shortened(header), "origin", shortened(origin))
@@ -83,8 +84,8 @@ func (o *refusedOrigins) check(origin string, allowed bool, r *http.Request) {
 	}
 }
 
-// firstRefused is the first of the headers that are asked for which is not allowed.
-func (o *refusedOrigins) firstRefused(list string) (header string, refused bool) {
+// firstDisallowed returns the first header in the list that is not allowed.
+func (o *corsLog) firstDisallowed(list string) (header string, found bool) {
 	for header := range strings.SplitSeq(list, ",") {
 		header = strings.TrimSpace(header)
 		if header != "" && !slices.ContainsFunc(o.headers, func(h string) bool { return strings.EqualFold(h, header) }) {

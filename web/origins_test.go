@@ -43,7 +43,7 @@ func TestPagesMaySendTheHeadersOfTheirGraphQLClients(t *testing.T) {
 	}
 }
 
-// A browser says nothing of the reason, so the log must.
+// A browser does not show the reason, so the log must.
 func TestTheLogNamesWhatCORSRefuses(t *testing.T) {
 	const origin = "https://app.example.com"
 	for what, c := range map[string]struct {

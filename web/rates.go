@@ -11,24 +11,24 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// burst is how many seconds' worth of requests may come at once.
+// burst is the size of a burst, in seconds at the rate.
 const burst = 5
 
-// maxRates is how many clients' rates are remembered; a client that is forgotten begins anew.
+// maxRates is the number of limiters in memory. A client whose limiter was evicted gets a new one.
 const maxRates = 50_000
 
-// rates bound the requests of each client, in this process.
+// rates limit the requests of each client in this process.
 type rates struct {
 	limit    rate.Limit
 	burst    int
 	limiters *lru.Cache[holder, *rate.Limiter]
 }
 
-// newRates allows a number of requests a second; 0: any number.
+// newRates returns limiters for a number of requests per second; 0: unlimited.
 func newRates(perSecond int) *rates {
 	limiters, err := lru.New[holder, *rate.Limiter](maxRates)
 	if err != nil {
-		panic(err) // only for sizes below one
+		panic(err) // the size is below one
 	}
 	if perSecond == 0 {
 		return &rates{rate.Inf, 0, limiters}
@@ -48,14 +48,14 @@ func (s *rates) of(h holder) *rate.Limiter {
 	return l
 }
 
-// A digest stands for a token in memory.
+// A digest identifies a token without being one.
 type digest = [sha256.Size]byte
 
-// services remembers the tokens of services that were authenticated below /oauth/. Such a service has a rate and
-// shares of its own: anonymous requests from its address must not take them.
+// services are the limiters of services that have authenticated at /oauth/. Such a service has a rate and shares of its
+// own, which anonymous requests from its address cannot use up.
 type services struct{ *rates }
 
-// of returns the digest of a service's token, and its limiter if the token is remembered.
+// of returns the digest of the request's token, and the limiter if the token has authenticated before.
 func (s services) of(r *http.Request) (token digest, limiter *rate.Limiter) {
 	if !strings.HasPrefix(r.URL.Path, "/oauth/") {
 		return token, nil
@@ -69,7 +69,7 @@ func (s services) of(r *http.Request) (token digest, limiter *rate.Limiter) {
 	return token, limiter
 }
 
-// answered takes in whether a service was authenticated.
+// answered records whether the token has authenticated, by the status of the response.
 func (s services) answered(token digest, status int) {
 	switch {
 	case token == digest{}:
@@ -80,8 +80,7 @@ func (s services) answered(token digest, status int) {
 	}
 }
 
-// serviceToken is the token that a request below /oauth/ authenticates with: a Bearer token, or the password of
-// HTTP Basic.
+// serviceToken returns the token of a request to /oauth/: a Bearer token, or the password of HTTP Basic.
 func serviceToken(r *http.Request) (text string, ok bool) {
 	values := r.Header.Values("Authorization")
 	if _, password, basic := r.BasicAuth(); basic && len(values) == 1 {

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// What comes from the address of a service, a NAT's for example, must not take the rate of the service itself.
-// T175.
+// Requests from the address of a service, such as that of a NAT, must not use up the rate of the service. T175.
 func TestAnAuthenticatedServiceHasARateOfItsOwn(t *testing.T) {
 	const good, other = "lk_good", "lk_other"
 	h := Guard(GuardConfig{ClientRate: 1, ServiceRate: 10, InFlight: 100, ClientShare: 25}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,5 +1,5 @@
-// Package web is everything that is served beside GraphQL: GraphiQL, the public keys, health. It holds no
-// logic about users or tokens; what it shows is handed to it.
+// Package web serves everything but GraphQL: GraphiQL, the public keys, the endpoints for other services, health and
+// metrics. It also has the guard that every request passes. It has no logic about users and tokens: see package auth.
 package web
 
 import (
@@ -17,17 +17,17 @@ import (
 	"github.com/latchkey/latchkey/web/graphiql"
 )
 
-// Options are what Handler serves.
+// Options are the options of Handler.
 type Options struct {
-	GraphQL  http.Handler  // at /graphql
-	Auth     *auth.Service // below /oauth/ and /.well-known/
+	GraphQL  http.Handler  // for /graphql
+	Auth     *auth.Service // for /oauth/ and /.well-known/
 	Issuer   string
-	Stopping <-chan struct{}             // closed when the server stops: streams end
-	Ready    func(context.Context) error // at /readyz
-	GraphiQL bool                        // at /
+	Stopping <-chan struct{}             // closed when the server stops, which ends streams
+	Ready    func(context.Context) error // for /readyz
+	GraphiQL bool                        // whether / serves it
 }
 
-// Handler serves everything under one mux. Other paths are 404, in JSON.
+// Handler serves all paths. Unknown paths are 404, in JSON.
 func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", o.GraphQL)
@@ -49,7 +49,7 @@ func Handler(o Options) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
-			notFound(w, r) // the mux would redirect, and repeat the request in its answer
+			notFound(w, r) // the mux would redirect, and echo the request
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -60,15 +60,15 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusNotFound, map[string]string{"error": "there is nothing here"})
 }
 
-// jwks serves the public keys. A new key is published longer before it signs than verifiers may keep
-// the set.
+// jwks serves the public keys. Verifiers may cache them, because a new key is published before it signs, for longer
+// than the maximum age.
 func jwks(keys func() []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		set := keys()
 		sum := sha256.Sum256(set)
 		etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 		h := w.Header()
-		h.Set("Access-Control-Allow-Origin", "*") // public keys, for verifiers in browsers too
+		h.Set("Access-Control-Allow-Origin", "*") // for verifiers in browsers
 		h.Set("Cache-Control", maxAge(auth.KeysMaxAge))
 		h.Set("ETag", etag)
 		if strings.Contains(r.Header.Get("If-None-Match"), etag) {
@@ -81,13 +81,13 @@ func jwks(keys func() []byte) http.HandlerFunc {
 	}
 }
 
-// ready reports whether requests can be answered: the database is there. That its schema is not too old was
-// seen at the start; a server does not come up otherwise.
+// ready responds with 200 if the database can be reached. It does not check the schema: the server does not start on
+// an outdated one.
 func ready(check func(context.Context) error, service *auth.Service) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		detail := map[string]string{"status": "ok", "database": "ok", "migrations": "ok", "notices": "heard"}
+		detail := map[string]string{"status": "ok", "database": "ok", "notices": "heard"}
 		switch {
 		case service.Idle():
 			detail["notices"] = "idle: listening begins with the next request"
@@ -105,13 +105,13 @@ func ready(check func(context.Context) error, service *auth.Service) http.Handle
 	}
 }
 
-// withRequestID gives each request an ID of ours, in the request's own header for the log, and in the
-// answer's for whoever reports a fault. One sent by the client is not trusted.
+// withRequestID sets a new ID in the header of each request, for the log, and of its response, for error reports. It
+// overwrites an ID from the client.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := []string{rand.Text()[:16]}
-		r.Header["X-Request-Id"] = id
-		w.Header()["X-Request-Id"] = id
+		r.Header[auth.RequestIDHeader] = id
+		w.Header()[auth.RequestIDHeader] = id
 		next.ServeHTTP(w, r)
 	})
 }
@@ -121,5 +121,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // maps of texts do not fail; a client that is gone does not matter
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client is gone
 }

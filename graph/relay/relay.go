@@ -13,7 +13,7 @@ import (
 
 // Page sizes.
 const (
-	defaultPage = 20
+	DefaultPage = 20 // without an argument
 	MaxPage     = 100
 )
 
@@ -99,7 +99,7 @@ func (a Args) Page(kind string) (p db.Page, err error) {
 	if a.First != nil && a.Last != nil {
 		return p, &auth.InputError{Field: "last", Message: "cannot be combined with first"}
 	}
-	p.Limit = defaultPage
+	p.Limit = DefaultPage
 	for _, size := range []struct {
 		name string
 		n    *int

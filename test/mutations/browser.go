@@ -10,7 +10,7 @@ func browser() []mutation {
 		},
 		{
 			"T82: GET runs no mutation as an event stream", "graph/sse.go",
-			"operation.Operation.Operation == ast.Mutation && r.Method == http.MethodGet", "operation.Operation.Operation == ast.Mutation && r.Method == http.MethodHead",
+			"errs := checkMethod(method, kind)", "errs := checkMethod(http.MethodPost, kind)",
 			"./app", "TestT082_",
 		},
 		{
@@ -95,7 +95,7 @@ func browser() []mutation {
 		},
 		{
 			"T90: a refused handshake repeats no header", "graph/websocket.go",
-			"h.refused = true", "h.refused = false",
+			"h.rejected = true", "h.rejected = false",
 			"./app", "TestT090_",
 		},
 		{

@@ -145,7 +145,7 @@ func cost() []mutation {
 		},
 		{
 			"T110: a body that arrives takes no place", "web/admission.go",
-			"r, outcome := a.receive(w, r)\n\tif outcome == granted && w.stream {", "outcome := a.requests.take(w.client, 1)\n\tdefer a.requests.give(w.client, 1)\n\tif outcome == granted {\n\t\tr, outcome = a.receive(w, r)\n\t}\n\tif outcome == granted && w.stream {",
+			"r, outcome := a.receive(w, r)\n\tif outcome == granted && w.stream {", "outcome := a.requests.acquire(w.client, 1)\n\tdefer a.requests.release(w.client, 1)\n\tif outcome == granted {\n\t\tr, outcome = a.receive(w, r)\n\t}\n\tif outcome == granted && w.stream {",
 			"./app", "TestT110_|TestUnfinishedBodiesOfOneClient",
 		},
 		{
@@ -165,7 +165,7 @@ func cost() []mutation {
 		},
 		{
 			"T112: a client has a share of the connections", "web/connections.go",
-			"if l.open.take(c, 1) == granted {", "if l.open.take(c, 1) != granted || c.self == c.self {",
+			"if l.open.acquire(c, 1) == granted {", "if l.open.acquire(c, 1) != granted || c.self == c.self {",
 			"./web", "TestConnectionsOfOneClient",
 		},
 		{
@@ -185,7 +185,7 @@ func cost() []mutation {
 		},
 		{
 			"T112: a header does not pass the limit", "web/admission.go",
-			"if outcome == granted {\n\t\toutcome = a.requests.take(w.client, 1)", "if outcome == granted && !w.stream {\n\t\toutcome = a.requests.take(w.client, 1)",
+			"if outcome == granted {\n\t\toutcome = a.requests.acquire(w.client, 1)", "if outcome == granted && !w.stream {\n\t\toutcome = a.requests.acquire(w.client, 1)",
 			"./app", "TestT112_AHeader",
 		},
 		{
@@ -194,13 +194,13 @@ func cost() []mutation {
 			"./web", "TestPagesCanRead",
 		},
 		{
-			"T112: an IPv6 network is one client", "web/client.go",
-			"addr.Is6() {", "addr.Is4() {",
+			"T112: an IPv6 network is one client", "internal/netaddr/netaddr.go",
+			"a.Is6() {", "a.Is4() {",
 			"./web", "TestOneClientHolds",
 		},
 		{
 			"T4 T6: an IPv6 network is one client of logins", "auth/throttle.go",
-			"addr.Is6() && !addr.Is4In6() {", "addr.Is6() && addr.Is4In6() {",
+			"!client.IsSingleIP() {", "!client.IsValid() {",
 			"./app", "TestT006_Guesses",
 		},
 		{
@@ -214,17 +214,17 @@ func cost() []mutation {
 			"./app", "TestT113_",
 		},
 		{
-			"T114: a socket is initialised in time", "graph/websocket.go",
-			`s.cancel(&closing{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
+			"T114: a socket is initialised in time", "graph/websocket_conn.go",
+			`s.cancel(&closeError{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
 			"./app", "TestSocketsClose",
 		},
 		{
-			"T114: a socket is initialised once", "graph/websocket.go",
-			"if s.watch != nil {\n\t\treturn nil, &closing", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closing",
+			"T114: a socket is initialised once", "graph/websocket_init.go",
+			"if s.watch != nil {\n\t\treturn nil, &closeError", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closeError",
 			"./app", "TestSocketsClose",
 		},
 		{
-			"T114: an operation's ID is used once", "graph/websocket.go",
+			"T114: an operation's ID is used once", "graph/websocket_conn.go",
 			"if _, taken := s.operations[m.ID]; taken {", `if _, taken := s.operations[m.ID]; taken && m.ID == "" {`,
 			"./app", "TestSocketsClose",
 		},
@@ -234,8 +234,8 @@ func cost() []mutation {
 			"./app", "TestT114_",
 		},
 		{
-			"T115: a socket needs a good token", "graph/websocket.go",
-			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, refusalOf(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, refusalOf(err)",
+			"T115: a socket needs a good token", "graph/websocket_init.go",
+			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, closeFor(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, closeFor(err)",
 			"./app", "TestT114_",
 		},
 		{
@@ -244,8 +244,8 @@ func cost() []mutation {
 			"./app", "TestSocketsClose|TestT116_ADamaged",
 		},
 		{
-			"T116: messages have a rate", "graph/websocket.go",
-			"if s.messages.Wait(connection) != nil {", "if s.messages == nil {",
+			"T116: messages have a rate", "graph/websocket_conn.go",
+			"if s.messages.Wait(ctx) != nil {", "if s.messages == nil {",
 			"./app", "TestT116_AFlood",
 		},
 		{
@@ -254,12 +254,12 @@ func cost() []mutation {
 			"./app", "TestT116_Pings",
 		},
 		{
-			"T117: a socket's operations have a limit", "graph/websocket.go",
+			"T117: a socket's operations have a limit", "graph/websocket_conn.go",
 			"if s.count >= s.transport.limits.Socket.Operations {", "if s.count < 0 {",
 			"./app", "TestT117_Subscriptions",
 		},
 		{
-			"T117: an operation's place comes back", "graph/websocket.go",
+			"T117: an operation's place comes back", "graph/websocket_conn.go",
 			"\ts.count--\n", "",
 			"./app", "TestT117_Subscriptions",
 		},
@@ -269,17 +269,17 @@ func cost() []mutation {
 			"./app", "TestT117_Sockets",
 		},
 		{
-			"T117: a socket's place comes back", "graph/websocket.go",
-			"s.transport.streams.give(v.ID())", "_ = v",
+			"T117: a socket's place comes back", "graph/websocket_conn.go",
+			"s.transport.streams.release(v.ID())", "_ = v",
 			"./app", "TestT117_Sockets",
 		},
 		{
 			"T117: a user's event streams have a limit", "graph/sse.go",
-			"!t.streams.take(id) {", "!t.streams.take(id) && id == \"\" {",
+			"!t.streams.acquire(id) {", "!t.streams.acquire(id) && id == \"\" {",
 			"./app", "TestT117_EventStreams",
 		},
 		{
-			"T117: a socket that is closing is not waited for", "graph/websocket.go",
+			"T117: a socket that is closing is not waited for", "graph/websocket_close.go",
 			"cut := time.AfterFunc(closeWait,", "cut := time.AfterFunc(100*closeWait,",
 			"./app", "TestT117_AStranger",
 		},

@@ -19,7 +19,7 @@ func documents() []mutation {
 			"./app", "TestHalfASurrogatePair",
 		},
 		{
-			"JSON: half of a surrogate pair is refused by WebSocket", "graph/websocket.go",
+			"JSON: half of a surrogate pair is refused by WebSocket", "graph/websocket_conn.go",
 			"if hasLoneSurrogate(string(m.Payload)) {", "if m.Payload == nil {",
 			"./app", "TestHalfASurrogatePair",
 		},
@@ -54,12 +54,12 @@ func documents() []mutation {
 			"./app", "TestT111_|TestPersistedQueries",
 		},
 		{
-			"sockets: nothing begins after the token has ended", "graph/websocket.go",
+			"sockets: nothing begins after the token has ended", "graph/websocket_conn.go",
 			"if s.ending || ctx.Err() != nil {", "if s.ending && s.conn == nil {",
 			"./app", "TestASocketWhoseToken",
 		},
 		{
-			"sockets: two different tokens are refused", "graph/websocket.go",
+			"sockets: two different tokens are refused", "graph/websocket_init.go",
 			`text != authorization && !sameToken(text, authorization) {`, `text == "" {`,
 			"./app", "TestATokenMayStandTwice",
 		},

@@ -296,7 +296,7 @@ func tokens() []mutation {
 		},
 		{
 			"T40: an event stream ends with its token", "graph/sse.go",
-			"ctx, cancel := context.WithCancelCause(watched)", "ctx, cancel := context.WithCancelCause(context.WithoutCancel(watched))",
+			"ctx, cancel := context.WithCancel(watched)", "ctx, cancel := context.WithCancel(context.WithoutCancel(watched))",
 			"./app", "TestEventStreamsCarryResults",
 		},
 		{

@@ -1,13 +1,13 @@
-// Package graphiql serves the page on which people try the API in a browser:
-// GraphiQL, a GraphQL editor, with a login and a query already filled in.
+// Package graphiql serves GraphiQL, an editor for trying the API in a browser,
+// with a login form and a first query.
 //
-// Everything the page needs is embedded, and a strict Content-Security-Policy
-// keeps it from loading or sending anything elsewhere. README.md names where the
-// files in assets come from.
+// All files are embedded. A strict Content-Security-Policy keeps the page from
+// loading anything from, or sending anything to, other sites. README.md names
+// the sources of the files in assets.
 //
-// The package answers no GraphQL: the page sends it to "graphql" beside itself,
-// so the two are mounted side by side, at the root or below any path. It checks
-// no one's identity either; the page shows nothing that the API would not.
+// The package does not serve GraphQL: the page sends requests to the relative
+// URL "graphql", so both are mounted below the same path. It does not
+// authenticate either, because the page shows nothing that the API does not.
 package graphiql
 
 import (
@@ -22,19 +22,20 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/latchkey/latchkey/internal/accept"
 )
 
-// files holds assets, made by others and packed with gzip, and page, our own.
+// files has assets, which are third-party files compressed with gzip, and page, which is our own.
 //
 //go:embed assets page
 var files embed.FS
 
-// headers go with every answer. In connect-src, 'self' also covers a WebSocket to
-// the page's own origin.
+// headers are those of every response. In connect-src, 'self' includes WebSockets
+// to the page's own origin.
 var headers = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; " +
 		"connect-src 'self'; font-src 'self' data:; img-src 'self' data:; " +
@@ -45,8 +46,7 @@ var headers = map[string]string{
 	"X-Frame-Options":            "DENY",
 }
 
-// contentTypes are listed here rather than asked of the system, which may know
-// others or none.
+// contentTypes does not depend on the system's table of types, unlike package mime.
 var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".html": "text/html; charset=utf-8",
@@ -55,17 +55,17 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// Handler serves the page at exactly "/" and its files below "/graphiql/". Every
-// other path is not found. To mount it deeper, use [http.StripPrefix].
+// Handler serves the page at "/" and its files below "/graphiql/". Other paths are
+// not found. To mount it below another path, use [http.StripPrefix].
 func Handler() http.Handler {
 	site, err := load()
-	if err != nil { // a fault in the program itself, which the tests find
+	if err != nil { // a bug, which the tests find
 		panic(fmt.Sprintf("graphiql: embedded files: %v", err))
 	}
 	return site
 }
 
-// site maps URL paths to what is served there.
+// site maps URL paths to files.
 type site map[string]asset
 
 func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +84,7 @@ func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// load makes the site from the embedded files.
+// load returns the embedded files.
 func load() (site, error) {
 	s := site{}
 	for _, dir := range []string{"assets", "page"} {
@@ -104,7 +104,7 @@ func load() (site, error) {
 	return s, s.addIndex()
 }
 
-// addIndex moves index.html to the root, with the links to its files filled in.
+// addIndex moves index.html to the root, and fills in the links to its files.
 func (s site) addIndex() error {
 	const source = "/graphiql/index.html"
 	page, err := template.New("").Funcs(template.FuncMap{"asset": s.link}).Parse(string(s[source].plain()))
@@ -120,8 +120,8 @@ func (s site) addIndex() error {
 	return nil
 }
 
-// link returns the address of a file, relative to the page. It changes with the
-// content, so browsers may keep what they once got from it.
+// link returns the URL of a file, relative to the page. It changes with the
+// content, so browsers may cache the file for ever.
 func (s site) link(name string) (string, error) {
 	asset, found := s["/graphiql/"+name]
 	if !found {
@@ -138,8 +138,8 @@ type asset struct {
 	packed      []byte // the same with gzip, or nil
 }
 
-// newAsset takes data, packed with gzip or not. What is packed is unpacked when a
-// browser first asks for that, which hardly any does.
+// newAsset returns an asset for data, which may be compressed. It is decompressed
+// when the first browser that does not accept gzip requests it.
 func newAsset(name string, data []byte, packed bool) asset {
 	sum := sha256.Sum256(data)
 	a := asset{
@@ -154,7 +154,7 @@ func newAsset(name string, data []byte, packed bool) asset {
 	return a
 }
 
-// unpack returns the content of an embedded gzip file.
+// unpack decompresses an embedded file.
 func unpack(data []byte) []byte {
 	reader, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
@@ -167,7 +167,7 @@ func unpack(data []byte) []byte {
 	return content
 }
 
-// serve answers with the file, in the form that the browser accepts.
+// serve responds with the file, compressed if the browser accepts that.
 func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 	content, tag := a.content(w.Header(), r)
 	w.Header().Set("Content-Type", a.contentType)
@@ -176,8 +176,8 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// content chooses between the plain and the packed form, says so in the headers,
-// and returns the form with a tag that tells one from the other.
+// content returns the plain or the compressed file and its entity tag, and sets the
+// headers about the encoding.
 func (a asset) content(header http.Header, r *http.Request) (content []byte, tag string) {
 	if a.packed == nil {
 		return a.plain(), a.hash
@@ -190,8 +190,8 @@ func (a asset) content(header http.Header, r *http.Request) (content []byte, tag
 	return a.packed, a.hash + "-gzip"
 }
 
-// caching lets browsers keep for a year what they asked for by its hash, and
-// makes them ask again for everything else, the page itself above all.
+// caching returns the Cache-Control header: a year for URLs with the hash of the
+// content. Browsers revalidate everything else, such as the page itself.
 func (a asset) caching(r *http.Request) string {
 	if r.URL.Query().Get("v") == a.hash {
 		return "public, max-age=31536000, immutable"
@@ -199,37 +199,19 @@ func (a asset) caching(r *http.Request) string {
 	return "no-cache"
 }
 
-// acceptsGzip tells whether gzip, or if that is not named then "*", is listed with
-// a weight above 0 (RFC 9110, section 12.5.3).
+// acceptsGzip reports whether "gzip", or "*" if that is not listed, is acceptable.
+// With a parameter other than the weight it is not, to be safe: every browser can
+// read the plain file.
 func acceptsGzip(r *http.Request) bool {
 	accepted := false
-	list := strings.Join(r.Header.Values("Accept-Encoding"), ",")
-	for item := range strings.SplitSeq(list, ",") {
-		coding, parameter, _ := strings.Cut(item, ";")
-		switch strings.ToLower(strings.TrimSpace(coding)) {
+	for _, coding := range accept.Parse(r.Header.Values("Accept-Encoding")) {
+		acceptable := coding.Weight > 0 && len(coding.Params) == 0
+		switch coding.Name {
 		case "gzip":
-			return weight(parameter) > 0
+			return acceptable
 		case "*":
-			accepted = weight(parameter) > 0
+			accepted = acceptable
 		}
 	}
 	return accepted
-}
-
-// weight reads a parameter such as "q=0.5". None means 1; one that cannot be read
-// means 0, since plain content serves everybody.
-func weight(parameter string) float64 {
-	parameter = strings.ToLower(strings.TrimSpace(parameter))
-	if parameter == "" {
-		return 1
-	}
-	number, found := strings.CutPrefix(parameter, "q=")
-	if !found {
-		return 0
-	}
-	q, err := strconv.ParseFloat(number, 64)
-	if err != nil {
-		return 0
-	}
-	return q
 }

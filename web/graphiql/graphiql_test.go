@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	script = "/graphiql/graphiql.min.js" // packed
-	icon   = "/graphiql/favicon.svg"     // not packed
+	script = "/graphiql/graphiql.min.js" // compressed
+	icon   = "/graphiql/favicon.svg"     // not compressed
 )
 
-// handler is shared, so that each file is unpacked only once.
+// handler is shared, so that each file is decompressed only once.
 var handler = Handler()
 
-// get asks the handler, with headers given as name and value by turns.
+// get sends a request to the handler. Header names and values alternate.
 func get(t *testing.T, method, target string, header ...string) *http.Response {
 	t.Helper()
 	request := httptest.NewRequest(method, target, nil)
@@ -32,7 +32,7 @@ func get(t *testing.T, method, target string, header ...string) *http.Response {
 	return recorder.Result()
 }
 
-// text reads the answer as a browser would, unpacked if it says that it is packed.
+// text reads the response as a browser does, and decompresses it if need be.
 func text(t *testing.T, response *http.Response) string {
 	t.Helper()
 	body := io.Reader(response.Body)
@@ -60,7 +60,7 @@ func links(page string) []string {
 }
 
 // TestRouting: if it fails, the page is missing, covers another path of the server,
-// or answers requests that no page should.
+// or serves requests that no page should.
 func TestRouting(t *testing.T) {
 	tests := []struct {
 		name, method, path string
@@ -171,7 +171,7 @@ func TestSubPath(t *testing.T) {
 }
 
 // TestEncoding: if it fails, some clients get bytes that they cannot read, or
-// everybody waits for three times as many.
+// all clients wait for three times as many.
 func TestEncoding(t *testing.T) {
 	tests := []struct {
 		name, path, accept string

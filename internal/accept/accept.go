@@ -1,0 +1,97 @@
+// Package accept reads the headers in which clients say what they accept: Accept and Accept-Encoding (RFC 9110,
+// section 12.5). It ignores malformed entries.
+package accept
+
+import (
+	"cmp"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An Entry is one element of a header.
+type Entry struct {
+	Name   string            // a media range or a content coding, in lower case
+	Params map[string]string // without q; names in lower case
+	Weight float64           // the parameter q, from 0 (not acceptable) to 1 (the default)
+}
+
+// Parse returns the entries of a header in their order.
+func Parse(header []string) (entries []Entry) {
+	for part := range strings.SplitSeq(strings.Join(header, ","), ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		weight := 1.0
+		if q, ok := params["q"]; ok {
+			if weight, err = strconv.ParseFloat(q, 64); err != nil || !(0 <= weight && weight <= 1) {
+				continue
+			}
+			delete(params, "q")
+		}
+		entries = append(entries, Entry{name, params, weight})
+	}
+	return entries
+}
+
+// Lists reports whether an entry has the name, whatever its weight.
+func Lists(header []string, name string) bool {
+	return slices.ContainsFunc(Parse(header), func(e Entry) bool { return e.Name == name })
+}
+
+// Preferred returns the name with the largest weight, of several the first, or "" if nothing is acceptable.
+func Preferred(header []string) string {
+	var best Entry
+	for _, e := range Parse(header) {
+		if e.Weight > best.Weight {
+			best = e
+		}
+	}
+	return best.Name
+}
+
+// Choose returns the media type that an Accept header prefers among those that the server offers in UTF-8, or "" if
+// none is acceptable. Of several with the same weight it is the one that is named more precisely, then the one that
+// stands first in the header, then the one that is offered first. Without a header it is the first offer.
+func Choose(header []string, offers ...string) (chosen string) {
+	if strings.TrimSpace(strings.Join(header, ",")) == "" {
+		return offers[0]
+	}
+	entries := Parse(header)
+	var best match
+	for _, offer := range offers {
+		if m := matchOf(entries, offer); m.weight > 0 && m.compare(best) > 0 {
+			chosen, best = offer, m
+		}
+	}
+	return chosen
+}
+
+// A match is what a header says about an offer.
+type match struct {
+	weight    float64
+	precision int // 3: by name; 2: by type/*; 1: by */*; 0: nothing
+	place     int // in the header
+}
+
+func (m match) compare(o match) int {
+	return cmp.Or(cmp.Compare(m.weight, o.weight), cmp.Compare(m.precision, o.precision), cmp.Compare(o.place, m.place))
+}
+
+// matchOf returns the most precise match for an offer.
+func matchOf(entries []Entry, offer string) (found match) {
+	kind, _, _ := strings.Cut(offer, "/")
+	precisions := map[string]int{offer: 3, kind + "/*": 2, "*/*": 1}
+	for place, e := range entries {
+		precision := precisions[e.Name]
+		if charset := e.Params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+			precision = 0
+		}
+		if precision > found.precision {
+			found = match{e.Weight, precision, place}
+		}
+	}
+	return found
+}
