@@ -51,9 +51,8 @@ type Service struct {
 	keepEvents  time.Duration
 	maxAuthAge  time.Duration
 	maxSessions int
-	rotateAfter time.Duration
 	secrets     Secrets
-	keys        *keyring
+	keys        keyring
 	hasher      *hasher
 	cache       *cache
 	uses        *uses
@@ -105,7 +104,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Log = slog.Default()
 	}
 	s := &Service{
-		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys,
+		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets,
 		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions,
 		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
 		cleaned: boottime.Now(),
@@ -114,7 +113,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.watchers = newWatchers(s)
 	o.DB.GuardWrites(s.guardWrites)
 	var err error
-	s.keys, err = openKeyring(ctx, o.DB, o.Secrets, db.TimeOf(o.Now()))
+	s.keys, err = s.openKeys(ctx, o)
 	return s, err
 }
 

@@ -15,12 +15,14 @@ var (
 	MaxAPITokens  = maxAPITokens
 	MaxWaiting    = maxWaiting
 	CheckPassword = checkPassword
+
+	MintRefreshToken = mintRefreshToken
+	ReadRefreshToken = readRefreshToken
 )
 
 // SigningKey is the key that signs now.
 func (s *Service) SigningKey() (kid string, private *ecdsa.PrivateKey) {
-	key := s.keys.current(s.now())
-	return key.id, key.private
+	return s.keys.Current(s.now())
 }
 
 // SetMaxAge changes how long what is remembered may be used; call it before Run.
@@ -45,16 +47,6 @@ func (s *Service) VerifyAccessToken(token string) (userID, sessionID string, err
 		return "", "", err
 	}
 	return c.Subject, c.SessionID, nil
-}
-
-// MintRefreshToken makes a session's token of a generation.
-func (all Secrets) MintRefreshToken(sessionID string, generation int) string {
-	return all[0].mintRefreshToken(sessionID, generation)
-}
-
-// ReadRefreshToken is readRefreshToken.
-func (all Secrets) ReadRefreshToken(token string) (sessionID string, generation int, ok bool) {
-	return all.readRefreshToken(token)
 }
 
 // PHC makes a password's hash under any parameters.

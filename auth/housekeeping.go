@@ -37,7 +37,7 @@ func (s *Service) keepHouse(ctx context.Context) {
 				s.log.Warn("the database could not be maintained", "error", err)
 			}
 		} else {
-			s.reloadKeys(ctx)
+			s.keys.Reload(ctx)
 		}
 		for waiting := true; waiting; waiting = s.Idle() {
 			select {
@@ -56,7 +56,7 @@ func (s *Service) cleanUp(ctx context.Context) error {
 	if err != nil || !plausible {
 		return err
 	}
-	return errors.Join(s.maintainKeys(ctx), s.deleteOld(ctx, now))
+	return errors.Join(s.keys.Maintain(ctx), s.deleteOld(ctx, now))
 }
 
 // clockPlausible reports whether the clock has moved since the last housekeeping as far as clocks do. After a step

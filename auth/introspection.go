@@ -62,7 +62,7 @@ func (s *Service) describe(u *db.User, tokenType string, scopes Granted) Introsp
 
 // introspectRefreshToken finds the newest refresh token of a live session active, and no other.
 func (s *Service) introspectRefreshToken(ctx context.Context, token string) (Introspection, error) {
-	sessionID, generation, ok := s.secrets.readRefreshToken(token)
+	sessionID, generation, ok := readRefreshToken(s.secrets, token)
 	if !ok {
 		return Introspection{}, nil
 	}
@@ -89,7 +89,7 @@ func (s *Service) RevokeToken(ctx context.Context, token string) error {
 		return err
 	}
 	var refused *UnauthenticatedError
-	if sessionID, _, ok := s.secrets.readRefreshToken(token); ok {
+	if sessionID, _, ok := readRefreshToken(s.secrets, token); ok {
 		session, err := s.db.Session(ctx, sessionID)
 		if err != nil {
 			return ignoring(err, db.ErrNotFound)

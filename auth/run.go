@@ -64,7 +64,7 @@ func (s *Service) follow(ctx context.Context) {
 // miss some too.
 func (s *Service) forgetEverything() {
 	s.cache.disconnected()
-	s.keys.expire()
+	s.keys.Expire()
 	s.revocations.endAll()
 	s.stats.hearing.Store(false)
 }
@@ -125,7 +125,7 @@ func (s *Service) received(ctx context.Context, n db.Notice) {
 		s.publishEvent(ctx, n.EventID)
 	}
 	if n.Keys {
-		s.reloadKeys(ctx)
+		s.keys.Reload(ctx)
 	}
 }
 

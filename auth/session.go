@@ -171,7 +171,7 @@ func (s *Service) issue(ctx context.Context, u *db.User, session *db.Session) (*
 	}
 	return &LoginPayload{
 		AccessToken: access, TokenType: "Bearer", ExpiresAt: db.TimeOf(expires.Truncate(time.Second)),
-		RefreshToken: s.secrets[0].mintRefreshToken(session.ID, session.Generation), RefreshExpiresAt: session.RefreshExpiry(), User: u,
+		RefreshToken: mintRefreshToken(s.secrets[0], session.ID, session.Generation), RefreshExpiresAt: session.RefreshExpiry(), User: u,
 		viewer: Viewer{User: u, SessionID: session.ID, Scopes: scopesOf(u.Roles), Client: ViewerFrom(ctx).Client},
 	}, nil
 }
@@ -189,7 +189,7 @@ type RefreshInput struct {
 // hold the chain: the session ends, and the answer is REFRESH_REUSED (RFC 9700, section 4.14.2).
 func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, error) {
 	ctx = asNobody(ctx)
-	sessionID, generation, ok := s.secrets.readRefreshToken(in.RefreshToken)
+	sessionID, generation, ok := readRefreshToken(s.secrets, in.RefreshToken)
 	if !ok {
 		return nil, &UnauthenticatedError{Reason: Malformed}
 	}
@@ -419,19 +419,7 @@ func (s *Service) RevokeAll(ctx context.Context) (ended Ended, err error) {
 	if err != nil {
 		return ended, err
 	}
-	now := s.timestamp()
-	err = s.changeKeys(ctx, func(tx *db.DB, keys []*db.SigningKey) (*db.Event, error) {
-		for _, key := range liveKeys(keys) {
-			if err := tx.RetireSigningKey(ctx, key.ID, now); err != nil {
-				return nil, err
-			}
-		}
-		if _, err := s.addKey(ctx, tx, now, now); err != nil {
-			return nil, err
-		}
-		return s.event(ctx, EventAllRevoked, "", "", ended.String()), nil
-	})
-	return ended, err
+	return ended, s.keys.Replace(ctx, s.event(ctx, EventAllRevoked, "", "", ended.String()))
 }
 
 func (s *Service) endAll(ctx context.Context) (ended Ended, err error) {

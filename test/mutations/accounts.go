@@ -109,8 +109,8 @@ func accounts() []mutation {
 			"./app", "TestScripts/sqlite/first_start$",
 		},
 		{
-			"T16: the secret that the first start makes is random", "auth/secret.go",
-			"base64.StdEncoding.EncodeToString(randomBytes(33))", `base64.StdEncoding.EncodeToString(append(randomBytes(33)[:0], "the same secret for everybody!!!!"...))`,
+			"T16: the secret that the first start makes is random", "auth/keys/secret.go",
+			"rand.Read(b)", `rand.Read(b[copy(b, "the same secret for everybody!!!!"):])`,
 			"./app", "TestScripts/sqlite/first_start$",
 		},
 		{
