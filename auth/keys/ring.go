@@ -40,12 +40,8 @@ const (
 	tail = time.Hour
 )
 
-var (
-	// ErrAllRetired is returned by Open if the database has signing keys, but all of them are retired.
-	ErrAllRetired = errors.New("all signing keys in the database are retired")
-	// ErrLastKey is returned by Retire if no other key signs yet.
-	ErrLastKey = errors.New("no other key signs yet")
-)
+// ErrLastKey is returned by Retire if no other key signs yet.
+var ErrLastKey = errors.New("no other key signs yet")
 
 // Options are the dependencies of a Ring. All are required, but for RotateAfter.
 type Options struct {
@@ -82,15 +78,12 @@ type signingKey struct {
 	activeAt time.Time
 }
 
-// Open reads the keys. If the database has none, it makes the first, which signs at once.
+// Open reads the keys. If the database has none that is not retired, it makes one, which signs at once.
 func Open(ctx context.Context, o Options) (*Ring, error) {
 	r := &Ring{o: o}
 	err := o.DB.Transact(ctx, func(tx *db.DB) error {
-		if err := tx.LockSigningKeys(ctx); err != nil {
-			return err
-		}
-		rows, err := tx.SigningKeys(ctx)
-		if err != nil || len(rows) > 0 {
+		live, err := lockLive(ctx, tx)
+		if err != nil || len(live) > 0 {
 			return err
 		}
 		now := r.timestamp()
@@ -128,7 +121,7 @@ func (r *Ring) load(ctx context.Context) error {
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return ErrAllRetired
+		return errors.New("all signing keys in the database are retired")
 	}
 	jwks, err := publicSet(keys)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// open opens the keys of a new database whose clock is at *now. It counts the calls of Changed.
-func open(t *testing.T, now *time.Time, event func(kind, keyID string) *db.Event) (ring *keys.Ring, changes *int) {
+// open opens the keys of a database with the clock at *now. It counts the calls of Changed.
+func open(t *testing.T, d *db.DB, now *time.Time, event func(kind, keyID string) *db.Event) (ring *keys.Ring, changes *int) {
 	t.Helper()
 	changes = new(int)
 	eventOf := func(kind string) func(context.Context, string, string) *db.Event {
 		return func(_ context.Context, keyID, _ string) *db.Event { return event(kind, keyID) }
 	}
 	ring, err := keys.Open(t.Context(), keys.Options{
-		DB: dbtest.Open(t, dbtest.SQLite(t)), Secrets: mustSecrets("the secret of these tests 1234567890"), RotateAfter: 90 * 24 * time.Hour,
+		DB: d, Secrets: mustSecrets("the secret of these tests 1234567890"), RotateAfter: 90 * 24 * time.Hour,
 		Now: func() time.Time { return *now }, Log: slog.New(slog.DiscardHandler),
 		Synced: func() bool { return false }, Changed: func() { *changes++ }, Created: eventOf("CREATED"), Retired: eventOf("RETIRED"),
 	})
@@ -45,7 +45,7 @@ func states(t *testing.T, ring *keys.Ring) (all []string) {
 func TestAnOldKeyIsFollowedByTheNextAndThenRetired(t *testing.T) {
 	now := time.Now()
 	var events []string
-	ring, changes := open(t, &now, func(kind, keyID string) *db.Event {
+	ring, changes := open(t, dbtest.Open(t, dbtest.SQLite(t)), &now, func(kind, keyID string) *db.Event {
 		events = append(events, kind)
 		return &db.Event{ID: db.NewID(db.EventID), Kind: db.EventKind(kind), At: db.TimeOf(now), ObjectID: &keyID}
 	})
@@ -76,7 +76,7 @@ func TestAnOldKeyIsFollowedByTheNextAndThenRetired(t *testing.T) {
 func TestAKeyIsNotChangedWithoutItsEvent(t *testing.T) {
 	now := time.Now()
 	id := db.NewID(db.EventID)
-	ring, changes := open(t, &now, func(kind, _ string) *db.Event {
+	ring, changes := open(t, dbtest.Open(t, dbtest.SQLite(t)), &now, func(kind, _ string) *db.Event {
 		return &db.Event{ID: id, Kind: db.EventKind(kind), At: db.TimeOf(now)} // the same ID each time: only the first can be stored
 	})
 	if err := ring.Rotate(t.Context(), true); err != nil {
@@ -92,5 +92,30 @@ func TestAKeyIsNotChangedWithoutItsEvent(t *testing.T) {
 	}
 	if got := states(t, ring); !slices.Equal(got, before) || *changes != 1 {
 		t.Errorf("%v, want %v; %d calls of Changed", got, before, *changes)
+	}
+}
+
+// Rows are changed by hand too: a server without a key could not sign, nor start again.
+func TestAKeyIsMadeIfAllAreRetiredByHand(t *testing.T) {
+	now, d := time.Now(), dbtest.Open(t, dbtest.SQLite(t))
+	event := func(kind, _ string) *db.Event {
+		return &db.Event{ID: db.NewID(db.EventID), Kind: db.EventKind(kind), At: db.TimeOf(now)}
+	}
+	ring, _ := open(t, d, &now, event)
+	for what, mend := range map[string]func() error{
+		"at a start":     func() error { ring, _ = open(t, d, &now, event); return nil },
+		"while it runs":  func() error { return ring.Maintain(t.Context()) },
+		"by an operator": func() error { return ring.Rotate(t.Context(), true) },
+	} {
+		current, _ := ring.Current(now)
+		if err := d.RetireSigningKey(t.Context(), current, db.TimeOf(now)); err != nil {
+			t.Fatal(err)
+		}
+		if err := mend(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if next, _ := ring.Current(now); next == current {
+			t.Errorf("%s: a retired key signs", what)
+		}
 	}
 }

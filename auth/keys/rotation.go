@@ -9,10 +9,14 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// Maintain makes the next key if the newest is older than RotateAfter. It retires a key whose last token has expired.
+// Maintain makes the next key if the newest is older than RotateAfter, and one that signs at once if all are retired. It
+// retires a key whose last token has expired.
 func (r *Ring) Maintain(ctx context.Context) error {
 	now := r.timestamp()
 	return r.change(ctx, func(tx *db.DB, live []*db.SigningKey) (*db.Event, error) {
+		if len(live) == 0 {
+			return r.create(ctx, tx, now, now)
+		}
 		for i, key := range live {
 			if i+1 < len(live) && now.After(live[i+1].ActiveAt.Add(tail).Time) {
 				return r.retire(ctx, tx, key, now)
