@@ -32,10 +32,10 @@ func (s *Service) SetMaxAge(d time.Duration) { s.cache.maxAge = d }
 func (s *Service) SetIdleAfter(d time.Duration) { s.interest.idleAfter = d }
 
 // CleanUp keeps house now, as Run does every hour.
-func (s *Service) CleanUp(ctx context.Context) error { return s.cleanUp(ctx) }
+func (s *Service) CleanUp(ctx context.Context) error { return s.house.clean(ctx) }
 
 // CleanedBefore makes the last housekeeping that long ago, by the clock that no one sets.
-func (s *Service) CleanedBefore(d time.Duration) { s.cleaned = boottime.Now() - d }
+func (s *Service) CleanedBefore(d time.Duration) { s.house.cleaned = boottime.Now() - d }
 
 // FlushUses writes the uses of tokens now, as Run does twice a second.
 func (s *Service) FlushUses(ctx context.Context) { s.uses.flush(ctx) }

@@ -69,7 +69,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	hearingDesc     = describe("hearing_notices", "1 while changes by other processes are received; 0 while each request asks the database, and while the server is idle.")
 	idleDesc        = describe("idle", "1 while no one uses the server, so that it does not listen to changes.")
-	loginsDesc      = describe("logins_total", "Logins by outcome: ok, refused, limited, busy, failed.", "outcome")
+	loginsDesc      = describe("logins_total", "Logins by outcome: ok, refused, limited, failed.", "outcome")
 	cacheDesc       = describe("viewer_cache_lookups_total", "Tokens looked up, by result: hit, miss.", "result")
 	entriesDesc     = describe("viewer_cache_entries", "Tokens remembered.")
 	hashingDesc     = describe("password_hashes", "Passwords by state: hashing, waiting.", "state")

@@ -130,7 +130,7 @@ func jwt() []mutation {
 			"./app", "TestT067_",
 		},
 		{
-			"T67: an access token ends with its session", "auth/session.go",
+			"T67: an access token ends with its session", "auth/login.go",
 			"if end := session.RefreshExpiry(); end.Before(expires) {", "if end := session.RefreshExpiry(); end.IsZero() {",
 			"./auth", "TestAnAccessTokenExpiresWith",
 		},

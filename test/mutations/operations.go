@@ -75,12 +75,12 @@ func operations() []mutation {
 			"./auth/keys", "TestAKeyIsNotChanged",
 		},
 		{
-			"T123: a failed login is recorded", "auth/session.go",
+			"T123: a failed login is recorded", "auth/login.go",
 			`if err := s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "")); err != nil {`, "if err := ctx.Err(); err != nil {",
 			"./app", "TestT123_WhatHappens",
 		},
 		{
-			"T123: a refresh is recorded", "auth/session.go",
+			"T123: a refresh is recorded", "auth/refresh.go",
 			"return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, \"\")))", "return nil",
 			"./app", "TestT123_WhatHappens",
 		},
