@@ -12,13 +12,13 @@ import (
 
 // Signing keys and secrets, of package keys, as the operator manages them.
 
-// Secret and Secrets seal the signing keys and authenticate refresh tokens.
-type (
-	Secret  = keys.Secret
-	Secrets = keys.Secrets
-)
+// A Secret seals the signing keys and authenticates refresh tokens.
+type Secret = keys.Secret
 
-// KeyState is a signing key and its state.
+// Secrets are the secrets in force.
+type Secrets = keys.Secrets
+
+// A KeyState is a signing key and its state.
 type KeyState = keys.Status
 
 // ErrWrongSecret says that none of the secrets opens the signing keys in the database.

@@ -93,10 +93,13 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 		}
 		return tx.CreateSigningKey(ctx, first)
 	})
+	if err == nil {
+		err = r.load(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return r, r.load(ctx)
+	return r, nil
 }
 
 func (r *Ring) timestamp() db.Time { return db.TimeOf(r.o.Now()) }
