@@ -51,6 +51,9 @@ func (c *keysRetireCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 		if errors.Is(err, db.ErrNotFound) {
 			return fmt.Errorf("there is no key %q that could be retired: see %s", c.KID, s.program.command("keys list"))
 		}
+		if _, isLast := errors.AsType[*auth.ConflictError](err); isLast {
+			err = fmt.Errorf("%w: run `latchkey keys rotate --now` first", err)
+		}
 		return printed(io.out, err, "retired "+c.KID)
 	})
 }

@@ -52,7 +52,7 @@ func (s *Settings) secrets(ctx context.Context, d *db.DB) (auth.Secrets, error) 
 	}
 	secrets, err := auth.ParseSecrets(text)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("%s %w", name, err)}
+		return nil, &usageError{fmt.Errorf("%s %w: make one with `openssl rand -base64 33`", name, err)}
 	}
 	return secrets, nil
 }
@@ -74,10 +74,10 @@ func (s *Settings) refuseGuessable(secrets auth.Secrets, log *slog.Logger) error
 	return nil
 }
 
-// nameSecret adds where the secret came from to the error that it is the wrong one.
+// nameSecret says which secret is the wrong one, and what to do.
 func (s *Settings) nameSecret(err error) error {
 	if name, _, sourceErr := s.secretSource(); errors.Is(err, auth.ErrWrongSecret) && sourceErr == nil {
-		return fmt.Errorf("%s %w", name, err)
+		return fmt.Errorf("%s does not open the signing keys in the database: was it changed? Put the old secret behind the new one, separated by a comma", name)
 	}
 	return err
 }

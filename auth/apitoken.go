@@ -18,7 +18,7 @@ type CreateAPITokenInput struct {
 	ExpiresAt *db.Time // never, if nil
 }
 
-// CreateAPIToken makes a token for the viewer and answers it, for the only time.
+// CreateAPIToken makes a token for the viewer. This is the only time that its text is returned.
 func (s *Service) CreateAPIToken(ctx context.Context, in CreateAPITokenInput) (token string, t *db.APIToken, err error) {
 	u, err := ViewerFrom(ctx).owner()
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Service) checkAPIToken(in CreateAPITokenInput, u *db.User, now db.Time)
 	return nil
 }
 
-// RevokeAPIToken revokes a token of the viewer's own or of a user whom the viewer manages; others are ErrNotFound.
+// RevokeAPIToken revokes a token of the viewer or of a user whom the viewer may manage. It returns db.ErrNotFound for others.
 func (s *Service) RevokeAPIToken(ctx context.Context, id string) (*db.APIToken, error) {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return nil, err
@@ -101,8 +101,8 @@ func (s *Service) RevokeAPIToken(ctx context.Context, id string) (*db.APIToken, 
 	return s.revokeAPIToken(ctx, t.UserID, id)
 }
 
-// mayEnd returns nil if the viewer may end a session or an API token of the user: one's own, or those of a user whom
-// one manages. What the viewer may not see is ErrNotFound.
+// mayEnd returns nil if the viewer may end the user's sessions and API tokens: their own, or those of a user whom they may
+// manage. It returns db.ErrNotFound for what the viewer may not see.
 func (s *Service) mayEnd(ctx context.Context, userID string) error {
 	v := ViewerFrom(ctx)
 	if err := v.Authenticated(); err != nil {
@@ -162,7 +162,7 @@ func (s *Service) APIToken(ctx context.Context, id string) (*db.APIToken, error)
 	return t, nil
 }
 
-// apiTokenViewer finds who an API token stands for.
+// apiTokenViewer finds the viewer of an API token, and when the token expires (zero: never).
 func (s *Service) apiTokenViewer(ctx context.Context, text string) (v Viewer, until db.Time, err error) {
 	o, err := s.db.TokenOwner(ctx, token.Digest(text))
 	if errors.Is(err, db.ErrNotFound) {
@@ -171,8 +171,8 @@ func (s *Service) apiTokenViewer(ctx context.Context, text string) (v Viewer, un
 	if err != nil {
 		return v, until, err
 	}
-	if reason := refuseAPIToken(o, s.timestamp()); reason != "" {
-		return v, until, &refusedTokenError{o.Token.UserID, o.Token.ID, reason}
+	if err := apiTokenError(o, s.timestamp()); err != nil {
+		return v, until, err
 	}
 	if o.Token.ExpiresAt != nil {
 		until = *o.Token.ExpiresAt
@@ -180,13 +180,12 @@ func (s *Service) apiTokenViewer(ctx context.Context, text string) (v Viewer, un
 	return Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: s.tokenScopes(o)}, until, nil
 }
 
-// tokenScopes are the scopes of an API token that its owner has at present.
+// tokenScopes are those scopes of an API token that its owner still has.
 func (s *Service) tokenScopes(o *db.TokenOwner) Granted {
 	return Granted(o.Token.Scopes).among(s.rights.Granted(o.Roles))
 }
 
-// A refusedTokenError says that an API token of ours is no longer good: an UnauthenticatedError to all but who
-// records it.
+// A refusedTokenError is the UnauthenticatedError of a known API token, with what is recorded of its use.
 type refusedTokenError struct {
 	userID, tokenID string
 	reason          Reason
@@ -195,15 +194,18 @@ type refusedTokenError struct {
 func (e *refusedTokenError) Error() string { return e.Unwrap().Error() }
 func (e *refusedTokenError) Unwrap() error { return &UnauthenticatedError{Reason: e.reason} }
 
-// refuseAPIToken is why a token is no longer good, or "".
-func refuseAPIToken(o *db.TokenOwner, now db.Time) Reason {
+// apiTokenError returns nil if the token is valid, otherwise a refusedTokenError.
+func apiTokenError(o *db.TokenOwner, now db.Time) error {
+	var reason Reason
 	switch {
 	case o.DisabledAt != nil:
-		return UserDisabled
+		reason = UserDisabled
 	case o.Token.RevokedAt != nil:
-		return Revoked
+		reason = Revoked
 	case !o.Token.Live(now):
-		return Expired
+		reason = Expired
+	default:
+		return nil
 	}
-	return ""
+	return &refusedTokenError{o.Token.UserID, o.Token.ID, reason}
 }

@@ -1,12 +1,11 @@
-// Package auth says who is calling, and whether they may: passwords, sessions, access, refresh and API
-// tokens, signing keys, the viewer, and taking any of them back.
+// Package auth authenticates callers and decides what they may do. It has passwords, sessions, access, refresh and API
+// tokens, the viewer, and the revocation of all of them.
 //
-// Each action that more than one door needs (log in, issue a token, create a user) exists here once;
-// GraphQL, the command line and the HTTP endpoints call it. Actions take the caller from the context
-// (ViewerFrom) and refuse by an error of this package, whatever the door checked before.
+// Each action (log in, issue a token, create a user) exists here once; GraphQL, the command line and the HTTP endpoints call
+// it. Actions take the caller from the context (ViewerFrom) and check it themselves, whatever was checked before.
 //
-// It does not know GraphQL, and it keeps no state that the database does not have: what it remembers
-// (cache.go) is a memo of rows, dropped when they change.
+// The package does not know GraphQL, and it keeps no state that the database does not have: its cache holds what it read
+// from rows, until they change.
 package auth
 
 import (
@@ -14,8 +13,6 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
@@ -41,7 +38,7 @@ var DefaultLifetimes = Lifetimes{
 // DefaultMaxSessions is how many live sessions a user has at most.
 const DefaultMaxSessions = 100
 
-// A Service does everything of this package. Make it with New, and let Run run beside it.
+// A Service has the actions of this package. Make it with New, and call Run in a goroutine.
 type Service struct {
 	db          *db.DB
 	log         *slog.Logger
@@ -49,26 +46,22 @@ type Service struct {
 	lifetimes   Lifetimes
 	issuer      string
 	audience    string
-	keepEvents  time.Duration
 	maxAuthAge  time.Duration
 	maxSessions int
-	rotateAfter time.Duration
 	secrets     Secrets
 	rights      *Rights
 	claims      func(context.Context, *db.User) (map[string]any, error)
 	userCreated func(context.Context, *db.DB, *db.User) error
-	keys        *keyring
+	keys        keyring
 	hasher      *hasher
 	cache       *cache
 	uses        *uses
 	events      hub.Hub[*db.Event]
-	revocations hub.Hub[Revocations]
-	sent        sentSessions // to subscribers of revocations
+	revocations *revocationHub
 	watchers    *watchers
 	stats       stats
-	unavailable rate.Sometimes
 	interest    *interest
-	cleaned     time.Duration // when cleanUp last ran, or the service was made, in boottime
+	house       *housekeeper
 }
 
 // Options are what a Service needs. Only the zero values of Audience, Lifetimes, Now and Log have a meaning.
@@ -97,7 +90,7 @@ type Options struct {
 	UserCreated func(ctx context.Context, tx *db.DB, u *db.User) error
 }
 
-// New reads the signing keys and makes the first one if there is none.
+// New makes a Service. It reads the signing keys, and makes the first one if there is none.
 func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Audience == "" {
 		o.Audience = o.Issuer
@@ -121,17 +114,18 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Log = slog.Default()
 	}
 	s := &Service{
-		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets, rotateAfter: o.RotateKeys,
-		keepEvents: o.KeepEvents, maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions, rights: o.Rights, claims: o.Claims, userCreated: o.UserCreated,
+		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets,
+		maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions, rights: o.Rights, claims: o.Claims, userCreated: o.UserCreated,
 		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
-		cleaned: boottime.Now(),
+		revocations: &revocationHub{db: o.DB, now: o.Now, rights: o.Rights},
 	}
-	s.unavailable.Interval = 10 * time.Second
-	s.watchers = newWatchers(s)
+	s.stats.unavailable.Interval = 10 * time.Second
+	s.watchers = newWatchers(s.cache, s.lookUp, s.expiryOf, s.now)
 	o.DB.GuardWrites(s.guardWrites)
 	o.DB.OnUserChanged(s.cache.forget)
 	var err error
-	s.keys, err = openKeyring(ctx, o.DB, o.Secrets, db.TimeOf(o.Now()))
+	s.keys, err = s.openKeys(ctx, o)
+	s.house = &housekeeper{db: o.DB, keys: s.keys.Ring, keepEvents: o.KeepEvents, now: o.Now, idle: s.Idle, log: o.Log, cleaned: boottime.Now()}
 	return s, err
 }
 
@@ -141,5 +135,5 @@ func (s *Service) Now() time.Time { return s.now() }
 // Rights are the scopes and roles that exist.
 func (s *Service) Rights() *Rights { return s.rights }
 
-// timestamp is the one time of an action.
+// timestamp returns the time. An action has one.
 func (s *Service) timestamp() db.Time { return db.TimeOf(s.now()) }

@@ -11,28 +11,27 @@ import (
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// DefaultCacheSize is how many tokens are remembered, at about 1 KiB each.
+// DefaultCacheSize is how many tokens are cached, at about 1 KiB each.
 const DefaultCacheSize = 10_000
 
-// lease is how long entries may be used after they were last known to be right. It bounds how late a process can be
-// that was asleep or cut off: see db.Listener.
+// lease is how long entries may be used after the last moment for which all changes are known to have arrived. It bounds
+// how long a process that was suspended or disconnected uses outdated entries: see db.Listener.
 const lease = 1500 * time.Millisecond
 
-// defaultMaxAge is how long an entry may be used before its row is read again, however well changes are received: rows are
-// changed by hand too, without a notice.
+// defaultMaxAge is how long an entry may be used before its row is read again, even while all changes are received: rows
+// are changed by hand too, without a notice.
 const defaultMaxAge = time.Minute
 
-// A cacheKey is a token's SHA-256; the token itself is not kept in memory.
+// A cacheKey is a token's SHA-256: the cache does not hold tokens.
 type cacheKey [sha256.Size]byte
 
 func cacheKeyOf(token string) cacheKey { return sha256.Sum256([]byte(token)) }
 
-// A cache remembers whom tokens stand for. It is a memo of rows: code that changes a user, or what a user holds,
-// forgets the user afterwards. It returns entries only while the lease lasts. Its times are of package boottime, which
-// counts suspension.
+// A cache maps tokens to viewers. Its entries are derived from rows: code that changes a user, or what a user has, calls
+// forget afterwards. It returns entries only while the lease lasts. Its times are boottime's, which include suspension.
 type cache struct {
 	mu      sync.Mutex
-	until   time.Duration // end of the lease; zero: disconnected, and nothing is stored
+	until   time.Duration // end of the lease; 0: disconnected, and nothing is stored
 	entries *simplelru.LRU[cacheKey, cacheEntry]
 	ofUser  map[string]map[cacheKey]struct{}
 	changes changeLog
@@ -63,7 +62,7 @@ func (c *cache) synced(asOf time.Duration) {
 	c.until = asOf + lease
 }
 
-// disconnected forgets everything and ends the lease.
+// disconnected removes all entries and ends the lease.
 func (c *cache) disconnected() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +71,7 @@ func (c *cache) disconnected() {
 	c.entries.Purge()
 }
 
-// fresh reports whether the lease, made longer by extra, lasts.
+// fresh reports whether the lease, extended by extra, lasts.
 func (c *cache) fresh(extra time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,7 +94,7 @@ func (c *cache) get(key cacheKey, now db.Time) (Viewer, bool) {
 	return e.viewer, true
 }
 
-// A ticket is taken before the database is read. With it, put stores nothing if the user was forgotten in between: the
+// A ticket is taken before the database is read. With it, put stores nothing if forget was called for the user since: the
 // lookup may have read rows from before the change.
 type ticket struct {
 	change uint64
@@ -123,7 +122,7 @@ func (c *cache) put(t ticket, key cacheKey, v Viewer, until db.Time) {
 	keys[key] = struct{}{}
 }
 
-// forget drops all that is remembered of a user.
+// forget removes a user's entries.
 func (c *cache) forget(userID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +132,7 @@ func (c *cache) forget(userID string) {
 	}
 }
 
-// forgetAll drops all that is remembered of anyone.
+// forgetAll removes all entries.
 func (c *cache) forgetAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,10 +149,10 @@ func (c *cache) evicted(key cacheKey, e cacheEntry) {
 	}
 }
 
-// A changeLog numbers changes, and knows of the recent ones whose they were.
+// A changeLog numbers changes, and knows which users the recent ones concern.
 type changeLog struct {
 	last   uint64            // number of the newest change
-	floor  uint64            // changes up to this number may be anyone's
+	floor  uint64            // changes up to this number may concern any user
 	recent map[string]uint64 // by user, the newest change after floor
 }
 
@@ -161,7 +160,7 @@ const maxRecentChanges = 1000
 
 func newChangeLog() changeLog { return changeLog{recent: map[string]uint64{}} }
 
-// of counts a change of one user.
+// of counts a change of a user.
 func (l *changeLog) of(userID string) {
 	l.last++
 	if len(l.recent) >= maxRecentChanges {
@@ -171,14 +170,14 @@ func (l *changeLog) of(userID string) {
 	l.recent[userID] = l.last
 }
 
-// all counts a change of everyone.
+// all counts a change of all users.
 func (l *changeLog) all() {
 	l.last++
 	l.floor = l.last
 	clear(l.recent)
 }
 
-// since reports whether the user may have changed after the change with the number.
+// since reports whether a change after the one with the number may concern the user.
 func (l *changeLog) since(number uint64, userID string) bool {
 	return number < l.floor || l.recent[userID] > number
 }

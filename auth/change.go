@@ -8,9 +8,9 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// guardWrites is the service's db.Guard: what is written for a viewer with a session or an API token is written only
-// while that is still valid and gives the same scopes. Requests take time: a body that arrives slowly, a password that
-// is hashed, a list of mutations. None of their changes outlives what it was allowed by.
+// guardWrites is the service's db.Guard. A write for a viewer fails unless the viewer's session or API token is still valid
+// and gives the same scopes. Requests take time: their bodies arrive slowly, passwords are hashed, mutations run one after
+// the other. Meanwhile the session may end.
 func (s *Service) guardWrites(ctx context.Context) func(tx *db.DB) error {
 	v := ViewerFrom(ctx)
 	if v.User == nil || v.checked {
@@ -24,8 +24,8 @@ func (s *Service) guardWrites(ctx context.Context) func(tx *db.DB) error {
 	}
 }
 
-// stillValid returns nil if the viewer's session or API token is valid in the transaction and gives the scopes that
-// the viewer was found to have; otherwise an UnauthenticatedError.
+// stillValid returns an UnauthenticatedError unless, in the transaction, the viewer's session or API token is valid and
+// gives the viewer's scopes.
 func (s *Service) stillValid(ctx context.Context, tx *db.DB, v *Viewer) error {
 	scopes, err := s.presentScopes(ctx, tx, v)
 	switch {
@@ -53,16 +53,16 @@ func (s *Service) presentScopes(ctx context.Context, tx *db.DB, v *Viewer) (Gran
 		if err != nil {
 			return nil, err
 		}
-		if reason := refuseAPIToken(o, now); reason != "" {
-			return nil, &UnauthenticatedError{Reason: reason}
+		if err := apiTokenError(o, now); err != nil {
+			return nil, err
 		}
 		return s.tokenScopes(o), nil
 	}
-	return v.Scopes, nil // a viewer whom something else identified
+	return v.Scopes, nil // a viewer that was not identified by this service
 }
 
-// recent returns a ReauthenticationRequiredError unless the viewer's session has proved the password lately. It
-// stands before what would give a thief of an access token more than the token: rights, or a token that lives longer.
+// recent returns a ReauthenticationRequiredError unless the viewer's session has proved the password recently. It guards what
+// would give the thief of an access token more than the token: scopes, or a token that lives longer.
 func (s *Service) recent(ctx context.Context, tx *db.DB) error {
 	v := ViewerFrom(ctx)
 	if v.SessionID == "" || s.maxAuthAge == 0 {
@@ -78,27 +78,27 @@ func (s *Service) recent(ctx context.Context, tx *db.DB) error {
 	return nil
 }
 
-// asNobody is the context of what a client does without being logged in, whatever token it sends along: log in, or
-// refresh. The client stays.
+// asNobody returns a context whose viewer is anonymous, with the same client. Login and refresh use it: they do not act for
+// the viewer of a token that is sent along.
 func asNobody(ctx context.Context) context.Context {
 	return WithViewer(ctx, Viewer{Client: ViewerFrom(ctx).Client})
 }
 
-// asChecked is the context of writes whose transaction checks the viewer itself.
+// asChecked returns a context for writes whose transaction checks the viewer itself.
 func asChecked(ctx context.Context) context.Context {
 	v := *ViewerFrom(ctx)
 	v.checked = true
 	return WithViewer(ctx, v)
 }
 
-// change runs f in a transaction that changes what a viewer of the user is or may do, and records the event. Changes
-// of one user run one after the other, so that none builds on what another has just changed; and the viewer must
-// still be valid. When change returns, this process goes by the change, and the others have been told.
+// change runs f in a transaction that changes the user, or what viewers of the user may do. It stores the event that f
+// returns. Changes of one user run one after the other, so that none is based on outdated rows, and the viewer must still be
+// valid. When change returns, this process applies the change, and the others have been notified.
 func (s *Service) change(ctx context.Context, userID string, f func(tx *db.DB) (*db.Event, error)) error {
 	return s.changeAndTell(ctx, userID, (*db.DB).Notify, f)
 }
 
-// changeAndTell is change with a choice of how the other processes are told.
+// changeAndTell is change with a choice of how the other processes are notified.
 func (s *Service) changeAndTell(ctx context.Context, userID string, tell func(*db.DB, context.Context, db.Notice) error, f func(tx *db.DB) (*db.Event, error)) error {
 	v := ViewerFrom(ctx)
 	ctx = asChecked(ctx)

@@ -15,12 +15,14 @@ var (
 	MaxAPITokens  = maxAPITokens
 	MaxWaiting    = maxWaiting
 	CheckPassword = checkPassword
+
+	MintRefreshToken = mintRefreshToken
+	ReadRefreshToken = readRefreshToken
 )
 
 // SigningKey is the key that signs now.
 func (s *Service) SigningKey() (kid string, private *ecdsa.PrivateKey) {
-	key := s.keys.current(s.now())
-	return key.id, key.private
+	return s.keys.Current(s.now())
 }
 
 // SetMaxAge changes how long what is remembered may be used; call it before Run.
@@ -30,10 +32,10 @@ func (s *Service) SetMaxAge(d time.Duration) { s.cache.maxAge = d }
 func (s *Service) SetIdleAfter(d time.Duration) { s.interest.idleAfter = d }
 
 // CleanUp keeps house now, as Run does every hour.
-func (s *Service) CleanUp(ctx context.Context) error { return s.cleanUp(ctx) }
+func (s *Service) CleanUp(ctx context.Context) error { return s.house.clean(ctx) }
 
 // CleanedBefore makes the last housekeeping that long ago, by the clock that no one sets.
-func (s *Service) CleanedBefore(d time.Duration) { s.cleaned = boottime.Now() - d }
+func (s *Service) CleanedBefore(d time.Duration) { s.house.cleaned = boottime.Now() - d }
 
 // FlushUses writes the uses of tokens now, as Run does twice a second.
 func (s *Service) FlushUses(ctx context.Context) { s.uses.flush(ctx) }
@@ -45,16 +47,6 @@ func (s *Service) VerifyAccessToken(token string) (userID, sessionID string, err
 		return "", "", err
 	}
 	return c.Subject, c.SessionID, nil
-}
-
-// MintRefreshToken makes a session's token of a generation.
-func (all Secrets) MintRefreshToken(sessionID string, generation int) string {
-	return all[0].mintRefreshToken(sessionID, generation)
-}
-
-// ReadRefreshToken is readRefreshToken.
-func (all Secrets) ReadRefreshToken(token string) (sessionID string, generation int, ok bool) {
-	return all.readRefreshToken(token)
 }
 
 // PHC makes a password's hash under any parameters.

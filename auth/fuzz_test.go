@@ -54,20 +54,20 @@ func FuzzAccessToken(f *testing.F) {
 
 func FuzzRefreshToken(f *testing.F) {
 	id := db.NewID(db.SessionID)
-	good := secrets.MintRefreshToken(id, 1)
+	good := auth.MintRefreshToken(secrets[0], id, 1)
 	for _, seed := range []string{good, "", "lr_", "lr_..", flip(good, 5), good + "A", strings.Replace(good, ".1.", ".01.", 1), strings.Replace(good, ".1.", ".+1.", 1), strings.ToUpper(good)} {
 		f.Add(seed, 1)
 	}
 	f.Fuzz(func(t *testing.T, token string, generation int) {
-		sessionID, read, ok := secrets.ReadRefreshToken(token)
-		if ok && secrets.MintRefreshToken(sessionID, read) != token {
+		sessionID, read, ok := auth.ReadRefreshToken(secrets, token)
+		if ok && auth.MintRefreshToken(secrets[0], sessionID, read) != token {
 			t.Errorf("%q was read, and not minted", token)
 		}
-		minted := secrets.MintRefreshToken(id, generation)
-		if sessionID, read, ok := secrets.ReadRefreshToken(minted); !ok || sessionID != id || read != generation {
+		minted := auth.MintRefreshToken(secrets[0], id, generation)
+		if sessionID, read, ok := auth.ReadRefreshToken(secrets, minted); !ok || sessionID != id || read != generation {
 			t.Errorf("%q was minted for %s, %d, and read as %s, %d, %t", minted, id, generation, sessionID, read, ok)
 		}
-		if _, _, ok := mustSecrets(strings.Repeat("stranger", 5)).ReadRefreshToken(minted); ok {
+		if _, _, ok := auth.ReadRefreshToken(mustSecrets(strings.Repeat("stranger", 5)), minted); ok {
 			t.Error("another secret reads it")
 		}
 	})

@@ -4,42 +4,53 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/latchkey/latchkey/auth/keys"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
 const (
-	houseInterval = time.Minute // how often there may be something to do
-	housePeriod   = time.Hour   // how often the age of keys and rows is looked at
+	houseInterval = time.Minute // between reads of the keys
+	housePeriod   = time.Hour   // between checks of the age of keys and rows
 
-	// keepSessions is how long sessions are kept after their end: logins from their networks are known to be their
-	// owners'.
+	// keepSessions is how long sessions are kept after their end: they tell from which networks their owners log in.
 	keepSessions = 90 * 24 * time.Hour
 
-	// maxJump is how far the clock may have moved since the last housekeeping. After a longer step nothing ages for
-	// pauseAfterJump, so that a clock that is wrong deletes nothing before someone can mend it.
+	// maxJump is how far the clock may have moved since the last housekeeping. After a longer step nothing is deleted
+	// for pauseAfterJump, which leaves time to correct a wrong clock.
 	maxJump        = 7 * 24 * time.Hour
 	pauseAfterJump = 7 * 24 * time.Hour
 )
 
-// keepHouse reads the keys again every minute, and every hour rotates keys and deletes rows by age, until the context
-// ends. While the service is idle it leaves the database alone.
-func (s *Service) keepHouse(ctx context.Context) {
+// A housekeeper rotates keys and deletes rows by age.
+type housekeeper struct {
+	db         *db.DB
+	keys       *keys.Ring
+	keepEvents time.Duration // 0: for ever
+	now        func() time.Time
+	idle       func() bool // reports whether the database is to be left alone
+	log        *slog.Logger
+	cleaned    time.Duration // when clean last ran, or the housekeeper was made, in boottime
+}
+
+// run reads the keys again every minute and cleans every hour, until the context ends.
+func (h *housekeeper) run(ctx context.Context) {
 	ticker := time.NewTicker(houseInterval)
 	defer ticker.Stop()
 	var last time.Time
 	for {
 		if time.Since(last) >= housePeriod {
 			last = time.Now()
-			if err := s.cleanUp(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("the database could not be maintained", "error", err)
+			if err := h.clean(ctx); err != nil && ctx.Err() == nil {
+				h.log.Warn("the database could not be maintained", "error", err)
 			}
 		} else {
-			s.reloadKeys(ctx)
+			h.keys.Reload(ctx)
 		}
-		for waiting := true; waiting; waiting = s.Idle() {
+		for waiting := true; waiting; waiting = h.idle() {
 			select {
 			case <-ctx.Done():
 				return
@@ -49,59 +60,59 @@ func (s *Service) keepHouse(ctx context.Context) {
 	}
 }
 
-// cleanUp rotates keys and deletes old rows, unless the clock has made a step.
-func (s *Service) cleanUp(ctx context.Context) error {
-	now := s.timestamp()
-	plausible, err := s.clockPlausible(ctx, now)
+// clean rotates keys and deletes old rows, unless the clock has jumped.
+func (h *housekeeper) clean(ctx context.Context) error {
+	now := db.TimeOf(h.now())
+	plausible, err := h.clockPlausible(ctx, now)
 	if err != nil || !plausible {
 		return err
 	}
-	return errors.Join(s.maintainKeys(ctx), s.deleteOld(ctx, now))
+	return errors.Join(h.keys.Maintain(ctx), h.deleteOld(ctx, now))
 }
 
-// clockPlausible reports whether the clock has moved since the last housekeeping as far as clocks do. After a step
-// forward it is believed when the pause is over and it still says so.
-func (s *Service) clockPlausible(ctx context.Context, now db.Time) (plausible bool, err error) {
-	err = s.db.Transact(ctx, func(tx *db.DB) error {
+// clockPlausible reports whether the clock has moved by a plausible amount since the last housekeeping. After a jump
+// forward, the clock is believed if it still says so when the pause has ended.
+func (h *housekeeper) clockPlausible(ctx context.Context, now db.Time) (plausible bool, err error) {
+	err = h.db.Transact(ctx, func(tx *db.DB) error {
 		if err := tx.LockHousekeeping(ctx); err != nil {
 			return err
 		}
-		h, err := tx.LastHousekeeping(ctx)
+		record, err := tx.LastHousekeeping(ctx)
 		if errors.Is(err, db.ErrNotFound) {
-			h, err = db.Housekeeping{At: now}, nil
+			record, err = db.Housekeeping{At: now}, nil
 		}
 		if err != nil {
 			return err
 		}
-		step := now.Sub(h.At.Time)
+		step := now.Sub(record.At.Time)
 		switch {
-		case h.PausedUntil == nil && step > maxJump && boottime.Now()-s.cleaned < step-maxJump: // and did not take as long as it says
+		case record.PausedUntil == nil && step > maxJump && boottime.Now()-h.cleaned < step-maxJump: // that much time has not passed
 			until := now.Add(pauseAfterJump)
-			h.PausedUntil = &until
-			s.log.Warn("the clock is far ahead of the last time that old rows were deleted: nothing is deleted for a week; is the clock right?",
-				"clock", now.Format(time.RFC3339), "last", h.At.Format(time.RFC3339), "step", fmt.Sprint(step.Round(time.Hour)))
+			record.PausedUntil = &until
+			h.log.Warn("the clock is far ahead of the last time that old rows were deleted: nothing is deleted for a week; is the clock right?",
+				"clock", now.Format(time.RFC3339), "last", record.At.Format(time.RFC3339), "step", fmt.Sprint(step.Round(time.Hour)))
 		case step < -time.Hour:
-			h.PausedUntil = nil // it was ahead, and has been set right
-			s.log.Warn("the clock has been set back", "clock", now.Format(time.RFC3339), "last", h.At.Format(time.RFC3339))
+			record.PausedUntil = nil // the clock was ahead, and has been corrected
+			h.log.Warn("the clock has been set back", "clock", now.Format(time.RFC3339), "last", record.At.Format(time.RFC3339))
 		}
-		plausible = h.PausedUntil == nil || !now.Before(h.PausedUntil.Time)
+		plausible = record.PausedUntil == nil || !now.Before(record.PausedUntil.Time)
 		if plausible {
-			h.PausedUntil = nil
+			record.PausedUntil = nil
 		}
-		h.At, s.cleaned = now, boottime.Now()
-		return tx.SaveHousekeeping(ctx, h)
+		record.At, h.cleaned = now, boottime.Now()
+		return tx.SaveHousekeeping(ctx, record)
 	})
 	return plausible && err == nil, err
 }
 
-// deleteOld deletes what is kept no longer.
-func (s *Service) deleteOld(ctx context.Context, now db.Time) error {
-	err1 := s.db.DeleteExpiredThrottles(ctx, now)
-	_, err2 := s.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
-	err3 := s.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour))
-	if s.keepEvents == 0 {
+// deleteOld deletes what is no longer kept.
+func (h *housekeeper) deleteOld(ctx context.Context, now db.Time) error {
+	err1 := h.db.DeleteExpiredThrottles(ctx, now)
+	_, err2 := h.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
+	err3 := h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour))
+	if h.keepEvents == 0 {
 		return errors.Join(err1, err2, err3)
 	}
-	_, err4 := s.db.DeleteEventsBefore(ctx, now.Add(-s.keepEvents))
+	_, err4 := h.db.DeleteEventsBefore(ctx, now.Add(-h.keepEvents))
 	return errors.Join(err1, err2, err3, err4)
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// What other services ask about tokens. Each needs the scope tokens:introspect.
+// Other services ask about tokens here.
 
+// introspectScope is what they need.
 var introspectScope = []string{"tokens:introspect"}
 
-// An Introspection says what a token is good for (RFC 7662, section 2.2); the members are the RFC's, with sid
-// for the session.
+// An Introspection describes a token (RFC 7662, section 2.2). The members are the RFC's, and sid for the session.
 type Introspection struct {
 	Active    bool   `json:"active"`
 	Scope     string `json:"scope,omitempty"` // space-separated
@@ -27,8 +27,8 @@ type Introspection struct {
 	SessionID string `json:"sid,omitempty"`
 }
 
-// Introspect looks at an access, refresh or API token. A token that is not good, for whatever reason, is just
-// not active; an error says that nobody knows.
+// Introspect describes an access, refresh or API token. A token that is invalid for any reason is not active. An error says
+// that the state of the token is unknown.
 func (s *Service) Introspect(ctx context.Context, token string) (Introspection, error) {
 	if err := ViewerFrom(ctx).Require(introspectScope); err != nil {
 		return Introspection{}, err
@@ -37,7 +37,7 @@ func (s *Service) Introspect(ctx context.Context, token string) (Introspection, 
 		return s.introspectRefreshToken(ctx, token)
 	}
 	v, until, err := s.lookUp(ctx, token)
-	if _, refused := errors.AsType[*UnauthenticatedError](err); refused {
+	if _, invalid := errors.AsType[*UnauthenticatedError](err); invalid {
 		return Introspection{}, nil
 	}
 	if err != nil {
@@ -60,9 +60,9 @@ func (s *Service) describe(u *db.User, tokenType string, scopes Granted) Introsp
 	}
 }
 
-// introspectRefreshToken finds the newest refresh token of a live session active, and no other.
+// introspectRefreshToken describes a refresh token. Only the newest of a live session is active.
 func (s *Service) introspectRefreshToken(ctx context.Context, token string) (Introspection, error) {
-	sessionID, generation, ok := s.secrets.readRefreshToken(token)
+	sessionID, generation, ok := readRefreshToken(s.secrets, token)
 	if !ok {
 		return Introspection{}, nil
 	}
@@ -73,23 +73,22 @@ func (s *Service) introspectRefreshToken(ctx context.Context, token string) (Int
 	if err != nil {
 		return Introspection{}, err
 	}
-	refused := refusal(o, s.timestamp(), RefreshExpired)
-	if refused != nil || generation != o.Session.Generation {
-		return Introspection{}, nil //nolint:nilerr // not good is an answer, not an error
+	invalid := refusal(o, s.timestamp(), RefreshExpired)
+	if invalid != nil || generation != o.Session.Generation {
+		return Introspection{}, nil //nolint:nilerr // that the token is not active is a result, not an error
 	}
 	in := s.describe(&o.User, "refresh_token", s.rights.Granted(o.Roles))
 	in.SessionID, in.Expiry = sessionID, o.Session.RefreshExpiry().Unix()
 	return in, nil
 }
 
-// RevokeToken takes back what a token stands for (RFC 7009): a session, by an access or refresh token of it,
-// or an API token. A token that is not good needs no revoking.
+// RevokeToken revokes an API token, or ends the session of an access or refresh token (RFC 7009). An invalid token is not an
+// error.
 func (s *Service) RevokeToken(ctx context.Context, token string) error {
 	if err := ViewerFrom(ctx).Require(introspectScope); err != nil {
 		return err
 	}
-	var refused *UnauthenticatedError
-	if sessionID, _, ok := s.secrets.readRefreshToken(token); ok {
+	if sessionID, _, ok := readRefreshToken(s.secrets, token); ok {
 		session, err := s.db.Session(ctx, sessionID)
 		if err != nil {
 			return ignoring(err, db.ErrNotFound)
@@ -97,8 +96,9 @@ func (s *Service) RevokeToken(ctx context.Context, token string) error {
 		return s.endSession(ctx, session.UserID, sessionID)
 	}
 	v, _, err := s.lookUp(ctx, token)
+	_, invalid := errors.AsType[*UnauthenticatedError](err)
 	switch {
-	case errors.As(err, &refused):
+	case invalid:
 		return nil
 	case err != nil:
 		return err
@@ -109,7 +109,7 @@ func (s *Service) RevokeToken(ctx context.Context, token string) error {
 	return ignoring(err, db.ErrNotFound)
 }
 
-// endSession ends one session for a service that was told to.
+// endSession ends one session on behalf of another service.
 func (s *Service) endSession(ctx context.Context, userID, sessionID string) error {
 	err := s.change(ctx, userID, func(tx *db.DB) (*db.Event, error) {
 		return s.event(ctx, EventLogout, userID, sessionID, "by a service"), tx.EndSession(ctx, userID, sessionID, endedByLogout, s.timestamp())
@@ -117,7 +117,7 @@ func (s *Service) endSession(ctx context.Context, userID, sessionID string) erro
 	return ignoring(err, db.ErrNotFound)
 }
 
-// ignoring makes one expected error none.
+// ignoring returns err, or nil if it is the expected error.
 func ignoring(err, expected error) error {
 	if errors.Is(err, expected) {
 		return nil

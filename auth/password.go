@@ -26,8 +26,8 @@ const (
 	maxPasswordBytes = 1024
 )
 
-// checkPassword accepts any password of that length that is not a common one nor made of the user's names
-// (NIST SP 800-63B-4, section 3.1.1.2). No rules of composition.
+// checkPassword accepts any password of that length that is neither common nor made of the user's names (NIST SP 800-63B-4,
+// section 3.1.1.2). It has no rules of composition.
 func checkPassword(field, password string, u *db.User) error {
 	if len(password) > maxPasswordBytes {
 		return inputError(field, "must have at most %d bytes", maxPasswordBytes)
@@ -46,8 +46,8 @@ func checkPassword(field, password string, u *db.User) error {
 	return nil
 }
 
-// resemblesUser reports whether the password is the service's or one of the user's names with fewer than
-// four characters more.
+// resemblesUser reports whether the password is the service's name or one of the user's names, with fewer than four
+// characters more.
 func resemblesUser(password string, u *db.User) bool {
 	names := []string{"latchkey", u.Username}
 	for _, p := range []*string{u.Email, u.Name} {
@@ -65,8 +65,8 @@ func resemblesUser(password string, u *db.User) bool {
 	return false
 }
 
-// Argon2 are the parameters of new password hashes (argon2id, RFC 9106). A hash under others is replaced at the next
-// login.
+// Argon2 are the parameters of new password hashes (argon2id, RFC 9106). A hash with other parameters is replaced at the
+// next login.
 type Argon2 struct {
 	Memory  uint32 // KiB
 	Time    uint32 // passes
@@ -76,13 +76,13 @@ type Argon2 struct {
 // DefaultArgon2 is one of the equally strong choices of OWASP's Password Storage Cheat Sheet.
 var DefaultArgon2 = Argon2{Memory: 19 * 1024, Time: 2, Threads: 1}
 
-// A hasher hashes passwords, as many at once as there are processors, and lets few wait: each hash takes
-// 19 MiB, and a crowd of logins must not take the memory of everything else.
+// A hasher hashes as many passwords concurrently as there are processors, and lets few wait. Each hash takes 19 MiB: many
+// concurrent logins must not use up the memory.
 type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int32
 	params  Argon2
-	dummy   string // a hash of no password, for users who are not there
+	dummy   string // a hash of no password, for unknown users
 }
 
 const (
@@ -96,7 +96,7 @@ func newHasher(params Argon2) *hasher {
 	return h
 }
 
-// acquire waits for a slot. A RateLimitedError says that there was none in time.
+// acquire waits for a slot. It returns a RateLimitedError if too many wait, or if none is free in time.
 func (h *hasher) acquire(ctx context.Context) error {
 	if h.waiting.Add(1) > maxWaiting {
 		h.waiting.Add(-1)
@@ -115,7 +115,7 @@ func (h *hasher) acquire(ctx context.Context) error {
 	}
 }
 
-// hash makes the PHC string of a password under the current parameters.
+// hash returns the PHC string of a password, with the current parameters.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	if err := h.acquire(ctx); err != nil {
 		return "", err
@@ -125,8 +125,8 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return encodePHC(h.params, salt, derive(h.params, salt, password, 32)), nil
 }
 
-// verify reports whether the password has that hash, in the same time whether hash is a user's or "".
-// outdated says that the hash was made under other parameters.
+// verify reports whether the password has the hash, and whether the hash has outdated parameters. It takes the same time for
+// the hash "" of an unknown user.
 func (h *hasher) verify(ctx context.Context, hash, password string) (ok, outdated bool, err error) {
 	known := hash != ""
 	if !known {
@@ -155,7 +155,7 @@ func encodePHC(p Argon2, salt, hash []byte) string {
 
 var errBadHash = errors.New("the stored password hash is not one this program can check")
 
-// parsePHC reads a hash. It refuses parameters so high that one row could stall the server.
+// parsePHC reads a hash. It rejects parameters so high that one row could stall the server.
 func parsePHC(s string) (p Argon2, salt, hash []byte, err error) {
 	parts := strings.Split(s, "$")
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {

@@ -17,7 +17,7 @@ const afterGrace = 11 * time.Second
 // session is the stored session of a refresh token.
 func (f *fixture) session(refreshToken string) *db.Session {
 	f.t.Helper()
-	id, _, ok := secrets.ReadRefreshToken(refreshToken)
+	id, _, ok := auth.ReadRefreshToken(secrets, refreshToken)
 	if !ok {
 		f.t.Fatalf("%q is no refresh token", refreshToken)
 	}
@@ -125,7 +125,7 @@ func TestASpentRefreshTokenIsGoodWhileThatDoesNoHarm(t *testing.T) {
 func predecessor(f *fixture, p *auth.LoginPayload) string {
 	f.t.Helper()
 	s := f.session(p.RefreshToken)
-	return secrets.MintRefreshToken(s.ID, s.Generation-1)
+	return auth.MintRefreshToken(secrets[0], s.ID, s.Generation-1)
 }
 
 // use uses the access token, and has the use written.
@@ -244,7 +244,7 @@ func TestADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 		"huge generation": "lr_" + id + ".99999999999999999999." + mac, "hexadecimal": "lr_" + id + ".0x1." + mac, "other prefix": "lk_" + token[3:], "no prefix": token[3:],
 		"other session": "lr_" + flip(id, -1) + "." + generation + "." + mac, "upper case": "lr_" + strings.ToUpper(id) + "." + generation + "." + mac,
 		"no MAC": "lr_" + id + "." + generation + ".", "two parts": "lr_" + id + "." + generation, "four parts": token + "." + mac, "long": token + strings.Repeat("A", 60_000),
-		"another's secret": stranger.MintRefreshToken("session_"+id, 1), "NUL": strings.Replace(token, ".", "\x00", 1), "full-width": strings.Replace(token, ".1.", ".１.", 1),
+		"another's secret": auth.MintRefreshToken(stranger[0], "session_"+id, 1), "NUL": strings.Replace(token, ".", "\x00", 1), "full-width": strings.Replace(token, ".1.", ".１.", 1),
 		"access token": p.AccessToken,
 	}
 	for i := range token {
@@ -253,7 +253,7 @@ func TestADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 	for what, text := range damaged {
 		f.wantRefresh(what, text, auth.Malformed)
 	}
-	f.wantRefresh("another session, minted", secrets.MintRefreshToken(db.NewID(db.SessionID), 1), auth.Revoked)
+	f.wantRefresh("another session, minted", auth.MintRefreshToken(secrets[0], db.NewID(db.SessionID), 1), auth.Revoked)
 	f.wantRefused("refresh token as access token", token, auth.Malformed)
 	f.wantRefresh("the token itself", token, "")
 }
@@ -272,7 +272,7 @@ func TestAChangeOfTheSecretLogsNobodyOut(t *testing.T) {
 	f.Service = f.service(f.db, both)
 	f.wantRefused("old access token", p.AccessToken, "")
 	p = f.wantRefresh("old refresh token", p.RefreshToken, "")
-	if _, _, ok := mustSecrets(next).ReadRefreshToken(p.RefreshToken); !ok {
+	if _, _, ok := auth.ReadRefreshToken(mustSecrets(next), p.RefreshToken); !ok {
 		t.Error("the next token was made with the old secret")
 	}
 	f.wantRefresh("new refresh token", p.RefreshToken, "")

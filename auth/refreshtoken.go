@@ -11,23 +11,22 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// A refresh token is "lr_SESSION.GENERATION.MAC": it says which one of a session's chain it is, and nobody
-// without the secret can make the next. The same generation always gives the same token, so the database
-// needs to keep the generation only.
+// A refresh token is "lr_SESSION.GENERATION.MAC". It says which one of its session's chain it is, and the next can only
+// be made with the secret. The same generation always gives the same token, so the database stores the generation only.
 
 const refreshPrefix = "lr_"
 
 // mintRefreshToken makes the token of a session's generation.
-func (s Secret) mintRefreshToken(sessionID string, generation int) string {
-	mac := hmac.New(sha256.New, s.derive("refresh token"))
+func mintRefreshToken(s Secret, sessionID string, generation int) string {
+	mac := hmac.New(sha256.New, s.Derive("refresh token"))
 	body := strings.TrimPrefix(sessionID, db.SessionID+"_") + "." + strconv.Itoa(generation)
 	mac.Write([]byte(body))
 	return refreshPrefix + body + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:20])
 }
 
-// readRefreshToken answers a token's session and generation if it is one of ours. It compares with the
-// token as we would mint it, so that no other spelling passes.
-func (all Secrets) readRefreshToken(token string) (sessionID string, generation int, ok bool) {
+// readRefreshToken returns a token's session and generation if one of the secrets authenticates it. It compares the token
+// with the one that it would mint, so that no other spelling passes.
+func readRefreshToken(all Secrets, token string) (sessionID string, generation int, ok bool) {
 	body, isRefresh := strings.CutPrefix(token, refreshPrefix)
 	if !isRefresh || len(token) > 128 {
 		return "", 0, false
@@ -42,7 +41,7 @@ func (all Secrets) readRefreshToken(token string) (sessionID string, generation 
 		return "", 0, false
 	}
 	for _, s := range all {
-		if subtle.ConstantTimeCompare([]byte(token), []byte(s.mintRefreshToken(sessionID, generation))) == 1 {
+		if subtle.ConstantTimeCompare([]byte(token), []byte(mintRefreshToken(s, sessionID, generation))) == 1 {
 			return sessionID, generation, true
 		}
 	}

@@ -9,17 +9,17 @@ import (
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// How this process keeps up with changes: its own, which it forgets before it returns, and those of others, of which
-// db.Listen tells.
+// This process applies its own changes before the functions that make them return. Those of other processes arrive by
+// db.Listen.
 
-// defaultIdleAfter is how long after the last request a process without open streams stops listening: a database that
-// sleeps while no one uses it shall be able to.
+// defaultIdleAfter is how long after the last request a process without open streams stops listening, so that a database
+// that is suspended when unused can be.
 const defaultIdleAfter = time.Minute
 
-// Run keeps what the service remembers right, passes events on, notes the uses of tokens and deletes old rows, until
-// the context ends. Without it the service is right all the same: it asks the database for each request.
+// Run receives changes by other processes, passes events on, records the use of tokens, rotates keys and deletes old rows,
+// until the context ends. Without it the service is correct too, but caches nothing: it reads the database for each request.
 func (s *Service) Run(ctx context.Context) {
-	background := []func(context.Context){s.uses.run, s.watchers.run, s.keepHouse}
+	background := []func(context.Context){s.uses.run, s.watchers.run, s.house.run}
 	done := make(chan struct{})
 	for _, f := range background {
 		go func() { f(ctx); done <- struct{}{} }()
@@ -33,7 +33,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// follow listens to changes until the context ends or no one has needed it for a while.
+// follow listens to changes until the context ends or the process is idle.
 func (s *Service) follow(ctx context.Context) {
 	s.interest.touch()
 	ctx, stop := context.WithCancel(ctx)
@@ -60,24 +60,24 @@ func (s *Service) follow(ctx context.Context) {
 	s.forgetEverything()
 }
 
-// forgetEverything drops what is remembered: from now on changes may be missed. Feeds end, since their subscribers may
-// miss some too.
+// forgetEverything empties the caches, since from now on changes may be missed. Feeds end, since their subscribers could miss
+// some too.
 func (s *Service) forgetEverything() {
 	s.cache.disconnected()
-	s.keys.expire()
+	s.keys.Expire()
 	s.revocations.EndAll()
 	s.stats.hearing.Store(false)
 }
 
-// needed reports whether anything is remembered or open that changes must reach.
+// needed reports whether anything is cached or open that changes must reach.
 func (s *Service) needed() bool {
 	return !s.interest.idle() || s.watchers.open() > 0 || s.Subscribers() > 0 || s.revocations.Open() > 0
 }
 
-// Idle reports whether the process does not listen to changes because no one has used it lately.
+// Idle reports whether the process does not listen to changes, because no one has used it lately.
 func (s *Service) Idle() bool { return s.stats.idle.Load() }
 
-// interest knows when the service was last used.
+// interest records when the service was last used.
 type interest struct {
 	idleAfter time.Duration
 	last      atomic.Int64 // in boottime
@@ -119,13 +119,13 @@ func (s *Service) received(ctx context.Context, n db.Notice) {
 	if n.UserID != "" {
 		s.cache.forget(n.UserID)
 		s.watchers.changed(n.UserID)
-		s.userChanged(ctx, n)
+		s.revocations.userChanged(ctx, n)
 	}
 	if n.EventID != "" {
 		s.publishEvent(ctx, n.EventID)
 	}
 	if n.Keys {
-		s.reloadKeys(ctx)
+		s.keys.Reload(ctx)
 	}
 }
 
@@ -134,7 +134,7 @@ func (s *Service) synced(asOf time.Duration) {
 		return
 	}
 	if !s.stats.hearing.Load() {
-		s.revocations.EndAll() // those that began before this may have missed a change, and must not be told that they have not
+		s.revocations.EndAll() // they may have missed a change from before this
 	}
 	s.cache.synced(asOf)
 	if s.stats.hearing.Swap(true) {

@@ -8,21 +8,24 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/latchkey/latchkey/db"
 )
 
 // stats counts what metrics show.
 type stats struct {
-	hearing  atomic.Bool // changes are received
-	reported atomic.Bool // the log says that they are
-	idle     atomic.Bool // no one has needed them lately
+	hearing     atomic.Bool    // changes are received
+	reported    atomic.Bool    // the log says that they are
+	idle        atomic.Bool    // the process does not listen: no one has used it lately
+	unavailable rate.Sometimes // of the log
 
 	mu      sync.Mutex
 	logins  map[string]uint64
 	observe func(time.Duration)
 }
 
-// noticeDelay observes how long a change took to get here, by the clocks of both processes.
+// noticeDelay observes the time from a change to its arrival, by the clocks of both processes.
 func (s *stats) noticeDelay(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,28 +43,28 @@ func (s *stats) login(outcome string) {
 	s.logins[outcome]++
 }
 
-// ReportUnavailable logs why the database is unavailable, at most every ten seconds; other errors it ignores. It is
-// for the places where the error becomes an answer that does not say why.
+// ReportUnavailable logs why the database is unavailable, at most every ten seconds. It ignores other errors. It is for
+// callers that send the client a response without the reason.
 func (s *Service) ReportUnavailable(ctx context.Context, err error) {
 	if errors.Is(err, db.ErrUnavailable) {
-		s.unavailable.Do(func() { s.log.WarnContext(ctx, "the database is unavailable", "error", err) })
+		s.stats.unavailable.Do(func() { s.log.WarnContext(ctx, "the database is unavailable", "error", err) })
 	}
 }
 
 // Stats are figures about the service since its start.
 type Stats struct {
 	Hearing      bool              // changes by other processes are received
-	Idle         bool              // they are not, because no one has used this process lately
-	Logins       map[string]uint64 // by outcome: ok, refused, busy, failed
+	Idle         bool              // the process does not listen to them, because no one has used it lately
+	Logins       map[string]uint64 // by outcome: ok, refused, limited, failed
 	CacheHits    uint64
 	CacheMisses  uint64
 	CacheEntries int
 	Hashing      int // passwords being hashed now
-	HashWaiting  int // waiting for that
+	HashWaiting  int // waiting to be hashed
 	Watches      int // open WebSockets and event streams with a token
 }
 
-// Stats reads the figures.
+// Stats returns the figures.
 func (s *Service) Stats() Stats {
 	out := Stats{Hearing: s.Hearing(), Idle: s.Idle(), Logins: map[string]uint64{}, Hashing: len(s.hasher.slots), HashWaiting: int(s.hasher.waiting.Load())}
 	s.stats.mu.Lock()
@@ -74,13 +77,13 @@ func (s *Service) Stats() Stats {
 	return out
 }
 
-// Hearing reports whether changes by other processes are received now, so that tokens may be remembered.
+// Hearing reports whether changes by other processes are being received, so that lookups of tokens may be cached.
 func (s *Service) Hearing() bool { return s.cache.fresh(0) }
 
 // HeardWithin reports whether all changes that were committed longer ago than d have been received.
 func (s *Service) HeardWithin(d time.Duration) bool { return s.cache.fresh(d - lease) }
 
-// ObserveNotices has f called with the delay of each change that is heard.
+// ObserveNotices has f called with the delay of each change that is received.
 func (s *Service) ObserveNotices(f func(time.Duration)) {
 	s.stats.mu.Lock()
 	defer s.stats.mu.Unlock()

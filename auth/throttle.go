@@ -12,28 +12,31 @@ import (
 	"github.com/latchkey/latchkey/internal/netaddr"
 )
 
-// Guessing is slowed down, by delays that grow with failures and are shared by all processes through the
-// database. Nothing is locked. Where an account's owner has logged in before, neither guesses at the account from
-// elsewhere nor guesses at other accounts from there make the owner wait.
+// Guessing is slowed down by delays that grow with failures. All processes share them through the database. Accounts are
+// never locked. Where an account's owner has logged in before, the owner does not wait because of guesses at the account
+// from elsewhere, nor because of guesses at other accounts from there.
 
 var (
-	// accountAtClient counts for an account at one client (an address, of IPv6 a /64).
+	// accountAtClient limits attempts at an account by one client: an IPv4 address or an IPv6 /64.
 	accountAtClient = db.ThrottleRule{Free: 8, Max: 15 * time.Minute, Window: 15 * time.Minute}
-	// unknownAtClient counts for a client, at all accounts whose owners have not logged in there.
+	// unknownAtClient limits attempts by a client at all accounts whose owners have not logged in there.
 	unknownAtClient = db.ThrottleRule{Free: 25, Max: 5 * time.Minute, Window: 15 * time.Minute}
-	// knownAtClient counts for a client, at all accounts whose owners have: an office with one address. The first
-	// knownFree failures at each account do not count here, nor wait: guesses at one do not make the owners of others wait.
+	// knownAtClient limits attempts by a client at all accounts whose owners have: an office with one address. The first
+	// knownFree failures at each account neither count here nor wait, so that guesses at one account do not delay the
+	// owners of others.
 	knownAtClient = db.ThrottleRule{Free: 100, Max: time.Minute, Window: 15 * time.Minute}
-	// accountAnywhere counts for an account, at all clients from which its owner has not logged in.
+	// accountAnywhere limits attempts at an account by all clients from which its owner has not logged in.
 	accountAnywhere = db.ThrottleRule{Free: 80, Max: time.Minute, Window: time.Hour}
 )
 
 const knownFree = 3
 
-// An attempt is one guess at an account's password, counted as failed until it succeeds.
+// An attempt is one guess at an account's password. It counts as failed until it succeeds.
 type attempt struct {
-	service *Service
-	keys    []throttleKey
+	db     *db.DB
+	hasher *hasher
+	now    func() time.Time
+	keys   []throttleKey
 }
 
 type throttleKey struct {
@@ -41,17 +44,17 @@ type throttleKey struct {
 	rule db.ThrottleRule
 }
 
-// attempt counts a guess at the account: its user's ID or, where there is none, the name that was typed. It refuses by
-// a RateLimitedError. Both look the same.
+// attempt counts a guess at an account: the user's ID or, if there is no such user, the name that was entered. It returns a
+// RateLimitedError if the caller has to wait. Known and unknown users look the same.
 func (s *Service) attempt(ctx context.Context, account string, u *db.User) (*attempt, error) {
 	client := networkOf(ViewerFrom(ctx).Client.IP)
 	known, err := s.db.LoggedInFrom(ctx, u.ID, client)
 	if err != nil {
 		return nil, err
 	}
-	a := &attempt{service: s}
+	a := &attempt{db: s.db, hasher: s.hasher, now: s.now}
 	return a, s.db.Transact(ctx, func(tx *db.DB) error {
-		a.keys = nil // where the transaction is run again
+		a.keys = nil // the transaction may run again
 		atClient := throttleKey{hashedKey("account at client", account, client), accountAtClient}
 		if err := a.count(ctx, tx, atClient); err != nil {
 			return err
@@ -69,9 +72,9 @@ func (s *Service) attempt(ctx context.Context, account string, u *db.User) (*att
 	})
 }
 
-// count counts the attempt under a key, or returns a RateLimitedError. After an error it is counted under none.
+// count counts the attempt under a key, or returns a RateLimitedError. An error rolls the counts under all keys back.
 func (a *attempt) count(ctx context.Context, tx *db.DB, k throttleKey) error {
-	wait, err := tx.Attempt(ctx, k.key, k.rule, a.service.timestamp())
+	wait, err := tx.Attempt(ctx, k.key, k.rule, db.TimeOf(a.now()))
 	if err == nil && wait > 0 {
 		err = &RateLimitedError{RetryAfter: wait}
 	}
@@ -79,10 +82,10 @@ func (a *attempt) count(ctx context.Context, tx *db.DB, k throttleKey) error {
 	return err
 }
 
-// succeeded takes the attempt back, in the transaction in which its success changes something, and forgives all
-// failures at this account from this client. What the failures of others have imposed stays.
+// succeeded uncounts the attempt and forgives all failures at this account by this client, in the transaction of what the
+// success allows. Delays because of other clients' failures stay.
 func (a *attempt) succeeded(ctx context.Context, tx *db.DB) error {
-	now := a.service.timestamp()
+	now := db.TimeOf(a.now())
 	err := tx.ForgiveAttempts(ctx, a.keys[0].key)
 	for _, k := range a.keys[1:] {
 		err = errors.Join(err, tx.Succeeded(ctx, k.key, now))
@@ -90,13 +93,13 @@ func (a *attempt) succeeded(ctx context.Context, tx *db.DB) error {
 	return err
 }
 
-// verify verifies the password. An attempt that is turned away unverified does not count.
+// verify verifies the password. An attempt that the hash queue rejects does not count.
 func (a *attempt) verify(ctx context.Context, phc, password string) (ok, outdated bool, err error) {
-	ok, outdated, err = a.service.hasher.verify(ctx, phc, password)
-	if _, turnedAway := errors.AsType[*RateLimitedError](err); turnedAway {
-		err = errors.Join(err, a.service.db.Transact(ctx, func(tx *db.DB) (failed error) {
+	ok, outdated, err = a.hasher.verify(ctx, phc, password)
+	if _, rejected := errors.AsType[*RateLimitedError](err); rejected {
+		err = errors.Join(err, a.db.Transact(ctx, func(tx *db.DB) (failed error) {
 			for _, k := range a.keys {
-				failed = errors.Join(failed, tx.Succeeded(ctx, k.key, a.service.timestamp()))
+				failed = errors.Join(failed, tx.Succeeded(ctx, k.key, db.TimeOf(a.now())))
 			}
 			return failed
 		}))
@@ -104,21 +107,7 @@ func (a *attempt) verify(ctx context.Context, phc, password string) (ok, outdate
 	return ok, outdated, err
 }
 
-// recordThrottled records an attempt that was refused by a RateLimitedError, for an account at a client once in a
-// minute, and returns the refusal.
-func (s *Service) recordThrottled(ctx context.Context, u *db.User, refused error) error {
-	var limited *RateLimitedError
-	client := networkOf(ViewerFrom(ctx).Client.IP)
-	if !errors.As(refused, &limited) || !s.uses.first("throttled "+u.ID+" "+client, s.timestamp()) {
-		return refused
-	}
-	if err := s.record(ctx, s.event(ctx, EventLoginThrottled, u.ID, "", "")); err != nil {
-		s.log.Warn("a throttled login was not recorded", "error", err)
-	}
-	return refused
-}
-
-// networkOf is the address, or of IPv6 the network: a client has 2^64 addresses there.
+// networkOf returns an IPv4 address as it is, and of an IPv6 address the /64, all of which one client has.
 func networkOf(ip string) string {
 	if addr, err := netip.ParseAddr(ip); err == nil {
 		if client := netaddr.Client(addr); !client.IsSingleIP() {
@@ -128,7 +117,7 @@ func networkOf(ip string) string {
 	return ip
 }
 
-// hashedKey keeps what untrusted clients sent out of the database: it may be a password.
+// hashedKey hashes the parts, so that the database does not store what clients entered: it may be a password.
 func hashedKey(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {

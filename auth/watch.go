@@ -15,41 +15,48 @@ import (
 
 // watchers end long-lived requests, such as WebSockets, when their token is revoked or expires.
 type watchers struct {
-	service *Service
-	mu      sync.Mutex
-	ofUser  map[string]map[*Watch]struct{}
-	wake    chan struct{}
-	stale   map[string]struct{} // users to look at again; "" for all
+	cache    *cache // says whether changes are received, and how often a row is read again
+	lookUp   func(ctx context.Context, token string) (Viewer, db.Time, error)
+	expiryOf func(token string) time.Time
+	now      func() time.Time
+
+	mu     sync.Mutex
+	ofUser map[string]map[*Watch]struct{}
+	wake   chan struct{}
+	stale  map[string]struct{} // users whose watches are to be checked again; "" for all
 }
 
-// A Watch is one long-lived request's hold on its token.
+// A Watch keeps a long-lived request's token under observation.
 type Watch struct {
 	watchers *watchers
 	cancel   context.CancelCauseFunc
 	timer    *time.Timer
-	looked   atomic.Int64 // when the token was last looked up, in boottime
+	checked  atomic.Int64 // when the token was last looked up, in boottime
 	mu       sync.Mutex
 	token    string
 	viewer   Viewer
 }
 
-// recheckAll is how often everything is looked at again while changes by other processes may go unheard.
+// recheckAll is how often all watches are checked again while changes by other processes may be missed.
 const recheckAll = time.Second
 
-func newWatchers(s *Service) *watchers {
-	return &watchers{service: s, ofUser: map[string]map[*Watch]struct{}{}, wake: make(chan struct{}, 1), stale: map[string]struct{}{}}
+func newWatchers(c *cache, lookUp func(context.Context, string) (Viewer, db.Time, error), expiryOf func(string) time.Time, now func() time.Time) *watchers {
+	return &watchers{
+		cache: c, lookUp: lookUp, expiryOf: expiryOf, now: now,
+		ofUser: map[string]map[*Watch]struct{}{}, wake: make(chan struct{}, 1), stale: map[string]struct{}{},
+	}
 }
 
-// Watch returns a context that ends when the token is no longer valid or gives other scopes; its cause is the error
-// that Identify would find. An anonymous viewer has no token to lose. A token that was revoked since the viewer was
-// identified ends the context at once: Watch looks it up again.
+// Watch returns a context that ends when the token is no longer valid or gives other scopes. Its cause is the error that
+// Identify would find. Watch looks the token up again: the context ends at once if the token was revoked since the viewer
+// was identified. The context of an anonymous viewer does not end.
 func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Context, *Watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &Watch{watchers: s.watchers, cancel: cancel, token: token, viewer: v}
 	if v.User == nil {
 		return ctx, w
 	}
-	w.looked.Store(int64(boottime.Now()))
+	w.checked.Store(int64(boottime.Now()))
 	s.watchers.add(w)
 	context.AfterFunc(ctx, w.end)
 	fresh, err := s.viewerOf(ctx, token)
@@ -60,13 +67,13 @@ func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Co
 	at := s.expiryOf(token)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_ = w.update(fresh) // which ends the context if it must
+	_ = w.update(fresh) // ends the context if the scopes differ
 	w.expire(at)
 	return ctx, w
 }
 
-// update takes in what was found of the token; the caller holds the lock. Other scopes end the watch, since what runs
-// was allowed by the old ones: then it returns an UnauthenticatedError.
+// update stores the viewer that a lookup found; the caller holds the lock. Other scopes end the watch with an
+// UnauthenticatedError, since what runs was allowed by the old ones.
 func (w *Watch) update(fresh Viewer) error {
 	if !slices.Equal(fresh.Scopes, w.viewer.Scopes) {
 		err := &UnauthenticatedError{Reason: Revoked}
@@ -78,10 +85,10 @@ func (w *Watch) update(fresh Viewer) error {
 	return nil
 }
 
-// Renew puts a newer token of the same session in the place of the watch's: an open WebSocket goes on. A token with
-// other scopes ends the watch.
+// Renew replaces the token by a newer one of the same session, so that an open WebSocket may stay open. A token with other
+// scopes ends the watch.
 func (w *Watch) Renew(ctx context.Context, token string) error {
-	v, _, err := w.watchers.service.lookUp(ctx, token)
+	v, _, err := w.watchers.lookUp(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -94,29 +101,29 @@ func (w *Watch) Renew(ctx context.Context, token string) error {
 		return err
 	}
 	w.token = token
-	w.looked.Store(int64(boottime.Now()))
-	w.expire(w.watchers.service.expiryOf(token))
+	w.checked.Store(int64(boottime.Now()))
+	w.expire(w.watchers.expiryOf(token))
 	return nil
 }
 
-// Viewer is who the watch's token stands for, as last looked up.
+// Viewer returns the token's viewer, as last looked up.
 func (w *Watch) Viewer() Viewer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.viewer
 }
 
-// expire ends the watch at the time, if there is one.
+// expire ends the watch at a time; zero: never.
 func (w *Watch) expire(at time.Time) {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
 	if !at.IsZero() {
-		w.timer = time.AfterFunc(at.Sub(w.watchers.service.now()), func() { w.cancel(&UnauthenticatedError{Reason: Expired}) })
+		w.timer = time.AfterFunc(at.Sub(w.watchers.now()), func() { w.cancel(&UnauthenticatedError{Reason: Expired}) })
 	}
 }
 
-// expiryOf is when the token runs out by itself; zero: never. An API token is found expired by its row.
+// expiryOf returns when the token expires; zero: never.
 func (s *Service) expiryOf(text string) time.Time {
 	if c, err := s.verifyAccessToken(text); err == nil {
 		return time.Unix(c.Expiry, 0)
@@ -124,14 +131,14 @@ func (s *Service) expiryOf(text string) time.Time {
 	o, err := s.db.TokenOwner(context.Background(), token.Digest(text))
 	switch {
 	case err != nil:
-		return s.now() // nobody knows, and the client connects again
+		return s.now() // unknown: the client has to connect again
 	case o.Token.ExpiresAt != nil:
 		return o.Token.ExpiresAt.Time
 	}
 	return time.Time{}
 }
 
-// end forgets the watch.
+// end removes the watch.
 func (w *Watch) end() {
 	all, v := w.watchers, w.Viewer()
 	all.mu.Lock()
@@ -159,7 +166,7 @@ func (all *watchers) add(w *Watch) {
 	all.ofUser[id][w] = struct{}{}
 }
 
-// open is how many watches there are.
+// open returns how many watches there are.
 func (all *watchers) open() (n int) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -169,7 +176,7 @@ func (all *watchers) open() (n int) {
 	return n
 }
 
-// changed has the user's watches ("": all) looked at again.
+// changed has the user's watches ("": all) checked again.
 func (all *watchers) changed(userID string) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -183,11 +190,11 @@ func (all *watchers) changed(userID string) {
 	}
 }
 
-// run looks at watches again when they may have changed, until the context ends.
+// run checks watches again when their users may have changed, until the context ends.
 func (all *watchers) run(ctx context.Context) {
 	ticker := time.NewTicker(recheckAll)
 	defer ticker.Stop()
-	var again []*Watch // whose lookup failed for want of the database
+	var again []*Watch // whose lookup failed because the database was unavailable
 	for {
 		select {
 		case <-ctx.Done():
@@ -195,7 +202,7 @@ func (all *watchers) run(ctx context.Context) {
 		case <-all.wake:
 			again = append(again, recheckEach(ctx, all.takeStale())...)
 		case <-ticker.C:
-			if !all.service.Hearing() {
+			if !all.cache.fresh(0) {
 				all.changed("")
 			}
 			again = recheckEach(ctx, append(all.takeStale(), again...))
@@ -203,10 +210,10 @@ func (all *watchers) run(ctx context.Context) {
 	}
 }
 
-// rechecksAtOnce bounds how many watches are looked up at the same time: one that waits must not hold up others.
+// rechecksAtOnce is how many watches are checked concurrently: a slow lookup must not delay the others.
 const rechecksAtOnce = 8
 
-// recheckEach looks watches up again, and returns those for which the database could not be reached.
+// recheckEach checks watches again, and returns those for which the database could not be reached.
 func recheckEach(ctx context.Context, watches []*Watch) (failed []*Watch) {
 	var mu sync.Mutex
 	var running sync.WaitGroup
@@ -231,17 +238,17 @@ func recheckEach(ctx context.Context, watches []*Watch) (failed []*Watch) {
 	return failed
 }
 
-// takeStale returns the watches whose users have changed, and those that were last looked up the cache's maxAge ago: rows are
-// changed by hand too, without a notice.
+// takeStale returns the watches whose users have changed, and those that were last checked longer ago than the cache's
+// maxAge: rows are changed by hand too, without a notice.
 func (all *watchers) takeStale() (found []*Watch) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	_, everyone := all.stale[""]
-	old := int64(boottime.Now() - all.service.cache.maxAge)
+	old := int64(boottime.Now() - all.cache.maxAge)
 	for id, watches := range all.ofUser {
 		_, stale := all.stale[id]
 		for w := range watches {
-			if everyone || stale || w.looked.Load() < old {
+			if everyone || stale || w.checked.Load() < old {
 				found = append(found, w)
 			}
 		}
@@ -250,15 +257,15 @@ func (all *watchers) takeStale() (found []*Watch) {
 	return found
 }
 
-// recheck ends the watch unless its token is still valid. It returns false if the database could not be reached, so
-// that the caller tries again.
+// recheck ends the watch unless its token is still valid. It returns false if the database could not be reached, so that
+// the caller tries again.
 func (w *Watch) recheck(ctx context.Context) (reached bool) {
 	w.mu.Lock()
 	token := w.token
 	w.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	fresh, _, err := w.watchers.service.lookUp(limited, token)
+	fresh, _, err := w.watchers.lookUp(limited, token)
 	if err != nil {
 		if errors.Is(err, db.ErrUnavailable) || limited.Err() != nil {
 			return false
@@ -269,7 +276,7 @@ func (w *Watch) recheck(ctx context.Context) (reached bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.token == token { // not renewed meanwhile
-		w.looked.Store(int64(boottime.Now()))
+		w.checked.Store(int64(boottime.Now()))
 		_ = w.update(fresh)
 	}
 	return true

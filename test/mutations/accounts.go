@@ -34,12 +34,12 @@ func accounts() []mutation {
 			"./app", "TestT005_",
 		},
 		{
-			"T5 T24: spellings of a name share one budget", "auth/session.go",
+			"T5 T24: spellings of a name share one budget", "auth/login.go",
 			`cmp.Or(u.ID, "name "+UsernameKey(name))`, `cmp.Or("name "+name, u.ID)`,
 			"./app", "TestT005_|TestT024_",
 		},
 		{
-			"T5: a user name and an address share one budget", "auth/session.go",
+			"T5: a user name and an address share one budget", "auth/login.go",
 			`cmp.Or(u.ID, "name "+UsernameKey(name))`, `cmp.Or("name "+UsernameKey(name), u.ID)`,
 			"./app", "TestT005_",
 		},
@@ -79,7 +79,7 @@ func accounts() []mutation {
 			"./app", "TestT009_",
 		},
 		{
-			"T10: an unknown user gets the same answer", "auth/session.go",
+			"T10: an unknown user gets the same answer", "auth/login.go",
 			"if !ok || u.DisabledAt != nil {", "if u.ID == \"\" {\n\t\treturn nil, db.ErrNotFound\n\t}\n\tif !ok || u.DisabledAt != nil {",
 			"./app", "TestT010_",
 		},
@@ -89,7 +89,7 @@ func accounts() []mutation {
 			"./app", "TestT011_",
 		},
 		{
-			"T12: a disabled user is refused as after a wrong password", "auth/session.go",
+			"T12: a disabled user is refused as after a wrong password", "auth/login.go",
 			"if !ok || u.DisabledAt != nil {", "if !ok {",
 			"./app", "TestT011_",
 		},
@@ -109,8 +109,8 @@ func accounts() []mutation {
 			"./app", "TestScripts/sqlite/first_start$",
 		},
 		{
-			"T16: the secret that the first start makes is random", "auth/secret.go",
-			"base64.StdEncoding.EncodeToString(randomBytes(33))", `base64.StdEncoding.EncodeToString(append(randomBytes(33)[:0], "the same secret for everybody!!!!"...))`,
+			"T16: the secret that the first start makes is random", "auth/keys/secret.go",
+			"rand.Read(b)", `rand.Read(b[copy(b, "the same secret for everybody!!!!"):])`,
 			"./app", "TestScripts/sqlite/first_start$",
 		},
 		{
@@ -119,7 +119,7 @@ func accounts() []mutation {
 			"./app", "TestT017_",
 		},
 		{
-			"T18: a huge password is not hashed", "auth/session.go",
+			"T18: a huge password is not hashed", "auth/login.go",
 			"if len(in.Password) > maxPasswordBytes {", "if len(in.Password) > maxPasswordBytes<<20 {",
 			"./app", "TestT018_",
 		},

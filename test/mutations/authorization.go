@@ -144,12 +144,12 @@ func authorization() []mutation {
 			"./auth", "TestActionsNeed",
 		},
 		{
-			"T72: only the operator rotates keys", "auth/key.go",
+			"T72: only the operator rotates keys", "auth/keys.go",
 			"if !ViewerFrom(ctx).operator {\n\t\treturn &ForbiddenError{Message: \"only the operator rotates", "if ctx.Err() != nil {\n\t\treturn &ForbiddenError{Message: \"only the operator rotates",
 			"./auth", "TestActionsNeed",
 		},
 		{
-			"T72: only the operator retires keys", "auth/key.go",
+			"T72: only the operator retires keys", "auth/keys.go",
 			"if !ViewerFrom(ctx).operator {\n\t\treturn &ForbiddenError{Message: \"only the operator retires", "if ctx.Err() != nil {\n\t\treturn &ForbiddenError{Message: \"only the operator retires",
 			"./auth", "TestActionsNeed",
 		},

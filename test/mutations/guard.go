@@ -59,8 +59,8 @@ func guard() []mutation {
 			"./verify", "TestACompleteSetMay",
 		},
 		{
-			"services: a change tells what it revoked only", "auth/revocations.go",
-			"r.Sessions = s.sent.unsent(r.Sessions); r.Len() > 0", "_ = s.sent.unsent(r.Sessions); r.Len() > 0",
+			"services: a change tells what it revoked only", "auth/revocationfeed.go",
+			"r.Sessions = h.sent.unsent(r.Sessions); r.Len() > 0", "_ = h.sent.unsent(r.Sessions); r.Len() > 0",
 			"./app", "TestTheFeedTells",
 		},
 		{

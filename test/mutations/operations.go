@@ -60,7 +60,7 @@ func operations() []mutation {
 			"./auth", "TestAStructWithASecret",
 		},
 		{
-			"T122: the secret is not printed", "auth/secret.go",
+			"T122: the secret is not printed", "auth/keys/secret.go",
 			`func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "REDACTED") }`, "func (s Secret) String() string { return *s.text }",
 			"./auth", "TestASecretIsNeverPrinted",
 		},
@@ -70,12 +70,17 @@ func operations() []mutation {
 			"./app", "TestT123_WhatHappens",
 		},
 		{
-			"T123: a failed login is recorded", "auth/session.go",
+			"T123: a change of the signing keys is recorded", "auth/keys/rotation.go",
+			"if err := tx.CreateEvent(ctx, e); err != nil {", "if err := ctx.Err(); err != nil {",
+			"./auth/keys", "TestAKeyIsNotChanged",
+		},
+		{
+			"T123: a failed login is recorded", "auth/login.go",
 			`if err := s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "")); err != nil {`, "if err := ctx.Err(); err != nil {",
 			"./app", "TestT123_WhatHappens",
 		},
 		{
-			"T123: a refresh is recorded", "auth/session.go",
+			"T123: a refresh is recorded", "auth/refresh.go",
 			"return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, \"\")))", "return nil",
 			"./app", "TestT123_WhatHappens",
 		},
@@ -120,7 +125,7 @@ func operations() []mutation {
 			"./app", "TestScripts/sqlite/backup$",
 		},
 		{
-			"T124: what is sealed for one key opens for no other", "auth/secret.go",
+			"T124: what is sealed for one key opens for no other", "auth/keys/secret.go",
 			"Seal(nil, nil, plain, []byte(name))", "Seal(nil, nil, plain, nil)",
 			"./auth", "Test",
 		},

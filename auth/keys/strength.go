@@ -1,4 +1,4 @@
-package auth
+package keys
 
 import (
 	"math"
@@ -7,19 +7,19 @@ import (
 	"github.com/latchkey/latchkey/auth/passwords"
 )
 
-// minSecretBits is what a secret must be worth. Refresh tokens let their owners test guesses offline, at billions a
-// second.
+// minSecretBits is the least work to guess a secret that is accepted. The owner of a refresh token can test guesses
+// offline, at billions a second.
 const minSecretBits = 96
 
 // Guessable reports whether the secret consists of so many repetitions, sequences and common passwords that it could
-// be guessed offline. It does not recognize words of a language: generate secrets, do not invent them.
+// be guessed offline. It does not recognize words of a language: a secret that passes must still have been generated.
 func (s Secret) Guessable() bool {
 	text := *s.text
-	return guessBits(text[:min(len(text), 128)]) < minSecretBits // what follows is not needed
+	return guessBits(text[:min(len(text), 128)]) < minSecretBits // the rest does not matter
 }
 
-// guessBits estimates the work to guess a text, in bits: the cheapest way to write it as characters, sequences,
-// repetitions of what stands before, and common passwords.
+// guessBits estimates the work to guess a text, in bits. It finds the cheapest way to write the text as characters,
+// sequences, repetitions of earlier parts, and common passwords.
 func guessBits(text string) float64 {
 	perChar := math.Log2(alphabet(text))
 	bits := make([]float64, len(text)+1) // of the first n bytes
@@ -35,7 +35,7 @@ func guessBits(text string) float64 {
 	return bits[len(text)]
 }
 
-// patternBits is the work to guess a part after what stands before, if it follows a pattern.
+// patternBits is the work to guess a part that follows before, if it has a pattern; otherwise infinite.
 func patternBits(before, part string) float64 {
 	length := math.Log2(float64(len(part)))
 	switch {
@@ -49,7 +49,7 @@ func patternBits(before, part string) float64 {
 	return math.Inf(1)
 }
 
-// isSequence reports whether each byte is at the same distance, at most one, from the byte before: aaaa, 1234, dcba.
+// isSequence reports whether all bytes differ from the byte before by the same step of at most one: aaaa, 1234, dcba.
 func isSequence(part string) bool {
 	step := int(part[1]) - int(part[0])
 	for i := 1; i < len(part); i++ {
@@ -60,7 +60,7 @@ func isSequence(part string) bool {
 	return -1 <= step && step <= 1
 }
 
-// alphabet is the number of characters from which the text seems to be chosen.
+// alphabet is the size of the smallest set of characters that the text seems to be chosen from.
 func alphabet(text string) float64 {
 	size := 0
 	for _, class := range []struct{ narrow, wide string }{

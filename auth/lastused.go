@@ -9,38 +9,38 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// uses notes that tokens were used, without making the request wait: it collects, and writes now and then.
-// What was not yet written when the process dies is lost; nothing depends on it but the display of a
-// token's last use, and how forgiving a refresh after a lost answer is.
+// uses records that tokens were used. Requests do not wait for it: it collects, and writes twice a second. What was not yet
+// written when the process is killed is lost. That affects only the displayed last use of a token, and whether a spent
+// refresh token still counts as harmless.
 type uses struct {
 	db  *db.DB
 	log *slog.Logger
 
 	mu          sync.Mutex
-	noted       map[string]db.Time // API token, or what else happened: when noted last
+	noted       map[string]db.Time // by API token or other occurrence: when it was last noted
 	unwritten   map[string]db.Time
-	generations map[string]int // session: newest generation seen
-	refusals    []*db.Event    // of API tokens that are no longer good
+	generations map[string]int // by session: the newest generation seen
+	refusals    []*db.Event    // of revoked and expired API tokens
 }
 
 const (
 	usesInterval = 500 * time.Millisecond
 	maxNoted     = 10_000
-	notedEvery   = time.Minute // an API token's use, a refusal, is written once in this time
+	notedEvery   = time.Minute // at most once in this time an occurrence is written
 )
 
 func newUses(d *db.DB, log *slog.Logger) *uses {
 	return &uses{db: d, log: log, noted: map[string]db.Time{}, unwritten: map[string]db.Time{}, generations: map[string]int{}}
 }
 
-// first reports whether this is the first time within a minute that something happens.
+// first reports whether something happens for the first time within a minute.
 func (u *uses) first(what string, now db.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.isFirst(what, now)
 }
 
-// isFirst is first for who holds the lock.
+// isFirst is first; the caller holds the lock.
 func (u *uses) isFirst(what string, now db.Time) bool {
 	if last, ok := u.noted[what]; ok && now.Sub(last.Time) < notedEvery {
 		return false
@@ -57,7 +57,7 @@ func (u *uses) ofToken(id string, now db.Time) {
 	}
 }
 
-// refused notes that an API token that is no longer good was used, once in a minute.
+// refused notes the use of a revoked or expired API token, at most once a minute.
 func (u *uses) refused(e *refusedTokenError, by Client, now db.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -112,7 +112,7 @@ func (u *uses) flush(ctx context.Context) {
 	}
 }
 
-// report logs what could not be written, and has it tried again as long as there is not too much of it.
+// report logs an error and calls again to retry the write later, unless too many writes are waiting.
 func (u *uses) report(err error, again func()) {
 	if err == nil {
 		return

@@ -41,25 +41,6 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	}
 }
 
-// T55.
-func TestASecretMustBeLong(t *testing.T) {
-	good := strings.Repeat("ab", 16)
-	for text, want := range map[string]int{
-		good: 1, good + "," + good + "c": 2, " " + good + " , " + good + "\n": 2, "": 0, "short": 0, good[1:]: 0, good + ",": 0, good + ",short": 0, "," + good: 0, strings.Repeat("a", 64): 0, strings.Repeat(" ", 64): 0,
-	} {
-		all, err := auth.ParseSecrets(text)
-		if len(all) != want || (err == nil) != (want > 0) {
-			t.Errorf("%q: %d secrets, %v; want %d", text, len(all), err, want)
-		}
-		if err != nil && len(text) > 0 && strings.Contains(err.Error(), text) {
-			t.Errorf("%q: %v repeats it", text, err)
-		}
-	}
-	if all, err := auth.ParseSecrets(auth.GenerateSecret()); len(all) != 1 || err != nil {
-		t.Errorf("a generated secret: %v", err)
-	}
-}
-
 func TestAWrongSecretIsNamedAtTheStart(t *testing.T) {
 	f := onSQLite(t)
 	_, err := auth.New(t.Context(), auth.Options{DB: f.db, Secrets: mustSecrets(strings.Repeat("another secret ", 3)), Issuer: issuer})
@@ -126,5 +107,28 @@ func TestARetiredKeyTakesItsTokensAlong(t *testing.T) {
 		if err := f.RetireKey(operator(), db.NewID(db.KeyID)); err == nil {
 			t.Error("a key that is not there was retired")
 		}
+	})
+}
+
+// T154.
+func TestResealedKeysNeedTheFirstSecretOnly(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const old, next = "the secret of these tests 1234567890", "the next secret of these tests 1234567"
+		before := f.login("ann")
+		f.Service = f.service(f.db, mustSecrets(next+","+old))
+		renewed := f.wantRefresh("under both secrets", before.RefreshToken, "")
+		if n, err := f.ResealKeys(operator()); n != 1 || err != nil {
+			t.Fatalf("resealed %d keys, %v; want 1", n, err)
+		}
+		if n, err := f.ResealKeys(operator()); n != 0 || err != nil {
+			t.Errorf("again: %d, %v", n, err)
+		}
+		if _, err := f.ResealKeys(t.Context()); !is[*auth.ForbiddenError](err) {
+			t.Errorf("without being the operator: %v", err)
+		}
+		f.Service = f.service(f.db, mustSecrets(next))
+		f.wantRefused("an access token of before", before.AccessToken, "")
+		f.wantRefresh("a session that was refreshed since", renewed.RefreshToken, "")
+		f.wantRefresh("a refresh token of the old secret", before.RefreshToken, auth.Malformed)
 	})
 }

@@ -1,0 +1,179 @@
+package auth
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/latchkey/latchkey/db"
+)
+
+// LoginInput are a user's credentials.
+type LoginInput struct {
+	redacted
+	Username string // user name or e-mail address
+	Password string
+}
+
+// LoginPayload is what a client receives for credentials or for a refresh token.
+type LoginPayload struct {
+	redacted
+	AccessToken      string
+	TokenType        string // "Bearer"
+	ExpiresAt        db.Time
+	RefreshToken     string
+	RefreshExpiresAt db.Time
+	User             *db.User
+
+	viewer Viewer
+}
+
+// WithViewer returns a context whose viewer is the user who has just logged in, for the payload's own fields.
+func (p *LoginPayload) WithViewer(ctx context.Context) context.Context {
+	return WithViewer(ctx, p.viewer)
+}
+
+// Login opens a session. ErrInvalidCredentials does not say whether the user is unknown or disabled or the password is
+// wrong, and takes the same time in all cases.
+func (s *Service) Login(ctx context.Context, in LoginInput) (*LoginPayload, error) {
+	p, err := s.login(asNobody(ctx), in)
+	s.stats.login(loginOutcome(err))
+	return p, err
+}
+
+func loginOutcome(err error) string {
+	_, limited := errors.AsType[*RateLimitedError](err)
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrInvalidCredentials):
+		return "refused"
+	case limited:
+		return "limited"
+	}
+	return "failed"
+}
+
+func (s *Service) login(ctx context.Context, in LoginInput) (p *LoginPayload, err error) {
+	for range 2 { // retry once: a concurrent login may have rehashed the password
+		if p, err = s.tryLogin(ctx, in); !errors.Is(err, errChanged) {
+			return p, err
+		}
+	}
+	return nil, ErrInvalidCredentials
+}
+
+// errChanged says that the user's password was changed, or the user disabled, while the password was being verified.
+var errChanged = errors.New("the account has changed")
+
+func (s *Service) tryLogin(ctx context.Context, in LoginInput) (*LoginPayload, error) {
+	if len(in.Username) > maxEmail {
+		return nil, inputError("username", "must have at most %d bytes", maxEmail)
+	}
+	if len(in.Password) > maxPasswordBytes {
+		return nil, inputError("password", "must have at most %d bytes", maxPasswordBytes)
+	}
+	name := strings.TrimSpace(in.Username) // keyboards of telephones append a space
+	u, err := s.db.UserByLogin(ctx, UsernameKey(name), EmailKey(name))
+	if errors.Is(err, db.ErrNotFound) {
+		u, err = &db.User{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	guess, err := s.attempt(ctx, cmp.Or(u.ID, "name "+UsernameKey(name)), u)
+	if err != nil {
+		return nil, s.recordThrottled(ctx, u, err)
+	}
+	ok, outdated, err := guess.verify(ctx, u.PasswordHash, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || u.DisabledAt != nil {
+		return nil, s.recordFailure(ctx, EventLoginFailed, u, "")
+	}
+	newHash := ""
+	if outdated {
+		if newHash, err = s.hasher.hash(ctx, in.Password); err != nil {
+			return nil, err
+		}
+	}
+	return s.openSession(ctx, u, newHash, guess)
+}
+
+// recordFailure records a wrong password and returns ErrInvalidCredentials. It does not record what was entered as the
+// user name, since that may be a password.
+func (s *Service) recordFailure(ctx context.Context, kind db.EventKind, u *db.User, sessionID string) error {
+	if err := s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "")); err != nil {
+		return err
+	}
+	return ErrInvalidCredentials
+}
+
+// recordThrottled returns the error of an attempt. If that is a RateLimitedError, it records it, at most once a minute for
+// an account and a client.
+func (s *Service) recordThrottled(ctx context.Context, u *db.User, err error) error {
+	client := networkOf(ViewerFrom(ctx).Client.IP)
+	if _, limited := errors.AsType[*RateLimitedError](err); !limited || !s.uses.first("throttled "+u.ID+" "+client, s.timestamp()) {
+		return err
+	}
+	if failed := s.record(ctx, s.event(ctx, EventLoginThrottled, u.ID, "", "")); failed != nil {
+		s.log.Warn("a throttled login was not recorded", "error", failed)
+	}
+	return err
+}
+
+// openSession stores a session of the user and issues its first tokens.
+func (s *Service) openSession(ctx context.Context, u *db.User, newHash string, guess *attempt) (*LoginPayload, error) {
+	now := s.timestamp()
+	client := ViewerFrom(ctx).Client
+	session := &db.Session{
+		ID: db.NewID(db.SessionID), UserID: u.ID, Device: client.Device, IP: client.IP, LoginNetwork: networkOf(client.IP), Generation: 1,
+		CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
+	}
+	tell := (*db.DB).NotifySoon // a login revokes nothing
+	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
+		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, newHash, now)
+		if errors.Is(err, db.ErrNotFound) {
+			return nil, errChanged
+		}
+		if err := errors.Join(err, guess.succeeded(ctx, tx)); err != nil {
+			return nil, err
+		}
+		if err := tx.CreateSession(ctx, session); err != nil {
+			return nil, err
+		}
+		ended, err := tx.EndOldSessions(ctx, u.ID, s.maxSessions, endedByNewer, now)
+		detail := ""
+		if ended > 0 {
+			tell, detail = (*db.DB).Notify, fmt.Sprintf("%d older sessions ended: at most %d at a time", ended, s.maxSessions)
+		}
+		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, detail)), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.LastLoginAt = &now
+	return s.issue(ctx, u, session)
+}
+
+// issue makes the tokens of the session's generation.
+func (s *Service) issue(ctx context.Context, u *db.User, session *db.Session) (*LoginPayload, error) {
+	now := s.now()
+	expires := now.Add(s.lifetimes.Access)
+	if end := session.RefreshExpiry(); end.Before(expires) {
+		expires = end.Time
+	}
+	access, err := s.signAccessToken(ctx, u, session, now, expires)
+	if err != nil {
+		return nil, err
+	}
+	return &LoginPayload{
+		AccessToken: access, TokenType: "Bearer", ExpiresAt: db.TimeOf(expires.Truncate(time.Second)),
+		RefreshToken: mintRefreshToken(s.secrets[0], session.ID, session.Generation), RefreshExpiresAt: session.RefreshExpiry(), User: u,
+		viewer: Viewer{User: u, SessionID: session.ID, Scopes: s.rights.Granted(u.Roles), Client: ViewerFrom(ctx).Client},
+	}, nil
+}
