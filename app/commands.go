@@ -243,7 +243,7 @@ func (s *Settings) service(ctx context.Context, d *db.DB, log *slog.Logger) (*au
 		return nil, err
 	}
 	if secrets[0].Guessable() {
-		log.Warn("the secret is guessable, so the server will not start with it: see \"Change the secret\" in docs/deploy.md")
+		log.Warn("the secret is guessable, so the server will not start with it: see \"Change the secret\" in docs/operate.md")
 	}
 	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Rights: s.program.rights, UserCreated: s.program.UserCreated, Log: log})
 	if err != nil {

@@ -64,7 +64,7 @@ func (s *Settings) refuseGuessable(secrets auth.Secrets, log *slog.Logger) error
 		return err
 	}
 	if secrets[0].Guessable() {
-		return &usageError{fmt.Errorf("%s is guessable: make a new secret with `openssl rand -base64 33`; if signing keys are sealed under this one, put the new one in front of it, separated by a comma, and see \"Change the secret\" in docs/deploy.md", name)}
+		return &usageError{fmt.Errorf("%s is guessable: make a new secret with `openssl rand -base64 33`; if signing keys are sealed under this one, put the new one in front of it, separated by a comma, and see \"Change the secret\" in docs/operate.md", name)}
 	}
 	for i, secret := range secrets[1:] {
 		if secret.Guessable() {
@@ -97,7 +97,7 @@ func createSecretFile(ctx context.Context, d *db.DB, path string) error {
 			return err
 		}
 		if len(keys) > 0 {
-			return fmt.Errorf("the secret file %s is missing, and the signing keys in the database are sealed by the secret in it: restore it from a backup, or see \"The secret is lost\" in docs/deploy.md", path)
+			return fmt.Errorf("the secret file %s is missing, and the signing keys in the database are sealed by the secret in it: restore it from a backup, or see \"The secret is lost\" in docs/operate.md", path)
 		}
 		if err := writeWhole(path, auth.GenerateSecret()+"\n"); err != nil {
 			return fmt.Errorf("make the secret file: %w", err)
