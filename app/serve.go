@@ -375,7 +375,7 @@ const firstLogin = `
 
     %s
 
-  Log in (in GraphiQL, or POST it to the GraphQL address):
+  Log in, in GraphiQL above the editor, or by a POST to the GraphQL address:
 
     mutation { login(input: {username: "admin", password: "%s"}) { accessToken } }
 

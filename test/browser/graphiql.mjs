@@ -1,5 +1,5 @@
-// Logs in to a running Latchkey as its users do: on the GraphiQL page, in a real
-// browser, by typing, clicking and reading.
+// Uses the GraphiQL page of a running Latchkey as its users do, in a real browser: logs in by typing, runs operations and
+// a subscription, reloads, logs out.
 //
 // Usage: node graphiql.mjs URL PASSWORD [SCREENSHOT.png]
 //
@@ -38,9 +38,16 @@ const faults = [];
 try {
 	await watch();
 	await openPage();
-	await refuseStranger();
+	await refuseAnonymous();
+	await refuseWrongPassword();
 	const token = await logIn();
-	await showOwner(token);
+	await showViewer('Me', 'header of the page');
+	await receiveEvents();
+	await surviveReload();
+	await refreshInTime();
+	await replaceToken(token);
+	await fitTelephones();
+	await logOut();
 	await keepNoSecrets(token);
 	assert.equal(faults.length, 0, 'the page has faults');
 	ok('nothing was blocked, broken or loaded from elsewhere');
@@ -64,7 +71,9 @@ async function watch() {
 	page.on('response', (response) => {
 		if (response.status() >= 400) faults.push(`status ${response.status()}: ${response.url()}`);
 	});
-	page.on('websocket', (socket) => faults.push(`socket: ${socket.url()}`));
+	page.on('websocket', (socket) => {
+		if (new URL(socket.url()).host !== new URL(url).host) faults.push(`socket: ${socket.url()}`);
+	});
 	await page.route(
 		(address) => !['data:', 'blob:'].includes(address.protocol) && address.origin !== origin,
 		(route) => {
@@ -86,54 +95,131 @@ async function openPage() {
 	const { data } = await introspection.json();
 	assert.ok(data?.__schema, 'the page got no schema');
 	assert.equal(await page.title(), 'Latchkey');
-	assert.match(await content('query'), /mutation LogIn/);
-	ok('the page opens, with the login filled in');
+	assert.match(await content('query'), /Log in above/);
+	assert.ok(await page.getByLabel('Password').isVisible());
+	assert.equal(await page.getByLabel('Password').getAttribute('type'), 'password');
+	ok('the page opens, with a form to log in');
 }
 
-// refuseStranger asks who is logged in, while nobody is.
-async function refuseStranger() {
+// refuseAnonymous asks who is logged in, while nobody is.
+async function refuseAnonymous() {
 	await openTab('Me');
-	assert.match(await content('headers'), /PASTE_ACCESS_TOKEN_HERE/);
-	await type('headers', '');
 	const { data, errors } = await run();
 	assert.equal(data?.me ?? null, null);
 	assert.equal(errors?.[0]?.extensions?.code, 'UNAUTHENTICATED');
-	ok('without a token, me is UNAUTHENTICATED');
+	ok('without a session, me is UNAUTHENTICATED');
 }
 
-// logIn puts the password between the quotes and returns the access token.
+// submit fills in the form, by keyboard alone.
+async function submit(text) {
+	await page.getByLabel('User').focus();
+	await page.keyboard.insertText('admin');
+	await page.keyboard.press('Tab');
+	await page.keyboard.insertText(text);
+	const [response] = await Promise.all([posted(), page.keyboard.press('Enter')]);
+	return response.json();
+}
+
+async function refuseWrongPassword() {
+	await submit(`${password} is wrong`);
+	await page.getByRole('alert').getByText('the user name or the password is wrong').waitFor();
+	await page.getByLabel('Password').fill('');
+	await page.getByLabel('User').fill('');
+	ok('a wrong password is told in the bar');
+}
+
+// logIn returns the access token.
 async function logIn() {
-	await openTab('LogIn');
-	const query = await content('query');
-	assert.ok(query.includes('password: ""'), 'the login has no place for the password');
-	await type('query', query.replace('password: ""', () => `password: ${JSON.stringify(password)}`));
-	const { data, errors } = await run();
-	assert.ok(!errors, `the login failed: ${JSON.stringify(errors)}`);
-	assert.equal(data.login.user.username, 'admin');
-	assert.equal(typeof data.login.accessToken, 'string');
-	ok('the login returns an access token');
+	const { data } = await submit(password);
+	await page.locator('#viewer').getByText('admin', { exact: true }).waitFor();
+	assert.match(await page.locator('#viewer').innerText(), /ADMIN: .*users:read/);
+	assert.match(await page.locator('#viewer-left').innerText(), /^(10:00|9:5\d)$/);
+	assert.equal(await page.locator('#bar-message').textContent(), '');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'logout');
+	ok('the bar shows who is logged in, the scopes and the time left');
 	return data.login.accessToken;
 }
 
-// showOwner asks again who is logged in, with the token in the headers.
-async function showOwner(token) {
-	await openTab('Me');
-	await type('query', '{ me { id username } }');
-	await type('headers', JSON.stringify({ Authorization: `Bearer ${token}` }));
+// showViewer runs a query of a tab, which no one has given a header.
+async function showViewer(tab, by) {
+	await openTab(tab);
 	const { data, errors } = await run();
 	assert.ok(!errors, `me failed: ${JSON.stringify(errors)}`);
 	assert.equal(data.me.username, 'admin');
-	assert.ok(data.me.id);
-	ok('with the token, me is admin');
+	ok(`me is admin, by the ${by}`);
+}
+
+// receiveEvents runs the subscription of the last tab, while a login happens elsewhere.
+async function receiveEvents() {
+	await openTab('Events');
+	const acknowledged = new Promise((resolve) => page.once('websocket', (socket) => {
+		socket.on('framereceived', ({ payload }) => payload.includes('connection_ack') && resolve());
+	}));
+	await page.getByRole('button', { name: /^Execute query/ }).click();
+	await acknowledged;
+	await page.waitForTimeout(500); // the subscription follows
+	const query = 'mutation($p: String!) { login(input: {username: "admin", password: $p}) { accessToken } }';
+	await page.request.post(new URL('graphql', url).href, { data: { query, variables: { p: password } } });
+	await page.waitForFunction(() => document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue().includes('"LOGIN"'));
+	await page.getByRole('button', { name: /^Stop query/ }).click();
+	ok('a subscription has the token of the session');
+}
+
+async function surviveReload() {
+	await page.reload();
+	await page.locator('#viewer').getByText('admin', { exact: true }).waitFor();
+	await showViewer('Me', 'session after a reload');
+}
+
+// refreshInTime turns the clock of the page to shortly before the access token expires.
+async function refreshInTime() {
+	const refreshed = page.waitForResponse(async (response) => (response.request().postData() ?? '').includes('mutation ($t'));
+	await page.evaluate(() => {
+		const now = Date.now;
+		Date.now = () => now() + 9.7 * 60 * 1000;
+	});
+	const { data } = await (await refreshed).json();
+	assert.ok(data.refresh.accessToken);
+	await page.reload(); // with the right clock
+	await page.locator('#viewer').getByText('admin', { exact: true }).waitFor();
+	ok('the token is refreshed before it expires');
+}
+
+// replaceToken puts another token into the headers of a tab.
+async function replaceToken(token) {
+	await openTab('Me');
+	await page.getByRole('button', { name: 'Headers' }).click();
+	await type('headers', JSON.stringify({ authorization: `Bearer ${token}x` }));
+	const { errors } = await run();
+	assert.equal(errors?.[0]?.extensions?.code, 'UNAUTHENTICATED');
+	await type('headers', '');
+	ok('the header of a tab takes the place of the session');
+}
+
+async function fitTelephones() {
+	await page.setViewportSize({ width: 390, height: 844 });
+	const width = await page.evaluate(() => document.getElementById('bar').scrollWidth);
+	assert.ok(width <= 390, `the bar is ${width} pixels wide`);
+	await page.setViewportSize({ width: 1280, height: 800 });
+	ok('the bar fits a telephone');
+}
+
+async function logOut() {
+	const [response] = await Promise.all([posted(), page.getByRole('button', { name: 'Log out' }).click()]);
+	assert.equal((await response.json()).data.logout.endedSessions, 1);
+	await page.getByLabel('User').waitFor();
+	await refuseAnonymous();
+	ok('log-out ends the session');
 }
 
 // keepNoSecrets looks at what the browser keeps: nothing once the tab is closed,
-// and no token before that.
+// and no token after the log-out.
 async function keepNoSecrets(token) {
 	await page.waitForTimeout(1000); // GraphiQL stores half a second late
 	assert.equal(await stored('localStorage'), '{}');
 	assert.match(await stored('sessionStorage'), /graphiql:/);
-	assert.ok(!(await stored('sessionStorage')).includes(token), 'the browser keeps the token');
+	const kept = await stored('sessionStorage');
+	assert.ok(!kept.includes(token) && !kept.includes('lr_'), 'the browser keeps a token');
 	ok('the browser keeps no token, and nothing once the tab is closed');
 }
 
@@ -146,6 +232,7 @@ function stored(name) {
 async function openTab(name) {
 	await page.locator(`.graphiql-tab-button[title="${name}"]`).click();
 	await page.locator('.graphiql-tab-active', { hasText: name }).waitFor();
+	await page.waitForTimeout(500); // GraphiQL takes note a little late
 }
 
 // editor finds one of the editors of the page.

@@ -1,5 +1,5 @@
 // Package graphiql serves GraphiQL, an editor for trying the API in a browser,
-// with a login form and a first query.
+// with a bar to log in and out, and first operations.
 //
 // All files are embedded. A strict Content-Security-Policy keeps the page from
 // loading anything from, or sending anything to, other sites. README.md names

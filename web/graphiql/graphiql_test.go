@@ -143,8 +143,8 @@ func TestPage(t *testing.T) {
 	if inline := regexp.MustCompile(`<style|\sstyle=|\son[a-z]+=|<script[^>]*>[^<]`).FindString(page); inline != "" {
 		t.Errorf("the policy blocks %q", inline)
 	}
-	if got := len(links(page)); got != 7 {
-		t.Errorf("%d links, want 7", got)
+	if got := len(links(page)); got != 9 {
+		t.Errorf("%d links, want 9", got)
 	}
 	for _, link := range links(page) {
 		if !strings.HasPrefix(link, "graphiql/") {

@@ -5,51 +5,100 @@
 
 	const endpoint = new URL('graphql', location.href);
 
-	// A subscription opens a WebSocket at the same path, and sends the headers
-	// of its tab as the connection parameters. Until one is run, none is opened.
+	// A subscription opens a WebSocket at the same path, and sends its headers as
+	// the connection parameters. Until one is run, none is opened.
 	const socket = new URL(endpoint);
 	socket.protocol = endpoint.protocol.replace('http', 'ws');
 
-	const fetcher = GraphiQL.createFetcher({
+	const session = LatchkeySession(endpoint.href);
+	LatchkeyBar(session);
+
+	const send = GraphiQL.createFetcher({
 		url: endpoint.href,
 		subscriptionUrl: socket.href,
 		enableIncrementalDelivery: false,
 		headers: { Accept: 'application/json' },
 	});
 
+	// fetcher sends the session's token with every operation of every tab; the
+	// header of a tab takes its place.
+	const fetcher = async (operation, options) => {
+		const headers = { ...options?.headers };
+		if (!Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
+			const token = await session.token();
+			if (token) headers.Authorization = `Bearer ${token}`;
+		}
+		const result = await send(operation, { ...options, headers });
+		if (operation.operationName === 'IntrospectionQuery') schemaRefused = Boolean(result.errors);
+		return result;
+	};
+	let schemaRefused = false; // to the viewer, by LATCHKEY_INTROSPECTION
+
 	const defaultTabs = [
-		{
-			query: `# 1. Put the password that the first start
-#    printed between the quotes; run this.
-# 2. Copy the accessToken of the answer into
-#    the headers of the tab "Me"; run that.
-mutation LogIn {
-  login(input: {username: "admin", password: ""}) {
-    accessToken
-    expiresAt
-    refreshToken
-    user {
-      username
-      roles
-    }
-  }
-}
-`,
-		},
-		{
-			query: `# Who the token in the headers below belongs to.
+		`# Log in above; then run this. The token is sent
+# with the operations of all tabs.
 query Me {
   me {
     id
     username
     email
     roles
+    scopes
   }
 }
 `,
-			headers: JSON.stringify({ Authorization: 'Bearer PASTE_ACCESS_TOKEN_HERE' }, null, 2),
-		},
-	];
+		`# Where you are logged in. logout(input: {sessions:
+# OTHERS}) ends all sessions but this one.
+query Sessions {
+  me {
+    sessions {
+      nodes {
+        id
+        device
+        ip
+        lastUsedAt
+        current
+      }
+    }
+  }
+}
+`,
+		`# A token for a program. It is shown this once.
+mutation CreateToken {
+  createApiToken(input: {name: "example", scopes: []}) {
+    token
+    apiToken {
+      id
+      name
+    }
+  }
+}
+`,
+		`# For administrators: it needs the scope users:read.
+query Users {
+  users(first: 10) {
+    totalCount
+    nodes {
+      id
+      username
+      roles
+      disabledAt
+    }
+  }
+}
+`,
+		`# What happens to your account from now on: run it,
+# and log in in another window.
+subscription Events {
+  securityEvents {
+    kind
+    at
+    ip
+    device
+  }
+}
+`,
+	].map((query) => ({ query }));
 
 	// What is typed outlasts a reload, but not the browser tab: a query can hold a
 	// password. The history lasts until the reload only, because GraphiQL stores
@@ -65,19 +114,27 @@ query Me {
 		clear: () => sessionStorage.clear(),
 	};
 
-	const page = React.createElement(
-		GraphiQL,
-		{
-			fetcher,
-			defaultTabs,
-			isHeadersEditorEnabled: true,
-			defaultEditorToolsVisibility: 'headers',
-			storage,
-			shouldPersistHeaders: false,
-			showPersistHeadersSettings: false,
-		},
-		React.createElement(GraphiQL.Logo, null, 'Latchkey'),
+	const root = ReactDOM.createRoot(document.getElementById('app'));
+	const render = (key) => root.render(
+		React.createElement(
+			GraphiQL,
+			{
+				key, // another key mounts GraphiQL anew, which reads the schema again
+				fetcher,
+				defaultTabs,
+				isHeadersEditorEnabled: true,
+				storage,
+				shouldPersistHeaders: false,
+				showPersistHeadersSettings: false,
+			},
+			React.createElement(GraphiQL.Logo, null, 'Latchkey'),
+		),
 	);
-
-	ReactDOM.createRoot(document.getElementById('app')).render(page);
+	session.token().catch(() => {}).finally(() => {
+		let mounted = 0;
+		render(mounted);
+		session.onChange(() => {
+			if (session.viewer && schemaRefused) render(++mounted);
+		});
+	});
 })();

@@ -1,0 +1,73 @@
+// A session of the page: log in, refresh before the access token expires, log out. The access token is in memory alone. The
+// refresh token is in sessionStorage, so that the session survives a reload and ends with the browser tab.
+const LatchkeySession = (endpoint) => {
+	'use strict';
+
+	const stored = 'latchkey:refreshToken';
+	const early = 30_000; // milliseconds before the expiry at which the token is refreshed
+	const fields = 'accessToken expiresAt refreshToken user { username roles scopes }';
+	const listeners = new Set();
+	let current = null; // {accessToken, expires, user}
+	let refreshing = null;
+
+	const set = (payload) => {
+		current = payload && { accessToken: payload.accessToken, expires: Date.parse(payload.expiresAt), user: payload.user };
+		if (payload) sessionStorage.setItem(stored, payload.refreshToken);
+		else sessionStorage.removeItem(stored);
+		for (const listener of listeners) listener();
+	};
+
+	// ask sends an operation and returns its data, or throws an Error with the code of the first error.
+	const ask = async (query, variables, accessToken) => {
+		const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
+		if (accessToken) headers.Authorization = `Bearer ${accessToken}`;
+		const response = await fetch(endpoint, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+		const { data, errors } = await response.json();
+		if (!errors) return data;
+		throw Object.assign(new Error(errors[0].message), { code: errors[0].extensions?.code });
+	};
+
+	const refresh = async () => {
+		const refreshToken = sessionStorage.getItem(stored);
+		if (!refreshToken) return;
+		try {
+			const { refresh: payload } = await ask(`mutation ($t: String!) { refresh(input: {refreshToken: $t}) { ${fields} } }`, { t: refreshToken });
+			set(payload);
+		} catch (error) {
+			if (error.code === 'UNAUTHENTICATED') set(null); // expired, revoked or reused; a failed connection keeps the session
+			else throw error;
+		}
+	};
+
+	return {
+		onChange: (listener) => listeners.add(listener),
+		get viewer() {
+			return current?.user ?? null;
+		},
+		// secondsLeft is how long the access token is valid; it is refreshed before.
+		get secondsLeft() {
+			return current ? Math.max(0, Math.round((current.expires - Date.now()) / 1000)) : 0;
+		},
+		async logIn(username, password) {
+			const { login } = await ask(
+				`mutation LogIn($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { ${fields} } }`,
+				{ u: username, p: password },
+			);
+			set(login);
+		},
+		// logOut forgets the session even if the server cannot be reached.
+		async logOut() {
+			const token = current?.accessToken;
+			set(null);
+			if (token) await ask('mutation { logout { endedSessions } }', {}, token);
+		},
+		// token returns a valid access token, or null if no one is logged in.
+		async token() {
+			if (sessionStorage.getItem(stored) && (!current || current.expires - Date.now() < early)) {
+				refreshing ??= refresh().finally(() => { refreshing = null; });
+				await refreshing;
+			}
+			return current?.accessToken ?? null;
+		},
+	};
+};
