@@ -109,9 +109,9 @@ func joinAnd(all []string) string {
 
 // written is a directive as its file has it, to compare two of them.
 func written(d *ast.Directive) string {
-	text := d.Name
+	words := []string{d.Name}
 	for _, a := range d.Arguments {
-		text += " " + a.Name + ":" + a.Value.String()
+		words = append(words, a.Name+":"+a.Value.String())
 	}
-	return text
+	return strings.Join(words, " ")
 }

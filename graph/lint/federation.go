@@ -2,6 +2,7 @@ package lint
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -21,12 +22,12 @@ var federationDirectives = map[int]map[string][]string{
 	},
 }
 
-var linkedFederation = regexp.MustCompile(`@link\s*\([^)]*url:\s*"[^"]*/v(\d+)\.\d+"`)
+var linksVersion2 = regexp.MustCompile(`@link\s*\([^)]*url:\s*"[^"]*/v2\.\d+"`)
 
 // federationVersion is the version that gqlgen takes if gqlgen.yml says none: 2 if a file links a version 2.
 func federationVersion(sources []*ast.Source) int {
 	for _, s := range sources {
-		if m := linkedFederation.FindStringSubmatch(s.Input); m != nil && m[1] == "2" {
+		if linksVersion2.MatchString(s.Input) {
 			return 2
 		}
 	}
@@ -70,10 +71,8 @@ func isKey(def *ast.Definition, field *ast.FieldDefinition) bool {
 			continue
 		}
 		outer, _, _ := strings.Cut(fields.Value.Raw, "{")
-		for _, name := range strings.Fields(outer) {
-			if name == field.Name {
-				return true
-			}
+		if slices.Contains(strings.Fields(outer), field.Name) {
+			return true
 		}
 	}
 	return false

@@ -67,7 +67,7 @@ func TestGqlgenRunsTheGuardsThatLintCounts(t *testing.T) {
 // generate runs gqlgen in a copy of a folder of this module, and returns what it generated.
 func generate(t *testing.T, folder string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("testdata", "generated-") // within the module, whose version of gqlgen it is
+	dir, err := os.MkdirTemp("testdata", "generated-") //nolint:usetesting // gqlgen runs within the module, in its version
 	if err != nil {
 		t.Fatal(err)
 	}

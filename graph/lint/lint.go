@@ -68,18 +68,18 @@ type Kind struct {
 
 // Kinds has one entry for each code.
 var Kinds = []Kind{
-	{UnguardedRootField, Error, "put a guard on the field, or mark it @public if everybody may have it (--public NAME: your own word for that; --guard NAME: your own guard)"},
+	{UnguardedRootField, Error, "put a guard on the field, or mark it @public if any caller may have it (--public NAME: your own word for that; --guard NAME: your own guard)"},
 	{UnguardedField, Error, "put a guard on the field, or mark it @public if every caller who reaches the object may have it"},
 	{UnguardedEntity, Error, "put guards on the fields, check the caller in the entity's resolver, or let only the router reach this server"},
 	{UnguardedImplementation, Error, "repeat the interface's guard on the field of the object"},
 	{GuardNotRun, Error, "move the guard to the fields that it is meant to protect"},
-	{GuardSkipped, Error, "remove skip_runtime and implement the directive, or let only a router that enforces it reach this server"},
+	{GuardSkipped, Error, "remove skip_runtime and implement the directive; under federation, add a guard of your own, or let only the router reach this server"},
 	{GuardBypassed, Error, "put the guard on the fields of the type, or also on the fields that return it in another way"},
 	{GuardedNonNull, Warning, `make the field nullable, so that a refusal does not remove the rest of the response: write its type without "!"`},
 	{GuardContradictory, Warning, "keep one of the two"},
 	{GuardRepeated, Warning, "remove one of the two"},
 	{GuardInQueries, Hint, "remove FIELD, QUERY, MUTATION, SUBSCRIPTION, FRAGMENT… from the locations of the directive, unless clients are meant to write it in queries"},
-	{PossibleGuard, Hint, "if it decides whether a caller may have a field, pass --guard with its name; if it says that everybody may, --public"},
+	{PossibleGuard, Hint, "if it decides whether a caller may have a field, pass --guard with its name; if it says that any caller may, --public"},
 	{Undeclared, Hint, "declare it, unless a plugin of gqlgen adds the declaration, which lint cannot see"},
 }
 
@@ -94,7 +94,7 @@ type Options struct {
 // DefaultGuards are the guards of Latchkey and of Apollo Federation.
 var DefaultGuards = []string{"authenticated", "requiresScopes", "policy"}
 
-// defaultPublic is Latchkey's directive for fields that everybody may have.
+// defaultPublic is Latchkey's directive for fields that any caller may have.
 const defaultPublic = "public"
 
 // An UnknownNameError says that an option names what does not exist.

@@ -63,13 +63,13 @@ func TestFindings(t *testing.T) {
 
 		"guarded and not nullable": {schema: "type Query { a: Int! @auth b: Int! @public c: T! d: [T!] } type T @auth { e: Int! }",
 			want: []string{"guarded-non-null Query.a", "guarded-non-null Query.c: the guard @auth and the type T!"}},
-		"guarded and public":          {schema: "type Query { a: Int @auth @public }", want: []string{"guard-contradictory Query.a: has both @public and @auth"}},
-		"public, and a guarded type":  {schema: "type Query { a: T @public } type T @auth { b: Int }", want: []string{"guard-contradictory Query.a: from the type T"}},
-		"the same guard twice":        {schema: `type Query { a: Int @auth(role: "x") @auth(role: "x") b: Int @auth(role: "x") @auth(role: "y") }`, want: []string{"guard-repeated Query.a"}},
-		"a guard that clients write":  {schema: "directive @own on FIELD | FIELD_DEFINITION type Query { a: Int @own }", options: Options{Guards: []string{"own"}}, want: []string{"guard-in-queries @own"}},
-		"a guard for clients only":    {schema: "directive @own on FIELD | QUERY type Query { a: Int @auth }", options: Options{Guards: []string{"own", "auth"}}, want: []string{"guard-not-run @own: declared on FIELD and QUERY only"}},
-		"ignored":                     {schema: "type Query { a: Int b: Int! @auth }", options: Options{Ignore: []Code{GuardedNonNull}}, want: []string{"unguarded-root-field Query.a"}},
-		"a directive nobody declares": {schema: "type Query { a: Int @auth @plugin(x: [1]) b: New @auth }", want: []string{"undeclared @plugin", "undeclared New"}},
+		"guarded and public":               {schema: "type Query { a: Int @auth @public }", want: []string{"guard-contradictory Query.a: has both @public and @auth"}},
+		"public, and a guarded type":       {schema: "type Query { a: T @public } type T @auth { b: Int }", want: []string{"guard-contradictory Query.a: from the type T"}},
+		"the same guard twice":             {schema: `type Query { a: Int @auth(role: "x") @auth(role: "x") b: Int @auth(role: "x") @auth(role: "y") }`, want: []string{"guard-repeated Query.a"}},
+		"a guard that clients write":       {schema: "directive @own on FIELD | FIELD_DEFINITION type Query { a: Int @own }", options: Options{Guards: []string{"own"}}, want: []string{"guard-in-queries @own"}},
+		"a guard for clients only":         {schema: "directive @own on FIELD | QUERY type Query { a: Int @auth }", options: Options{Guards: []string{"own", "auth"}}, want: []string{"guard-not-run @own: declared on FIELD and QUERY only"}},
+		"ignored":                          {schema: "type Query { a: Int b: Int! @auth }", options: Options{Ignore: []Code{GuardedNonNull}}, want: []string{"unguarded-root-field Query.a"}},
+		"an undeclared directive and type": {schema: "type Query { a: Int @auth @plugin(x: [1]) b: New @auth }", want: []string{"undeclared @plugin", "undeclared New"}},
 
 		"on a root type":                   {schema: "type Query @auth { a: Int @auth }", want: []string{"guard-not-run Query: on the root type Query does not run for its fields"}},
 		"on the schema":                    {schema: "schema @auth { query: Query } type Query { a: Int @auth }", want: []string{"guard-not-run schema"}},
@@ -214,7 +214,7 @@ func TestMalformedFilesAreRefusedWithTheirPlace(t *testing.T) {
 	}
 }
 
-// What a person writes into a schema or gqlgen.yml must be linted or refused, and the same way every time.
+// Whatever stands in a schema or gqlgen.yml is linted or refused, the same way every time, without a panic.
 func FuzzLint(f *testing.F) {
 	for _, config := range []string{"", "schema: a", "schema: [a, b]\nfederation: {filename: f.go, version: 2}\ndirectives: {auth: {skip_runtime: true}}", "a: &a [*a]", "{", "schema: !!binary x", "? a : b", "- - -", "federation: {version: -1, filename: x}"} {
 		for _, schema := range []string{
