@@ -58,7 +58,8 @@ type cli struct {
 		Rotate secretRotateCmd `cmd:"" help:"Seal the signing keys under the first secret, so that the others can be removed."`
 	} `cmd:"" help:"Change the secret that seals the signing keys."`
 	Schema struct {
-		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field requires; fail if one is unguarded."`
+		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field of this program's schema requires; fail if one is unguarded."`
+		Lint   schemaLintCmd   `cmd:"" help:"Find unguarded fields, and guards that do not run, in the schema of any gqlgen project."`
 		Print  schemaPrintCmd  `cmd:"" help:"Print the schema."`
 		Scopes schemaScopesCmd `cmd:"" help:"Print the scopes."`
 	} `cmd:"" help:"Look at the schema."`
