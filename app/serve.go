@@ -147,7 +147,7 @@ func listen(addr, setting string) (net.Listener, error) {
 func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (*Server, error) {
 	service, err := auth.New(ctx, auth.Options{
 		DB: d, Secrets: secrets, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
-		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
+		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})
 	if err != nil {

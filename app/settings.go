@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -45,6 +46,7 @@ type ServeSettings struct {
 	MaxSessions    int            `name:"max-sessions" env:"LATCHKEY_MAX_SESSIONS" default:"100" help:"Live sessions of one user; a login beyond ends the one that was used longest ago."`
 	TokenCache     int            `name:"token-cache" env:"LATCHKEY_TOKEN_CACHE" default:"10000" help:"Tokens remembered in memory, at about 1 KiB each; others cost a query."`
 	Origins        []string       `name:"origins" env:"LATCHKEY_ORIGINS" placeholder:"URL" help:"Pages that may call from a browser, such as https://app.example.com; several with commas. GraphiQL needs none."`
+	Cookie         string         `env:"LATCHKEY_COOKIE" enum:"off,strict,lax,none" default:"off" help:"Let browsers keep the refresh token in a cookie that scripts cannot read, with this SameSite attribute: strict or lax for pages of this site, none for others of --origins. Needs HTTPS, or a loopback address."`
 	Proxies        []netip.Prefix `name:"trusted-proxies" env:"LATCHKEY_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.0.0.0/8. A client in them can pretend to be any other."`
 	TLSCert        string         `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM: then the server speaks HTTPS. Read again when it changes."`
 	TLSKey         string         `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
@@ -114,6 +116,9 @@ func (s *ServeSettings) Validate() error {
 	if s.MetricsAddr != "" && !isAddress(s.MetricsAddr) {
 		return fmt.Errorf("--metrics-addr (LATCHKEY_METRICS_ADDR) must be HOST:PORT, such as 127.0.0.1:9090, not %q", s.MetricsAddr)
 	}
+	if s.Cookie != "off" && s.Issuer != "" && !cookieHost(s.Issuer) {
+		return errors.New("--cookie (LATCHKEY_COOKIE) needs an --issuer (LATCHKEY_ISSUER) that begins with https://, since browsers keep the cookie for HTTPS and this machine alone")
+	}
 	for _, origin := range s.Origins {
 		if u, err := url.Parse(origin); err != nil || !isPlain(origin) || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, u.Host) != u.Scheme+"://" || strings.ContainsAny(origin, `*?[\\`) {
 			return fmt.Errorf("--origins (LATCHKEY_ORIGINS) must be such as https://app.example.com, without a path or wildcard, not %q", origin)
@@ -172,6 +177,16 @@ func firstBelowOne(limits reflect.Value, prefix string) (name string, found bool
 	return "", false
 }
 
+// cookieHost reports whether browsers keep Secure cookies of the URL: of HTTPS, and of the machine itself.
+func cookieHost(issuer string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Scheme == "https" {
+		return err == nil
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && addr.IsLoopback() || u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost")
+}
+
 // isPlain reports whether a text has only the characters that URLs are made of (RFC 3986, section 2).
 func isPlain(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'<>\\^`{|}", r) })
@@ -194,6 +209,12 @@ func (s *ServeSettings) databaseOptions(common *Settings) ([]db.Option, error) {
 		return nil, &usageError{errors.New("--database-connections (LATCHKEY_DATABASE_CONNECTIONS) does nothing with SQLite: remove it")}
 	}
 	return []db.Option{db.Connections(*s.Connections)}, nil
+}
+
+// cookies are the cookies of refresh tokens.
+func (s *ServeSettings) cookies() auth.Cookies {
+	sameSite := map[string]http.SameSite{"strict": http.SameSiteStrictMode, "lax": http.SameSiteLaxMode, "none": http.SameSiteNoneMode}
+	return auth.Cookies{SameSite: sameSite[s.Cookie], Origins: s.Origins}
 }
 
 func (s *ServeSettings) lifetimes() auth.Lifetimes {

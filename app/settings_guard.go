@@ -55,7 +55,7 @@ func (s *ServeSettings) hosts() web.Hosts { return web.Hosts{Issuer: s.Issuer, N
 // guard is what the server's requests pass.
 func (s *ServeSettings) guard(log *slog.Logger) web.GuardConfig {
 	c := web.GuardConfig{
-		Hosts: s.hosts(), Origins: s.Origins, CORSHeaders: s.Guard.CORSHeaders, TrustedProxies: s.Proxies,
+		Hosts: s.hosts(), Origins: s.Origins, Cookies: s.Cookie != "off" && s.Cookie != "", CORSHeaders: s.Guard.CORSHeaders, TrustedProxies: s.Proxies,
 		ClientRate: s.ClientRate, ServiceRate: s.Guard.ServiceRate, InFlight: s.InFlight, Streams: s.Streams,
 		BodyMemory: s.Guard.BodyMemory, ClientShare: s.Guard.ClientShare, MaxBody: s.Limits.Body, Log: log,
 	}

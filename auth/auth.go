@@ -49,6 +49,7 @@ type Service struct {
 	maxAuthAge  time.Duration
 	maxSessions int
 	secrets     Secrets
+	cookies     *cookies // nil: none
 	rights      *Rights
 	claims      func(context.Context, *db.User) (map[string]any, error)
 	userCreated func(context.Context, *db.DB, *db.User) error
@@ -71,6 +72,7 @@ type Options struct {
 	Issuer      string           // the URL of this server: `iss`
 	Audience    string           // whom access tokens are for: `aud`; the issuer if empty
 	Lifetimes   Lifetimes        // DefaultLifetimes if zero
+	Cookies     Cookies          // for refresh tokens of browsers; none if zero
 	KeepEvents  time.Duration    // how long events are kept; 0: for ever
 	MaxAuthAge  time.Duration    // how long ago a session may have proved the password to make API tokens and grant rights; 0: any time
 	MaxSessions int              // of one user, live; then the one that was used longest ago ends; DefaultMaxSessions if zero
@@ -124,6 +126,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	o.DB.GuardWrites(s.guardWrites)
 	o.DB.OnUserChanged(s.cache.forget)
 	var err error
+	if s.cookies, err = newCookies(o.Cookies, o.Issuer); err != nil {
+		return nil, err
+	}
 	s.keys, err = s.openKeys(ctx, o)
 	s.house = &housekeeper{db: o.DB, keys: s.keys.Ring, keepEvents: o.KeepEvents, now: o.Now, idle: s.Idle, log: o.Log, cleaned: boottime.Now()}
 	return s, err

@@ -24,11 +24,19 @@ type LoginPayload struct {
 	AccessToken      string
 	TokenType        string // "Bearer"
 	ExpiresAt        db.Time
-	RefreshToken     string
+	RefreshToken     string // empty: it is in the cookie
 	RefreshExpiresAt db.Time
 	User             *db.User
 
 	viewer Viewer
+}
+
+// RefreshTokenOrNil is the refresh token, or nil if it is in the cookie.
+func (p *LoginPayload) RefreshTokenOrNil() *string {
+	if p.RefreshToken == "" {
+		return nil
+	}
+	return &p.RefreshToken
 }
 
 // WithViewer returns a context whose viewer is the user who has just logged in, for the payload's own fields.
@@ -39,8 +47,13 @@ func (p *LoginPayload) WithViewer(ctx context.Context) context.Context {
 // Login opens a session. ErrInvalidCredentials does not say whether the user is unknown or disabled or the password is
 // wrong, and takes the same time in all cases.
 func (s *Service) Login(ctx context.Context, in LoginInput) (*LoginPayload, error) {
+	cookie := ViewerFrom(ctx).Client.cookie
+	if err := cookie.check(); err != nil {
+		return nil, err
+	}
 	p, err := s.login(asNobody(ctx), in)
 	s.stats.login(loginOutcome(err))
+	cookie.keep(p, s.timestamp())
 	return p, err
 }
 

@@ -22,7 +22,9 @@ const RequestIDHeader = "X-Request-Id"
 // stand in the way of login, refresh and public fields.
 func (s *Service) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := s.Identify(r.Context(), clientOf(r), r.Header.Values("Authorization"))
+		client := clientOf(r)
+		client.cookie = s.cookies.of(w, r)
+		v := s.Identify(r.Context(), client, r.Header.Values("Authorization"))
 		next.ServeHTTP(w, r.WithContext(WithViewer(r.Context(), v)))
 	})
 }

@@ -11,12 +11,30 @@ import (
 // RefreshInput renews a session.
 type RefreshInput struct {
 	redacted
-	RefreshToken string
+	RefreshToken string // empty: that of the cookie
 }
 
 // Refresh exchanges a refresh token for the tokens of its session's next generation.
 func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, error) {
-	ctx = asNobody(ctx)
+	cookie := ViewerFrom(ctx).Client.cookie
+	if err := cookie.check(); err != nil {
+		return nil, err
+	}
+	if in.RefreshToken == "" && cookie != nil {
+		in.RefreshToken = cookie.token
+	}
+	if in.RefreshToken == "" {
+		return nil, &UnauthenticatedError{Reason: Missing}
+	}
+	p, err := s.refresh(asNobody(ctx), in)
+	if _, ended := errors.AsType[*UnauthenticatedError](err); ended {
+		cookie.drop()
+	}
+	cookie.keep(p, s.timestamp())
+	return p, err
+}
+
+func (s *Service) refresh(ctx context.Context, in RefreshInput) (*LoginPayload, error) {
 	sessionID, generation, ok := readRefreshToken(s.secrets, in.RefreshToken)
 	if !ok {
 		return nil, &UnauthenticatedError{Reason: Malformed}

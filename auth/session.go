@@ -64,7 +64,19 @@ func (s *Service) Logout(ctx context.Context, which SessionSet, revokeTokens boo
 		}
 		return s.event(ctx, EventLogout, u.ID, v.SessionID, ended.String()), err
 	})
+	if cookie := v.Client.cookie; err == nil && cookie.check() == nil && (which == AllSessions || which == CurrentSession && s.isOf(cookie, v.SessionID)) {
+		cookie.drop()
+	}
 	return ended, err
+}
+
+// isOf reports whether a cookie has a token of the session: another tab may have logged in again since.
+func (s *Service) isOf(c *cookie, sessionID string) bool {
+	if c == nil {
+		return false
+	}
+	id, _, ok := readRefreshToken(s.secrets, c.token)
+	return ok && id == sessionID
 }
 
 // endSet ends the selected sessions of the viewer, and returns how many.

@@ -24,6 +24,8 @@ type Client struct {
 	IP        string
 	Device    string // User-Agent
 	RequestID string
+
+	cookie *cookie // nil: the request asks for none
 }
 
 // Anonymous is a viewer who is not known, and why.

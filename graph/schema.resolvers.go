@@ -19,8 +19,11 @@ func (r *mutationResolver) Login(ctx context.Context, input auth.LoginInput) (*a
 	return r.Auth.Login(ctx, input)
 }
 
-func (r *mutationResolver) Refresh(ctx context.Context, input auth.RefreshInput) (*auth.LoginPayload, error) {
-	return r.Auth.Refresh(ctx, input)
+func (r *mutationResolver) Refresh(ctx context.Context, input *auth.RefreshInput) (*auth.LoginPayload, error) {
+	if input == nil {
+		input = &auth.RefreshInput{}
+	}
+	return r.Auth.Refresh(ctx, *input)
 }
 
 func (r *mutationResolver) Logout(ctx context.Context, input *model.LogoutInput) (*model.LogoutPayload, error) {

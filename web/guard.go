@@ -16,6 +16,7 @@ import (
 type GuardConfig struct {
 	Hosts          Hosts          // of the server; any if there is no issuer
 	Origins        []string       // of pages that may send requests: scheme, host and port
+	Cookies        bool           // that these pages may send and receive
 	CORSHeaders    []string       // that these pages may send, besides those of GraphQL clients
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For, X-Forwarded-Proto and traceparent are trusted
 

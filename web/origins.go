@@ -25,10 +25,13 @@ var clientHeaders = []string{
 	"X-Datadog-Origin", "X-Datadog-Parent-Id", "X-Datadog-Sampling-Priority", "X-Datadog-Trace-Id", "Newrelic",
 }
 
-// withOrigins applies CORS. Pages send credentials in headers, never in cookies, so the policy does not allow
-// credentials of the browser. What is not allowed is logged once a minute, because a page cannot read the reason.
+// withOrigins applies CORS. Pages send credentials in headers, so the policy allows credentials of the browser only where
+// refresh tokens may be in cookies. What is not allowed is logged once a minute, because a page cannot read the reason.
 func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	headers := slices.Concat(clientHeaders, c.CORSHeaders)
+	if c.Cookies {
+		headers = append(headers, auth.CookieHeader)
+	}
 	log := &corsLog{log: c.Log, headers: headers, issuer: c.Hosts.Issuer}
 	log.origin.Interval, log.header.Interval = time.Minute, time.Minute
 	if len(c.Origins) == 0 {
@@ -37,6 +40,7 @@ func withOrigins(c GuardConfig, next http.Handler) http.Handler {
 	policy := cors.New(cors.Options{
 		AllowedOrigins: c.Origins, AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: headers, ExposedHeaders: []string{auth.RequestIDHeader, "Retry-After"}, MaxAge: 7200,
+		AllowCredentials: c.Cookies,
 	})
 	return log.before(policy.OriginAllowed, policy.Handler(next))
 }

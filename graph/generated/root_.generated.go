@@ -88,12 +88,12 @@ type ComplexityRoot struct {
 	}
 
 	LoginPayload struct {
-		AccessToken      func(childComplexity int) int
-		ExpiresAt        func(childComplexity int) int
-		RefreshExpiresAt func(childComplexity int) int
-		RefreshToken     func(childComplexity int) int
-		TokenType        func(childComplexity int) int
-		User             func(childComplexity int) int
+		AccessToken       func(childComplexity int) int
+		ExpiresAt         func(childComplexity int) int
+		RefreshExpiresAt  func(childComplexity int) int
+		RefreshTokenOrNil func(childComplexity int) int
+		TokenType         func(childComplexity int) int
+		User              func(childComplexity int) int
 	}
 
 	LogoutPayload struct {
@@ -111,7 +111,7 @@ type ComplexityRoot struct {
 		Login           func(childComplexity int, input auth.LoginInput) int
 		Logout          func(childComplexity int, input *model.LogoutInput) int
 		Reauthenticate  func(childComplexity int, input auth.ReauthenticateInput) int
-		Refresh         func(childComplexity int, input auth.RefreshInput) int
+		Refresh         func(childComplexity int, input *auth.RefreshInput) int
 		RevokeAPIToken  func(childComplexity int, input model.RevokeAPITokenInput) int
 		RevokeSession   func(childComplexity int, input model.RevokeSessionInput) int
 		RevokeSessions  func(childComplexity int, input model.RevokeSessionsInput) int
@@ -408,11 +408,11 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LoginPayload.RefreshExpiresAt(childComplexity), true
 	case "LoginPayload.refreshToken":
-		if e.ComplexityRoot.LoginPayload.RefreshToken == nil {
+		if e.ComplexityRoot.LoginPayload.RefreshTokenOrNil == nil {
 			break
 		}
 
-		return e.ComplexityRoot.LoginPayload.RefreshToken(childComplexity), true
+		return e.ComplexityRoot.LoginPayload.RefreshTokenOrNil(childComplexity), true
 	case "LoginPayload.tokenType":
 		if e.ComplexityRoot.LoginPayload.TokenType == nil {
 			break
@@ -548,7 +548,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.Refresh(childComplexity, args["input"].(auth.RefreshInput)), true
+		return e.ComplexityRoot.Mutation.Refresh(childComplexity, args["input"].(*auth.RefreshInput)), true
 	case "Mutation.revokeApiToken":
 		if e.ComplexityRoot.Mutation.RevokeAPIToken == nil {
 			break
@@ -1309,8 +1309,8 @@ type Mutation {
   Asking again within ten seconds, or after an answer that was lost, gives the same refresh token.
   """
   refresh(
-    "The refresh token."
-    input: RefreshInput!
+    "The refresh token; without it, that of the cookie."
+    input: RefreshInput
   ): LoginPayload @credentials @public
 
   "Ends sessions of the viewer; their tokens stop working at once. Not with an API token."
@@ -1690,8 +1690,8 @@ type LoginPayload {
   tokenType: String!
   "When the access token ends; refresh before."
   expiresAt: Time!
-  "Works once: exchange it with the mutation refresh."
-  refreshToken: String!
+  "Works once: exchange it with the mutation refresh. Null if it is in a cookie."
+  refreshToken: String @goField(name: "RefreshTokenOrNil")
   "When the refresh token ends; then the user logs in again."
   refreshExpiresAt: Time!
   "Who logged in."
@@ -1700,8 +1700,8 @@ type LoginPayload {
 
 "A session's newest refresh token."
 input RefreshInput {
-  "As login or the last refresh gave it."
-  refreshToken: String!
+  "As login or the last refresh gave it; null: that of the cookie."
+  refreshToken: String
 }
 
 "Which of the viewer's sessions end."

@@ -143,5 +143,25 @@ func browser() []mutation {
 			"server := &http.Server{\n", "server := &http.Server{\n\t\tProtocols: func() *http.Protocols {\n\t\t\tp := new(http.Protocols)\n\t\t\tp.SetHTTP1(true)\n\t\t\tp.SetHTTP2(true)\n\t\t\tp.SetUnencryptedHTTP2(true)\n\t\t\treturn p\n\t\t}(),\n",
 			"./app", "TestT095_HTTP2",
 		},
+		{
+			"T187: pages of other origins do not use the cookie", "auth/cookie.go",
+			"case c.protection.Check(r) != nil:", "case c.protection == nil:",
+			"./test/library", "TestTheCookieIsOfUse",
+		},
+		{
+			"T187: the cookie needs its header", "auth/cookie.go",
+			`if c == nil || r.Header.Get(CookieHeader) != "cookie" {`, "if c == nil {",
+			"./test/library", "TestTheCookieIsOfUse",
+		},
+		{
+			"T188: scripts do not read the cookie", "auth/cookie.go",
+			"HttpOnly: true", "HttpOnly: false",
+			"./test/library", "TestTheCookieKeeps",
+		},
+		{
+			"T188: the token in the cookie is not in the payload", "auth/cookie.go",
+			"p.RefreshToken = \"\"", "_ = p",
+			"./test/library", "TestTheCookieKeeps",
+		},
 	}
 }

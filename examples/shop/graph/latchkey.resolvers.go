@@ -19,7 +19,7 @@ func (r *mutationResolver) Login(ctx context.Context, input auth.LoginInput) (*a
 	return r.Latchkey.Mutation().Login(ctx, input)
 }
 
-func (r *mutationResolver) Refresh(ctx context.Context, input auth.RefreshInput) (*auth.LoginPayload, error) {
+func (r *mutationResolver) Refresh(ctx context.Context, input *auth.RefreshInput) (*auth.LoginPayload, error) {
 	return r.Latchkey.Mutation().Refresh(ctx, input)
 }
 

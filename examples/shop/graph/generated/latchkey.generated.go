@@ -26,7 +26,7 @@ import (
 
 type MutationResolver interface {
 	Login(ctx context.Context, input auth.LoginInput) (*auth.LoginPayload, error)
-	Refresh(ctx context.Context, input auth.RefreshInput) (*auth.LoginPayload, error)
+	Refresh(ctx context.Context, input *auth.RefreshInput) (*auth.LoginPayload, error)
 	Logout(ctx context.Context, input *model.LogoutInput) (*model.LogoutPayload, error)
 	Reauthenticate(ctx context.Context, input auth.ReauthenticateInput) (*model.ReauthenticatePayload, error)
 	RevokeSession(ctx context.Context, input model.RevokeSessionInput) (*model.RevokeSessionPayload, error)
@@ -230,8 +230,8 @@ func (ec *executionContext) field_Mutation_refresh_args(ctx context.Context, raw
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (auth.RefreshInput, error) {
-			return ec.unmarshalNRefreshInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐRefreshInput(ctx, v)
+		func(ctx context.Context, v any) (*auth.RefreshInput, error) {
+			return ec.unmarshalORefreshInput2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐRefreshInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1334,18 +1334,18 @@ func (ec *executionContext) _LoginPayload_refreshToken(ctx context.Context, fiel
 			return ec.fieldContext_LoginPayload_refreshToken(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.RefreshToken, nil
+			return obj.RefreshTokenOrNil(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_LoginPayload_refreshToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("LoginPayload", field, false, false, "String")
+	return graphql.NewScalarFieldContext("LoginPayload", field, true, false, "String")
 }
 
 func (ec *executionContext) _LoginPayload_refreshExpiresAt(ctx context.Context, field graphql.CollectedField, obj *auth.LoginPayload) (ret graphql.Marshaler) {
@@ -1529,7 +1529,7 @@ func (ec *executionContext) _Mutation_refresh(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().Refresh(ctx, fc.Args["input"].(auth.RefreshInput))
+			return ec.Resolvers.Mutation().Refresh(ctx, fc.Args["input"].(*auth.RefreshInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -5631,7 +5631,7 @@ func (ec *executionContext) unmarshalInputRefreshInput(ctx context.Context, obj 
 		switch k {
 		case "refreshToken":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("refreshToken"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6355,7 +6355,7 @@ func (ec *executionContext) _LoginPayload(ctx context.Context, sel ast.Selection
 			}
 		case "refreshToken":
 			out.Values[i] = ec._LoginPayload_refreshToken(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "refreshExpiresAt":
@@ -7550,11 +7550,6 @@ func (ec *executionContext) unmarshalNReauthenticateInput2githubᚗcomᚋlatchke
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNRefreshInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐRefreshInput(ctx context.Context, v any) (auth.RefreshInput, error) {
-	res, err := ec.unmarshalInputRefreshInput(ctx, v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
 func (ec *executionContext) unmarshalNRevokeApiTokenInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋgraphᚋmodelᚐRevokeAPITokenInput(ctx context.Context, v any) (model.RevokeAPITokenInput, error) {
 	res, err := ec.unmarshalInputRevokeApiTokenInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -7972,6 +7967,14 @@ func (ec *executionContext) marshalOReauthenticatePayload2ᚖgithubᚗcomᚋlatc
 		return graphql.Null
 	}
 	return ec._ReauthenticatePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORefreshInput2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐRefreshInput(ctx context.Context, v any) (*auth.RefreshInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRefreshInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalORevokeApiTokenPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋgraphᚋmodelᚐRevokeAPITokenPayload(ctx context.Context, sel ast.SelectionSet, v *model.RevokeAPITokenPayload) graphql.Marshaler {
