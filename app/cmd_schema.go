@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -49,12 +50,35 @@ func (schemaPrintCmd) Run(p *program, io stdio) error {
 	return nil
 }
 
-type schemaScopesCmd struct{ listFlags }
+type schemaScopesCmd struct {
+	listFlags
+	Files []string `arg:"" optional:"" help:"Files with operations of a client: then the least scopes that all of them need."`
+}
 
 func (c *schemaScopesCmd) Run(p *program, io stdio) error {
+	wanted, err := leastScopes(p.schema().Schema(), c.Files)
+	if err != nil {
+		return err
+	}
 	l := c.start(io.out, "SCOPE", "MEANING")
 	for _, s := range p.rights.Scopes() {
+		if len(c.Files) > 0 && !slices.Contains(wanted, s.Name) {
+			continue
+		}
 		l.row(map[string]string{"scope": s.Name, "meaning": s.Description}, s.Name, s.Description)
 	}
 	return l.end()
+}
+
+// leastScopes are the scopes that the operations in the files need.
+func leastScopes(schema *ast.Schema, files []string) ([]string, error) {
+	var documents []*ast.Source
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		documents = append(documents, &ast.Source{Name: name, Input: string(text)})
+	}
+	return graph.LeastScopes(schema, documents...)
 }

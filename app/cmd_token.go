@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/latchkey/latchkey/auth"
@@ -14,6 +15,7 @@ type tokenCreateCmd struct {
 	User    string         `arg:"" help:"User name or e-mail of the owner."`
 	Name    string         `required:"" help:"What the token is for." placeholder:"LABEL"`
 	Scope   []string       `help:"Scope, such as users:read; may be repeated." placeholder:"SCOPE"`
+	For     []string       `help:"File with operations of the program: the token gets the least scopes that they need; may be repeated." placeholder:"FILE"`
 	Expires *time.Duration `help:"The token ends after so long, such as 720h. Default: never."`
 }
 
@@ -21,7 +23,11 @@ func (c *tokenCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	if c.Expires != nil && *c.Expires <= 0 {
 		return &usageError{errors.New("--expires must be a duration such as 720h")}
 	}
-	in := auth.CreateAPITokenInput{Name: c.Name, Scopes: c.Scope}
+	scopes, err := leastScopes(s.program.schema().Schema(), c.For)
+	if err != nil {
+		return err
+	}
+	in := auth.CreateAPITokenInput{Name: c.Name, Scopes: slices.Compact(slices.Sorted(slices.Values(append(scopes, c.Scope...))))}
 	if c.Expires != nil {
 		end := db.TimeOf(time.Now().Add(*c.Expires))
 		in.ExpiresAt = &end
