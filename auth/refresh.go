@@ -21,10 +21,9 @@ func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, 
 		return nil, err
 	}
 	if in.RefreshToken == "" && cookie != nil {
-		in.RefreshToken = cookie.token
-	}
-	if in.RefreshToken == "" {
-		return nil, &UnauthenticatedError{Reason: Missing}
+		if in.RefreshToken = cookie.token; in.RefreshToken == "" {
+			return nil, &UnauthenticatedError{Reason: Missing}
+		}
 	}
 	p, err := s.refresh(asNobody(ctx), in)
 	if _, ended := errors.AsType[*UnauthenticatedError](err); ended {

@@ -129,8 +129,8 @@ func TestTheCookieIsOfUseToPagesOfTheServerAndItsOriginsAlone(t *testing.T) {
 		want    string
 		headers []string
 	}{
-		{"MISSING", nil}, // a form of another site cannot set the header
-		{"MISSING", []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}},
+		{"MALFORMED", nil}, // a form of another site cannot set the header
+		{"MALFORMED", []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}},
 		{"FORBIDDEN", append(asks, "Sec-Fetch-Site", "cross-site")},
 		{"FORBIDDEN", append(asks, "Sec-Fetch-Site", "same-site", "Origin", "https://evil.example.com")},
 		{"FORBIDDEN", append(asks, "Origin", "https://evil.example.com")},
@@ -189,5 +189,5 @@ func TestWithoutTheSettingNoCookieIsSetOrRead(t *testing.T) {
 		t.Errorf("got %v and %s", response.Cookies(), body)
 	}
 	token := strings.Split(strings.SplitAfter(body, `"refreshToken":"`)[1], `"`)[0]
-	b.want("MISSING", refresh, auth.CookieHeader, "cookie", "Cookie", "__Host-latchkey="+token)
+	b.want("MALFORMED", refresh, auth.CookieHeader, "cookie", "Cookie", "__Host-latchkey="+token)
 }
