@@ -130,7 +130,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.watchers = newWatchers(s)
 	o.DB.GuardWrites(s.guardWrites)
 	o.DB.OnUserChanged(s.cache.forget)
-	var err error
+	cost, err := o.DB.HighestBcryptCost(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.hasher.expectBcrypt(min(cost, maxBcryptCost))
 	s.keys, err = openKeyring(ctx, o.DB, o.Secrets, db.TimeOf(o.Now()))
 	return s, err
 }

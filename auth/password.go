@@ -82,7 +82,8 @@ type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int32
 	params  Argon2
-	dummy   string // a hash of no password, for users who are not there
+	dummy   string       // a hash of no password, for users who are not there
+	bcrypt  atomic.Int32 // the highest cost of bcrypt hashes among the users; 0: there are none
 }
 
 const (
@@ -126,8 +127,11 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 }
 
 // verify reports whether the password has that hash, in the same time whether hash is a user's or "".
-// outdated says that the hash was made under other parameters.
+// outdated says that the hash was made under other parameters, or by bcrypt.
 func (h *hasher) verify(ctx context.Context, hash, password string) (ok, outdated bool, err error) {
+	if isBcrypt(hash) {
+		return h.verifyBcrypt(ctx, hash, password)
+	}
 	known := hash != ""
 	if !known {
 		hash = h.dummy
@@ -141,6 +145,7 @@ func (h *hasher) verify(ctx context.Context, hash, password string) (ok, outdate
 	}
 	defer func() { <-h.slots }()
 	got := derive(p, salt, password, uint32(len(want)))
+	h.spendBcrypt(password)
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, p != h.params, nil
 }
 
