@@ -215,12 +215,12 @@ func authorization() []mutation {
 		},
 		{
 			"T72: a role of a program's own is needed", "graph/adopt.go",
-			"!slices.Contains(v.User.Roles, role) || ", "",
+			"!slices.Contains(v.User.Roles, role) || ", `role == "" && !slices.Contains(v.User.Roles, role) || `,
 			"./graph", "TestARoleOfTheProgramsOwn",
 		},
 		{
 			"T50: an API token needs the scopes of a role", "graph/adopt.go",
-			"|| !mayUse {", "{",
+			`v.TokenID == "" || len(scopes) > 0 && v.Scopes`, `v.TokenID == "" || len(scopes) >= 0 || v.Scopes`,
 			"./graph", "TestARoleOfTheProgramsOwn",
 		},
 		{
