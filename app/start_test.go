@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db/dbtest"
 )
 
 // legacy is the database of a program that had users before.
@@ -126,5 +127,34 @@ func TestAServerThatWasStartedStopsWithItsContext(t *testing.T) {
 	server.Close()
 	if err := server.DB.Ping(t.Context()); err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("the database is open: %v", err)
+	}
+}
+
+// A program on PostgreSQL gives Latchkey a schema of its own, since both have a table users.
+func TestStartWorksInAPostgreSQLSchemaOfItsOwn(t *testing.T) {
+	databaseURL := dbtest.PostgresURL(t, "", nil)
+	d, err := sql.Open("postgres", databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Exec(`CREATE TABLE users (id integer); CREATE SCHEMA latchkey`); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DATABASE_URL", databaseURL+"&search_path=latchkey")
+	t.Setenv("LATCHKEY_MIGRATE", "true")
+	t.Setenv("LATCHKEY_SECRET", auth.GenerateSecret())
+	t.Setenv("LATCHKEY_LOG_LEVEL", "error")
+	server, err := Start(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if _, err := server.Auth.ImportUser(auth.WithViewer(t.Context(), auth.Operator()), auth.ImportUserInput{Username: "ann"}); err != nil {
+		t.Error(err)
+	}
+	var own, theirs int
+	if err := d.QueryRow(`SELECT (SELECT count(*) FROM latchkey.users), (SELECT count(*) FROM public.users)`).Scan(&own, &theirs); err != nil || own != 1 || theirs != 0 {
+		t.Errorf("%d users of Latchkey's, %d of the program's: %v", own, theirs, err)
 	}
 }
