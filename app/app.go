@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -30,18 +31,29 @@ type Options struct {
 	// store them and not use them. Latchkey's own schema if nil.
 	Schema func(Parts) graphql.ExecutableSchema
 
-	Migrations fs.FS                // the program's own: see db.MigrationSet
-	Scopes     []auth.Scope         // beside the built-in ones
-	Roles      map[db.Role][]string // scopes of the program's roles, and further scopes of USER; ADMIN has all
+	Migrations fs.FS        // the program's own: see db.MigrationSet
+	Scopes     []auth.Scope // beside the built-in ones
+	Roles      Roles        // scopes of the program's roles, and further scopes of USER; ADMIN has all
 
 	Claims      func(ctx context.Context, u *db.User) (map[string]any, error) // see auth.Options
 	UserCreated func(ctx context.Context, tx *db.DB, u *db.User) error        // see auth.Options
+
+	// For programs that had users and directives before they had Latchkey: see docs/existing-project.md.
+	DatabaseURL string                                                            // instead of the setting DATABASE_URL, where the program has another use for that variable
+	Guards      []string                                                          // the program's own directives that count as access directives, such as "hasRole": see graph.HasRole
+	Import      Import                                                            // of the program's users
+	Identify    func(ctx context.Context, userID string) (context.Context, error) // see graph.Options
+	Errors      func(err error) *graph.Error                                      // see graph.Options
+	Extensions  []graphql.HandlerExtension                                        // further ones of gqlgen
 
 	// CommandLine adds settings and commands: a pointer to a struct with the tags of alecthomas/kong. A field with the tag
 	// cmd is a command; its method Run may take a context.Context, *app.Parts and the pointer itself. Other fields are
 	// settings, which are read before Schema is called. May be nil.
 	CommandLine any
 }
+
+// Roles are the scopes of roles.
+type Roles = map[db.Role][]string
 
 // Parts are what a program's resolvers and commands work with.
 type Parts struct {
@@ -112,6 +124,22 @@ type Server struct {
 	Metrics http.Handler // for Prometheus, at an address that is not public
 
 	sockets func() int // how many are open
+	close   func()     // of a server that Start made
+}
+
+// Close ends what Start has begun. It does nothing to other servers.
+func (s *Server) Close() {
+	if s.close != nil {
+		s.close()
+	}
+}
+
+// ServeHTTP serves GraphQL alone, at whatever path a router of the program's own has the server. Handler serves GraphQL at
+// /graphql, and everything else.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	at := *r
+	at.URL = &url.URL{Path: "/graphql", RawQuery: r.URL.RawQuery}
+	s.Handler.ServeHTTP(w, &at)
 }
 
 // New makes a server for programs that have an HTTP server of their own, and for tests; Main does so for all others. The

@@ -33,7 +33,13 @@ func (c *schemaAuditCmd) Run(p *program, io stdio) error {
 	if err != nil {
 		return err
 	}
-	requirements, err := graph.Audit(schema, graph.AuditConfig{Rights: p.rights, EveryField: c.EveryField})
+	config := graph.AuditConfig{Rights: p.rights, EveryField: c.EveryField, Guards: p.Guards}
+	if len(c.Files) > 0 {
+		config.Guards = nil // of the program's own schema
+	}
+	_, err = graph.Audit(schema, config)
+	config.Report = true
+	requirements, _ := graph.Audit(schema, config) // with the fields that are open, which err names
 	l := c.start(io.out, "FIELD", "REQUIRES")
 	for _, r := range requirements {
 		l.row(map[string]string{"field": r.Field, "requires": r.Needs}, r.Field, r.Needs)

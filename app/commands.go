@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,11 +108,7 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 	if err := p.checkArguments(args); err != nil {
 		return &usageError{err}
 	}
-	parser, err := kong.New(c,
-		kong.Name(p.Name), kong.Description(p.Description),
-		p.vars(), valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Exit(func(code int) { panic(exit(code)) }),
-	)
+	parser, err := p.parser(c, io)
 	if err != nil {
 		return err
 	}
@@ -132,6 +129,7 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 	if err := c.Settings.checkURLs(); err != nil {
 		return &usageError{err}
 	}
+	c.Settings.DatabaseURL = cmp.Or(p.DatabaseURL, c.Settings.DatabaseURL)
 	command.BindTo(ctx, (*context.Context)(nil))
 	var parts *Parts
 	defer func() {
@@ -148,6 +146,14 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 		return err
 	}
 	return command.Run(&c.Settings, p, io)
+}
+
+func (p *program) parser(c *cli, io stdio) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name(p.Name), kong.Description(p.Description),
+		p.vars(), valueMappers(), kong.Writers(io.out, io.err), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+	)
 }
 
 // vars are the variables in the tags of the command line.

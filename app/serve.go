@@ -90,17 +90,10 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	if o.Issuer == "" {
 		o.Issuer = base
 	}
-	secrets, err := s.secrets(ctx, d)
-	if err != nil {
-		return err
-	}
-	if err := s.refuseGuessable(secrets, log); err != nil {
-		return err
-	}
 	stopping := make(chan struct{})
-	server, err := s.program.wire(ctx, d, secrets, o, log, stopping)
+	server, err := s.server(ctx, d, o, log, stopping)
 	if err != nil {
-		return s.nameSecret(err)
+		return err
 	}
 	if o.MetricsAddr != "" {
 		metrics, err := listen(o.MetricsAddr, "--metrics-addr")
@@ -122,6 +115,19 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	stop() // only now: the requests in flight needed it
 	<-done
 	return err
+}
+
+// server reads the secret and makes the server.
+func (s *Settings) server(ctx context.Context, d *db.DB, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (*Server, error) {
+	secrets, err := s.secrets(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.refuseGuessable(secrets, log); err != nil {
+		return nil, err
+	}
+	server, err := s.program.wire(ctx, d, secrets, o, log, stopping)
+	return server, s.nameSecret(err)
 }
 
 // awaitSockets returns when all WebSockets have been closed, for which http.Server.Shutdown does not wait, or after three
@@ -153,6 +159,9 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	if err != nil {
 		return nil, err
 	}
+	if err := p.Import.run(ctx, service); err != nil {
+		return nil, err
+	}
 	s := &Server{Parts: Parts{Auth: service, DB: d, Log: log, Now: service.Now}}
 	var graphql *graph.Handler
 	s.sockets = func() int { return graphql.Sockets() }
@@ -161,6 +170,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	graphql, err = graph.NewHandler(p.Schema(s.Parts), graph.Options{
 		Auth: service, Log: log, Introspection: o.Introspection, Limits: o.Limits, EveryField: o.EveryField, Stopping: stopping,
 		Observe: metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
+		Guards: p.Guards, Report: o.Audit == auditReport, Identify: p.Identify, Errors: p.Errors, Extensions: p.Extensions,
 	})
 	if err != nil {
 		return nil, err

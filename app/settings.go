@@ -60,6 +60,7 @@ type ServeSettings struct {
 	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"On shutdown, answer 503 at /readyz for this duration before the listener closes; at most 10s."`
 	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is followed by a new one; 0s: never."`
 	EveryField     bool           `name:"every-field" env:"LATCHKEY_EVERY_FIELD" help:"Do not start unless every field of every type of the program's own schema files has an access directive."`
+	Audit          string         `env:"LATCHKEY_AUDIT" enum:"enforce,report" default:"enforce" help:"enforce: do not start with a root field that has no access directive; report: log such fields and leave them open to anyone, while a project adopts Latchkey."`
 	Guard          GuardSettings  `embed:""`
 	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
 	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"How long a used refresh token may be used again; at most 1m."`
@@ -68,6 +69,9 @@ type ServeSettings struct {
 	passwords auth.Argon2
 	now       func() time.Time
 }
+
+// auditReport is the value of ServeSettings.Audit that leaves fields without an access directive open.
+const auditReport = "report"
 
 // ServeSettingsFromEnv are the server's settings as the environment says, and their defaults otherwise: for programs that
 // call New.
@@ -134,6 +138,8 @@ func (s *ServeSettings) Validate() error {
 		return err
 	}
 	switch {
+	case s.EveryField && s.Audit == auditReport:
+		return errors.New("--every-field (LATCHKEY_EVERY_FIELD) and --audit=report (LATCHKEY_AUDIT) contradict each other: remove one")
 	case s.ClientRate < 0 || s.InFlight < 0 || s.Streams < 0:
 		return errors.New("--client-rate (LATCHKEY_CLIENT_RATE), --in-flight (LATCHKEY_IN_FLIGHT) and --streams (LATCHKEY_STREAMS) must not be negative")
 	case s.MaxAuthAge != 0 && s.MaxAuthAge < time.Minute:

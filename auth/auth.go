@@ -125,7 +125,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.watchers = newWatchers(s.cache, s.lookUp, s.expiryOf, s.now)
 	o.DB.GuardWrites(s.guardWrites)
 	o.DB.OnUserChanged(s.cache.forget)
-	var err error
+	cost, err := o.DB.HighestBcryptCost(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.hasher.expectBcrypt(min(cost, maxBcryptCost))
 	if s.cookies, err = newCookies(o.Cookies, o.Issuer); err != nil {
 		return nil, err
 	}

@@ -82,7 +82,8 @@ type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int32
 	params  Argon2
-	dummy   string // a hash of no password, for unknown users
+	dummy   string       // a hash of no password, for unknown users
+	bcrypt  atomic.Int32 // the highest cost of bcrypt hashes among the users; 0: there are none
 }
 
 const (
@@ -125,9 +126,12 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return encodePHC(h.params, salt, derive(h.params, salt, password, 32)), nil
 }
 
-// verify reports whether the password has the hash, and whether the hash has outdated parameters. It takes the same time for
-// the hash "" of an unknown user.
+// verify reports whether the password has the hash, and whether the hash is outdated: it has other parameters, or is of
+// bcrypt. It takes the same time for the hash "" of an unknown user.
 func (h *hasher) verify(ctx context.Context, hash, password string) (ok, outdated bool, err error) {
+	if isBcrypt(hash) {
+		return h.verifyBcrypt(ctx, hash, password)
+	}
 	known := hash != ""
 	if !known {
 		hash = h.dummy
@@ -141,6 +145,7 @@ func (h *hasher) verify(ctx context.Context, hash, password string) (ok, outdate
 	}
 	defer func() { <-h.slots }()
 	got := derive(p, salt, password, uint32(len(want)))
+	h.spendBcrypt(password)
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, p != h.params, nil
 }
 

@@ -110,6 +110,14 @@ func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
 	return err
 }
 
+// HighestBcryptCost is the highest cost among users whose password hash is of bcrypt, which begins with "$2"; 0 if there
+// are none. It reads all users.
+func (db *DB) HighestBcryptCost(ctx context.Context) (cost int, err error) {
+	err = db.get(ctx, &cost, "bcrypt hashes", `
+		SELECT CAST(coalesce(max(substr(password_hash, 5, 2)), '0') AS integer) FROM users WHERE substr(password_hash, 1, 2) = '$2'`)
+	return cost, err
+}
+
 // LockUsers makes changes of a user, and of what the user holds, wait for each other until the transaction ends. The
 // actor, who may be another user or "", is only kept from being changed meanwhile.
 func (db *DB) LockUsers(ctx context.Context, changed, actor string) error {

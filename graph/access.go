@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"slices"
 	"strings"
@@ -27,8 +28,11 @@ var accessDirectives = []string{"public", "authenticated", "requiresScopes"}
 // A Requirement is what one guarded field needs.
 type Requirement struct {
 	Field string // Type.field
-	Needs string // "anyone", "any viewer who is logged in", "the scope a and b, or c"
+	Needs string // "anyone", "any viewer who is logged in", "the scope a and b, or c", "@hasRole(role: admin)" of AuditConfig.Guards, or Unguarded
 }
+
+// Unguarded is what a field needs that has no access directive, where AuditConfig.Report lets it.
+const Unguarded = "nothing: it has no access directive"
 
 // Sources are the files that an executable schema was generated from, named from the project's root.
 func Sources(es graphql.ExecutableSchema) []*ast.Source {
@@ -72,6 +76,8 @@ func ParseSchema(files ...*ast.Source) (*ast.Schema, error) {
 type AuditConfig struct {
 	Rights     *auth.Rights // the scopes and roles that exist; auth.DefaultRights if nil
 	EveryField bool         // every field of every type needs an access directive, Latchkey's own types excepted
+	Guards     []string     // directives of the program's own that guard a field as access directives do, such as "hasRole"
+	Report     bool         // a field without an access directive is no fault, but listed as Unguarded; not of @sensitive types
 }
 
 // Audit lists what each guarded field requires, and each fault against the rule as "FILE:LINE:COLUMN: …".
@@ -80,6 +86,11 @@ func Audit(schema *ast.Schema, c AuditConfig) (requirements []Requirement, fault
 		c.Rights = auth.DefaultRights
 	}
 	found := []error{c.auditRoles(schema)}
+	for _, guard := range c.Guards {
+		if schema.Directives[guard] == nil {
+			found = append(found, fmt.Errorf("the schema has no directive @%s, which guards fields", guard))
+		}
+	}
 	for _, def := range ownTypes(schema) {
 		if def.Kind != ast.Object && def.Kind != ast.Interface {
 			continue
@@ -155,7 +166,11 @@ func (c AuditConfig) auditField(schema *ast.Schema, def *ast.Definition, field *
 	closed := root || def.Directives.ForName("sensitive") != nil || c.EveryField && !isOurs(schema, def)
 	access := accessOf(field.Directives)
 	name := def.Name + "." + field.Name
-	switch {
+	switch own := c.guardsOf(field.Directives); {
+	case len(access) == 0 && own != "":
+		return own, nil
+	case len(access) == 0 && closed && c.Report && def.Directives.ForName("sensitive") == nil:
+		return Unguarded, nil
 	case len(access) > 1 || closed && len(access) == 0:
 		return "", fault(field.Position, "%s has %d access directives; it needs exactly one of @public, @authenticated, @requiresScopes", name, len(access))
 	case len(access) == 0:
@@ -189,6 +204,26 @@ func accessOf(all ast.DirectiveList) (access []*ast.Directive) {
 		}
 	}
 	return access
+}
+
+// guardsOf writes the program's own guards of a field as they stand in the schema; "" if there are none.
+func (c AuditConfig) guardsOf(all ast.DirectiveList) string {
+	var guards []string
+	for _, d := range all {
+		if !slices.Contains(c.Guards, d.Name) {
+			continue
+		}
+		var arguments []string
+		for _, a := range d.Arguments {
+			arguments = append(arguments, a.Name+": "+a.Value.String())
+		}
+		guard := "@" + d.Name
+		if len(arguments) > 0 {
+			guard += "(" + strings.Join(arguments, ", ") + ")"
+		}
+		guards = append(guards, guard)
+	}
+	return strings.Join(guards, " and ")
 }
 
 // requiredScopes reads @requiresScopes(scopes: [["a", "b"], ["c"]]) and refuses what nobody can have or everybody has.
@@ -225,6 +260,9 @@ func describe(schema *ast.Schema, requirements []Requirement) {
 	describing.Lock()
 	defer describing.Unlock()
 	for _, r := range requirements {
+		if r.Needs == Unguarded {
+			continue
+		}
 		typeName, fieldName, _ := strings.Cut(r.Field, ".")
 		field := schema.Types[typeName].Fields.ForName(fieldName)
 		if !strings.Contains(field.Description, accessNote) {
@@ -240,14 +278,20 @@ func describe(schema *ast.Schema, requirements []Requirement) {
 
 const accessNote = "\n\n**Access:** "
 
-// prepare audits the schema and completes its descriptions. It fails if a field is left unguarded.
-func prepare(schema *ast.Schema, c AuditConfig) error {
+// prepare audits the schema and completes its descriptions. It fails if a field is left unguarded, and logs it where
+// AuditConfig.Report is set.
+func prepare(schema *ast.Schema, c AuditConfig, log *slog.Logger) error {
 	if err := auditCosts(schema); err != nil {
 		return err
 	}
 	requirements, err := Audit(schema, c)
 	if err != nil {
 		return fmt.Errorf("the schema leaves fields unguarded:\n%w", err)
+	}
+	for _, r := range requirements {
+		if r.Needs == Unguarded {
+			log.Warn("a field is open to anyone: it has no access directive", "field", r.Field)
+		}
 	}
 	describe(schema, requirements)
 	return nil

@@ -65,8 +65,8 @@ var Codes = []Code{
 }
 
 // presenter writes an error as clients see it: the one place where errors become codes. What is no error
-// of ours is logged and hidden.
-func presenter(log *slog.Logger, report func(context.Context, error), who introspection) graphql.ErrorPresenterFunc {
+// of ours is logged and hidden, unless own (see Options.Errors) says what clients see.
+func presenter(log *slog.Logger, report func(context.Context, error), who introspection, own func(error) *Error) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		e := graphql.DefaultErrorPresenter(ctx, err)
 		if e.Message == "introspection disabled" { // gqlgen's
@@ -77,6 +77,11 @@ func presenter(log *slog.Logger, report func(context.Context, error), who intros
 		}
 		message, extensions := present(e)
 		report(ctx, err)
+		if extensions["code"] == Internal && own != nil {
+			if theirs := own(err); theirs != nil {
+				message, extensions = present(gqlerror.Wrap(theirs))
+			}
+		}
 		if extensions["code"] == Internal {
 			log.ErrorContext(ctx, "internal error", "error", err, "path", e.Path.String(), "request", requestIDOf(ctx))
 		}

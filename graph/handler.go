@@ -28,11 +28,23 @@ type Options struct {
 	Introspection string                                             // one of the constants
 	Limits        Limits                                             // DefaultLimits where zero
 	EveryField    bool                                               // every field of every type needs an access directive, not only those of root types and @sensitive ones
+	Guards        []string                                           // directives of the program's own that count as access directives; see HasRole
+	Report        bool                                               // fields without an access directive are open, and logged; without it they stop the start
 	Tracing       bool                                               // by OpenTelemetry's global provider
 	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
 	Issuer        string                                             // the server's public URL, whose pages may open WebSockets; may be empty
 	Origins       []string                                           // of other pages that may: scheme, host and port
 	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and event streams end
+
+	// Identify runs before each operation of a user who is logged in. Resolvers find what it puts into the context. If it
+	// returns an error, the operation is refused. May be nil.
+	Identify func(ctx context.Context, userID string) (context.Context, error)
+
+	// Errors says what clients see of an error that is not Latchkey's, which is otherwise logged and hidden as
+	// INTERNAL_SERVER_ERROR. It is hidden, too, where Errors returns nil. May be nil.
+	Errors func(err error) *Error
+
+	Extensions []graphql.HandlerExtension // further ones of gqlgen
 }
 
 // A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets and event streams.
@@ -48,12 +60,14 @@ func (h *Handler) Sockets() int { return h.sockets.Open() }
 // It fails if the schema leaves a field unguarded. Only the parts of gqlgen that are named here take part.
 func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	o.Limits = o.Limits.orDefault()
-	if err := prepare(es.Schema(), AuditConfig{Rights: o.Auth.Rights(), EveryField: o.EveryField}); err != nil {
+	rules := AuditConfig{Rights: o.Auth.Rights(), EveryField: o.EveryField, Guards: o.Guards, Report: o.Report}
+	if err := prepare(es.Schema(), rules, o.Log); err != nil {
 		return nil, err
 	}
 	srv := handler.New(es)
 	who := introspection(o.Introspection)
-	srv.SetErrorPresenter(presenter(o.Log, o.Auth.ReportUnavailable, who))
+	present := presenter(o.Log, o.Auth.ReportUnavailable, who, o.Errors)
+	srv.SetErrorPresenter(present)
 	srv.SetRecoverFunc(recovered(o.Log))
 	srv.SetValidationRulesFn(validationRules)
 	srv.SetDisableSuggestion(true)
@@ -65,6 +79,12 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	srv.Use(who)
 	if o.Tracing {
 		srv.Use(tracing{})
+	}
+	if o.Identify != nil {
+		srv.Use(identifier{o.Identify, present})
+	}
+	for _, e := range o.Extensions {
+		srv.Use(e)
 	}
 	shared := common{schema: es.Schema(), auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
 	open := &sockets{common: shared, origins: socketOrigins(o.Issuer, o.Origins)}

@@ -59,14 +59,18 @@ func (p *includer) forward(field *codegen.Field) string {
 		arguments = append(arguments, "obj")
 	}
 	for _, argument := range field.Args {
-		arguments = append(arguments, argument.VarName)
+		name := argument.VarName
+		if argument.Type.Name() == "Int" && argument.TypeReference.GO.String() != "*int" { // the project binds Int to int32, perhaps
+			name = templates.CurrentImports.Lookup(module+"graph/relay") + ".Int(" + name + ")"
+		}
+		arguments = append(arguments, name)
 	}
 	return fmt.Sprintf("return %s.%s().%s(%s)", p.options.Resolver, goName(p.original(field.Object.Name)), field.GoFieldName, strings.Join(arguments, ", "))
 }
 
 // isForward reports whether a body is what forward once wrote, perhaps with other arguments.
 func (p *includer) isForward(body string) bool {
-	return regexp.MustCompile(`^return ` + regexp.QuoteMeta(p.options.Resolver) + `\.\w+\(\)\.\w+\([\w, ]*\)$`).MatchString(strings.TrimSpace(body))
+	return regexp.MustCompile(`^return ` + regexp.QuoteMeta(p.options.Resolver) + `\.\w+\(\)\.\w+\([\w., ()]*\)$`).MatchString(strings.TrimSpace(body))
 }
 
 // isLeaf reports whether the field is a scalar or an enum, or a list of these.

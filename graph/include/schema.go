@@ -2,6 +2,7 @@ package include
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ func (p *includer) InjectSourcesEarly() ([]*ast.Source, error) {
 	}
 	p.drop(document, theirs)
 	p.rename(document)
+	if err := conflicts(document, theirs); err != nil {
+		return nil, err
+	}
 	var text bytes.Buffer
 	formatter.NewFormatter(&text, formatter.WithIndent("  ")).FormatSchemaDocument(document)
 	return []*ast.Source{{Name: sourceName, Input: text.String()}}, nil
@@ -51,7 +55,7 @@ func (p *includer) InjectSourcesEarly() ([]*ast.Source, error) {
 // check refuses names that Latchkey's schema does not have: after an upgrade they would be without effect.
 func (o *Options) check(document *ast.SchemaDocument) error {
 	for name := range o.Rename {
-		if document.Definitions.ForName(name) == nil {
+		if document.Definitions.ForName(name) == nil || isRoot(name) {
 			return fmt.Errorf("rename: Latchkey's schema has no type %s", name)
 		}
 	}
@@ -67,6 +71,43 @@ func (o *Options) check(document *ast.SchemaDocument) error {
 		}
 	}
 	return nil
+}
+
+// conflicts lists what the project's schema still declares as Latchkey's does.
+func conflicts(document, theirs *ast.SchemaDocument) error {
+	var types, fields, directives []string
+	for _, def := range slices.Concat(document.Definitions, document.Extensions) {
+		if !isRoot(def.Name) {
+			if theirs.Definitions.ForName(def.Name) != nil {
+				types = append(types, def.Name)
+			}
+			continue
+		}
+		for _, other := range slices.Concat(theirs.Definitions, theirs.Extensions) {
+			for _, f := range def.Fields {
+				if other.Name == def.Name && other.Fields.ForName(f.Name) != nil {
+					fields = append(fields, def.Name+"."+f.Name)
+				}
+			}
+		}
+	}
+	for _, d := range document.Directives {
+		if theirs.Directives.ForName(d.Name) != nil {
+			directives = append(directives, "@"+d.Name)
+		}
+	}
+	both := func(names []string, advice string) error {
+		if len(names) == 0 {
+			return nil
+		}
+		slices.Sort(names)
+		return fmt.Errorf("both schemas declare %s: %s", strings.Join(names, ", "), advice)
+	}
+	return errors.Join(
+		both(types, "rename Latchkey's (Rename), or merge them if their fields are the same (Merge)"),
+		both(fields, "leave Latchkey's out (Omit), or remove the project's"),
+		both(directives, "rename the project's"),
+	)
 }
 
 func isRoot(name string) bool {
@@ -87,6 +128,7 @@ func (p *includer) drop(document, theirs *ast.SchemaDocument) {
 				return slices.Contains(p.options.Omit, def.Name+"."+f.Name)
 			})
 			if declared {
+				def.Description = "" // an extension has none
 				document.Extensions = append(document.Extensions, def)
 			}
 			return declared
@@ -214,6 +256,11 @@ func (p *includer) configure() {
 			p.config.Models.Add(name, modelOf(def.Name))
 		default:
 			p.config.Models[name] = config.TypeMapEntry{Model: config.StringList{modelOf(def.Name)}, Fields: p.config.Models[name].Fields}
+		}
+	}
+	for _, name := range []string{"String", "Int", "ID", "Boolean"} { // a project that binds them to other Go types needs Latchkey's beside
+		if p.config.Models.UserDefined(name) && !slices.Contains(p.config.Models[name].Model, "github.com/99designs/gqlgen/graphql."+name) {
+			p.config.Models.Add(name, "github.com/99designs/gqlgen/graphql."+name)
 		}
 	}
 	if p.options.StrictScalars {

@@ -94,6 +94,15 @@ type Args struct {
 	Before *string
 }
 
+// Int converts an argument where a project binds Int to another Go type than int, as the template of gqlgen.yml does.
+func Int[T ~int32 | ~int64](n *T) *int {
+	if n == nil {
+		return nil
+	}
+	converted := int(*n)
+	return &converted
+}
+
 // Page reads the arguments; kind is the kind of IDs in the list.
 func (a Args) Page(kind string) (p db.Page, err error) {
 	if a.First != nil && a.Last != nil {

@@ -89,6 +89,26 @@ func accounts() []mutation {
 			"./app", "TestT011_",
 		},
 		{
+			"T11: an imported user costs what others cost", "auth/password.go",
+			"	h.spendBcrypt(password)\n", "",
+			"./auth", "TestRefusedLoginsCostTheSameForImportedUsers",
+		},
+		{
+			"T20: what bcrypt has not read does not become the password", "auth/bcrypt.go",
+			"return ok, len(password) <= bcryptReads, nil", "return ok, true, nil",
+			"./auth", "TestAPasswordLongerThanBcryptReadsKeepsItsHash",
+		},
+		{
+			"T27: an imported hash is replaced at the login", "auth/bcrypt.go",
+			"return ok, len(password) <= bcryptReads, nil", "return ok, false, nil",
+			"./auth", "TestAnImportedUserKeepsThePassword",
+		},
+		{
+			"T50: only the operator chooses a password's hash", "auth/import.go",
+			"if !ViewerFrom(ctx).operator {", "if false {",
+			"./auth", "TestOnlyTheOperatorImportsUsers",
+		},
+		{
 			"T12: a disabled user is refused as after a wrong password", "auth/login.go",
 			"if !ok || u.DisabledAt != nil {", "if !ok {",
 			"./app", "TestT011_",

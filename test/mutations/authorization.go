@@ -204,6 +204,26 @@ func authorization() []mutation {
 			"./graph", "TestAnUnguardedField",
 		},
 		{
+			"T80: report mode leaves no sensitive type open", "graph/access.go",
+			`closed && c.Report && def.Directives.ForName("sensitive") == nil`, "closed && c.Report",
+			"./graph", "TestReportMode",
+		},
+		{
+			"T80: fields are left open where report mode says so", "graph/access.go",
+			"case len(access) == 0 && closed && c.Report &&", "case len(access) == 0 && closed &&",
+			"./graph", "TestAnUnguardedField",
+		},
+		{
+			"T72: a role of a program's own is needed", "graph/adopt.go",
+			"!slices.Contains(v.User.Roles, role) || ", `role == "" && !slices.Contains(v.User.Roles, role) || `,
+			"./graph", "TestARoleOfTheProgramsOwn",
+		},
+		{
+			"T50: an API token needs the scopes of a role", "graph/adopt.go",
+			`v.TokenID == "" || len(scopes) > 0 && v.Scopes`, `v.TokenID == "" || len(scopes) >= 0 || v.Scopes`,
+			"./graph", "TestARoleOfTheProgramsOwn",
+		},
+		{
 			"T80: a guard on a type is a fault", "graph/access.go",
 			"if d := accessOf(def.Directives); len(d) > 0 {", "if d := accessOf(def.Directives); len(d) > 9 {",
 			"./graph", "TestAnUnguardedField",
