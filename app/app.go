@@ -114,7 +114,6 @@ type Config struct {
 	Log      *slog.Logger     // slog.Default() if nil
 	Now      func() time.Time // time.Now if nil
 	Argon2   auth.Argon2      // auth.DefaultArgon2 if zero; tests use less
-	Stopping <-chan struct{}  // closed when the server stops: WebSockets and event streams end; may be nil
 }
 
 // A Server is the program without its listener.
@@ -123,12 +122,16 @@ type Server struct {
 	Handler http.Handler // GraphQL and the endpoints for other services
 	Metrics http.Handler // for Prometheus, at an address that is not public
 
-	sockets func() int // how many are open
-	close   func()     // of a server that Start made
+	sockets func() int    // how many are open
+	drain   time.Duration // between the end of the context and that of the listener
+	idle    time.Duration // of a connection without a request
+	stop    func()        // ends WebSockets and event streams
+	close   func()        // of a server that Start made
 }
 
-// Close ends what Start has begun. It does nothing to other servers.
+// Close ends WebSockets and event streams, and what Start has begun.
 func (s *Server) Close() {
+	s.stop()
 	if s.close != nil {
 		s.close()
 	}
@@ -153,5 +156,5 @@ func New(ctx context.Context, o Options, c Config) (*Server, error) {
 		c.Log = slog.Default()
 	}
 	c.Settings.passwords, c.Settings.now = c.Argon2, c.Now
-	return p.wire(ctx, c.DB, c.Secrets, &c.Settings, c.Log, c.Stopping)
+	return p.wire(ctx, c.DB, c.Secrets, &c.Settings, c.Log)
 }

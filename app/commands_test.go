@@ -8,6 +8,15 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// latchkey is the program without additions.
+var latchkey = func() *program {
+	p, err := newProgram(Options{})
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
 // leaves are all commands.
 func leaves(t *testing.T) []*kong.Node {
 	t.Helper()

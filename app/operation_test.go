@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +25,8 @@ func TestIdleConnectionsLiveForTheirTimeout(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serveHTTP(ctx, listener, http.NotFoundHandler(), slog.New(slog.DiscardHandler), timeouts{idle: 2 * time.Second}, make(chan struct{}))
+		s := &Server{Parts: Parts{Log: slog.New(slog.DiscardHandler)}, Handler: http.NotFoundHandler(), idle: 2 * time.Second, stop: func() {}}
+		ended <- s.Serve(ctx, listener)
 	}()
 	defer func() {
 		stop()
@@ -61,37 +61,6 @@ func TestIdleConnectionsLiveForTheirTimeout(t *testing.T) {
 	if c.Serve.IdleTimeout <= 60*time.Second { // AWS's balancers
 		t.Errorf("the default is %v", c.Serve.IdleTimeout)
 	}
-}
-
-// What is written to a file that was deleted or replaced is lost at the next start.
-func TestReadinessNoticesThatTheSQLiteFileIsGone(t *testing.T) {
-	url := dbtest.SQLite(t)
-	path, _ := db.SQLiteFile(url)
-	s := startServer(t, url)
-	wantReady := func(what string, want int) {
-		t.Helper()
-		response, err := http.Get(s.url + "/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		if response.StatusCode != want {
-			t.Errorf("%s: %d, want %d", what, response.StatusCode, want)
-		}
-	}
-	wantReady("at first", http.StatusOK)
-	if err := os.Rename(path, path+".moved"); err != nil {
-		t.Fatal(err)
-	}
-	wantReady("moved", http.StatusServiceUnavailable)
-	if err := os.WriteFile(path, []byte("another"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	wantReady("replaced", http.StatusServiceUnavailable)
-	if err := os.Rename(path+".moved", path); err != nil {
-		t.Fatal(err)
-	}
-	wantReady("put back", http.StatusOK)
 }
 
 func TestThePoolHasTheSizeOfItsSetting(t *testing.T) {

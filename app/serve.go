@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -58,7 +59,7 @@ type stdio struct {
 func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	log := s.logger(io.err)
 	if tracingWanted() {
-		stop, err := startTracing(ctx, s.program.Name)
+		stop, err := StartTracing(ctx, s.program.Name)
 		if err != nil {
 			return err
 		}
@@ -83,15 +84,14 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	base := "http://" + reachable(listener.Addr().(*net.TCPAddr))
 	if o.TLSCert != "" {
 		base = strings.Replace(base, "http:", "https:", 1)
-		if listener, err = withTLS(listener, o.TLSCert, o.TLSKey); err != nil {
+		if listener, err = WithTLS(listener, o.TLSCert, o.TLSKey); err != nil {
 			return err
 		}
 	}
 	if o.Issuer == "" {
 		o.Issuer = base
 	}
-	stopping := make(chan struct{})
-	server, err := s.server(ctx, d, o, log, stopping)
+	server, err := s.server(ctx, d, o, log)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); server.Auth.Run(background) }()
-	err = serveHTTP(ctx, listener, server.Handler, log, timeouts{drain: o.DrainDelay, idle: o.IdleTimeout}, stopping)
+	err = server.Serve(ctx, listener)
 	awaitSockets(server.sockets)
 	stop() // only now: the requests in flight needed it
 	<-done
@@ -118,7 +118,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 }
 
 // server reads the secret and makes the server.
-func (s *Settings) server(ctx context.Context, d *db.DB, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (*Server, error) {
+func (s *Settings) server(ctx context.Context, d *db.DB, o *ServeSettings, log *slog.Logger) (*Server, error) {
 	secrets, err := s.secrets(ctx, d)
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (s *Settings) server(ctx context.Context, d *db.DB, o *ServeSettings, log *
 	if err := s.refuseGuessable(secrets, log); err != nil {
 		return nil, err
 	}
-	server, err := s.program.wire(ctx, d, secrets, o, log, stopping)
+	server, err := s.program.wire(ctx, d, secrets, o, log)
 	return server, s.nameSecret(err)
 }
 
@@ -150,7 +150,7 @@ func listen(addr, setting string) (net.Listener, error) {
 }
 
 // wire puts the packages together, in the order of dependency. The context ends when the server is asked to stop.
-func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger, stopping <-chan struct{}) (*Server, error) {
+func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger) (*Server, error) {
 	service, err := auth.New(ctx, auth.Options{
 		DB: d, Secrets: secrets, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
@@ -162,7 +162,11 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	if err := p.Import.run(ctx, service); err != nil {
 		return nil, err
 	}
-	s := &Server{Parts: Parts{Auth: service, DB: d, Log: log, Now: service.Now}}
+	stopping := make(chan struct{})
+	s := &Server{
+		Parts: Parts{Auth: service, DB: d, Log: log, Now: service.Now},
+		drain: o.DrainDelay, idle: o.IdleTimeout, stop: sync.OnceFunc(func() { close(stopping) }),
+	}
 	var graphql *graph.Handler
 	s.sockets = func() int { return graphql.Sockets() }
 	metrics := web.NewMetrics(service, d.Pools(), s.sockets)
@@ -206,25 +210,19 @@ func (l httpLog) Write(p []byte) (int, error) {
 // header it has not read when Shutdown begins.
 const settle = 200 * time.Millisecond
 
-// timeouts are those of an HTTP server that are settings.
-type timeouts struct {
-	drain time.Duration // between the wish to stop and the end of the listener
-	idle  time.Duration // of a connection without a request
-}
-
-// serveHTTP answers requests until the context ends and the delay is over, and then those in flight. In the
-// delay /readyz already answers 503, so that a load balancer sends nothing more.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, t timeouts, stopping chan<- struct{}) error {
+// Serve answers requests until the context ends and the drain delay is over, and then those in flight. In the delay
+// /readyz fails already, so that a load balancer sends nothing more. WebSockets are told that the server stops.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           s.Handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       t.idle,
+		IdleTimeout:       s.idle,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          stdlog.New(httpLog{log}, "", 0),
+		ErrorLog:          stdlog.New(httpLog{s.Log}, "", 0),
 	}
-	server.RegisterOnShutdown(func() { close(stopping) })
+	server.RegisterOnShutdown(s.stop)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -232,15 +230,15 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	log.Info("stopping: answering the requests in flight", "delay", t.drain)
-	time.Sleep(t.drain)
+	s.Log.Info("stopping: answering the requests in flight", "delay", s.drain)
+	time.Sleep(s.drain)
 	_ = listener.Close() // again at the end
 	server.SetKeepAlivesEnabled(false)
 	time.Sleep(settle)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
-		log.Warn("some requests were cut off", "error", err)
+		s.Log.Warn("some requests were cut off", "error", err)
 		server.Close()
 	}
 	return nil

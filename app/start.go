@@ -45,14 +45,14 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	log := s.logger(os.Stderr)
 	warnIgnored(log, d)
-	stopping, done := make(chan struct{}), make(chan struct{})
-	server, err := s.server(ctx, d, settings, log, stopping)
+	done := make(chan struct{})
+	server, err := s.server(ctx, d, settings, log)
 	if err != nil {
 		d.Close()
 		return nil, err
 	}
 	running, stop := context.WithCancel(ctx)
-	context.AfterFunc(running, func() { close(stopping) })
+	context.AfterFunc(running, server.stop)
 	go func() { defer close(done); server.Auth.Run(running) }()
 	server.close = func() {
 		stop()

@@ -22,8 +22,9 @@ type certificate struct {
 // certificateCheck is how often the file is looked at.
 const certificateCheck = 10 * time.Second
 
-// withTLS makes a listener speak TLS 1.2 or later.
-func withTLS(listener net.Listener, certFile, keyFile string) (net.Listener, error) {
+// WithTLS returns a listener that speaks TLS 1.2 or later, with a certificate chain and a private key in PEM. The files are
+// read again when they change.
+func WithTLS(listener net.Listener, certFile, keyFile string) (net.Listener, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
 	if _, err := c.get(nil); err != nil {
 		return nil, err

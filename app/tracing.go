@@ -26,8 +26,9 @@ func tracingWanted() bool {
 		!strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
 }
 
-// startTracing begins to export; the function that it answers sends what is left and ends it.
-func startTracing(ctx context.Context, service string) (stop func(context.Context) error, err error) {
+// StartTracing begins to export traces as the environment says, under the name of the service where it names none. The
+// function that it returns sends what is left and ends it. Main does this itself.
+func StartTracing(ctx context.Context, service string) (stop func(context.Context) error, err error) {
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("OpenTelemetry: %w", err)

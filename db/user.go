@@ -111,7 +111,7 @@ func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
 }
 
 // HighestBcryptCost is the highest cost among users whose password hash is of bcrypt, which begins with "$2"; 0 if there
-// are none. It reads all users.
+// are none. The index users_bcrypt has them.
 func (db *DB) HighestBcryptCost(ctx context.Context) (cost int, err error) {
 	err = db.get(ctx, &cost, "bcrypt hashes", `
 		SELECT CAST(coalesce(max(substr(password_hash, 5, 2)), '0') AS integer) FROM users WHERE substr(password_hash, 1, 2) = '$2'`)

@@ -6,22 +6,22 @@ func documents() []mutation {
 		{
 			"variables: values of enums match exactly", "graph/variables.go",
 			"!ok || def.EnumValues.ForName(name) == nil", "!ok || name == \"\"",
-			"./app", "TestEnumValues",
+			"./test/server", "TestEnumValues",
 		},
 		{
 			"documents: half of a surrogate pair is refused", "graph/lexical.go",
 			"if hasLoneSurrogate(string(runes[at.Start:at.End])) {", "if runes == nil {",
-			"./app", "TestHalfASurrogatePair",
+			"./test/server", "TestHalfASurrogatePair",
 		},
 		{
 			"JSON: half of a surrogate pair is refused", "graph/transport.go",
 			"if hasLoneSurrogate(string(data)) {", "if data == nil {",
-			"./app", "TestHalfASurrogatePair",
+			"./test/server", "TestHalfASurrogatePair",
 		},
 		{
 			"JSON: half of a surrogate pair is refused by WebSocket", "graph/websocket_conn.go",
 			"if hasLoneSurrogate(string(m.Payload)) {", "if m.Payload == nil {",
-			"./app", "TestHalfASurrogatePair",
+			"./test/server", "TestHalfASurrogatePair",
 		},
 		{
 			"validation: visits have a limit", "graph/cost.go",
@@ -36,7 +36,7 @@ func documents() []mutation {
 		{
 			"T98: directives count in fragments that no operation uses", "graph/cost.go",
 			"if c.counted[i] == nil { // used", "if i < 0 { // used",
-			"./app", "TestT096_",
+			"./test/server", "TestT096_",
 		},
 		{
 			"T99: repeated fields count in fragments that no operation uses", "graph/cost.go",
@@ -46,22 +46,22 @@ func documents() []mutation {
 		{
 			"subscriptions: no conditions at the root", "graph/limits.go",
 			`if d.Name == "skip" || d.Name == "include" {`, `if d.Name == "" {`,
-			"./app", "TestASubscriptionsRoot",
+			"./test/server", "TestASubscriptionsRoot",
 		},
 		{
 			"T111: a query under a foreign hash is refused", "graph/persisted.go",
 			"sum := sha256.Sum256([]byte(params.Query)); !strings", "sum := sha256.Sum256([]byte(params.Query)); hash == \"\" && !strings",
-			"./app", "TestT111_|TestPersistedQueries",
+			"./test/server", "TestT111_|TestPersistedQueries",
 		},
 		{
 			"sockets: nothing begins after the token has ended", "graph/websocket_conn.go",
 			"if s.ending || ctx.Err() != nil {", "if s.ending && s.conn == nil {",
-			"./app", "TestASocketWhoseToken",
+			"./test/server", "TestASocketWhoseToken",
 		},
 		{
 			"sockets: two different tokens are refused", "graph/websocket_init.go",
 			`text != authorization && !sameToken(text, authorization) {`, `text == "" {`,
-			"./app", "TestATokenMayStandTwice",
+			"./test/server", "TestATokenMayStandTwice",
 		},
 	}
 }

@@ -6,17 +6,17 @@ func guard() []mutation {
 		{
 			"DNS rebinding: other host names are refused", "web/hosts.go",
 			"if known || isProbe(r) {", `if known || isProbe(r) || host != "" {`,
-			"./app", "TestAReboundName",
+			"./test/server", "TestAReboundName",
 		},
 		{
 			"DNS rebinding: over loopback an address or short name does not pass", "web/hosts.go",
 			"(proxied || !overLoopback(r)) && cannotBeRebound(host)", "(proxied || !overLoopback(r) || proxied == proxied) && cannotBeRebound(host)",
-			"./app", "TestAReboundName",
+			"./test/server", "TestAReboundName",
 		},
 		{
 			"traces: an untrusted client does not decide what is sampled", "web/guard.go",
 			"c.Trace(h, !proxied)", "c.Trace(h, proxied && !proxied)",
-			"./app", "TestTracesBelieve",
+			"./test/server", "TestTracesBelieve",
 		},
 		{
 			"traces: a forged address does not get into traces", "web/client.go",
@@ -26,7 +26,7 @@ func guard() []mutation {
 		{
 			"services: an authenticated one has a rate of its own", "web/rates.go",
 			"limiter, _ = s.limiters.Get(holder{service: token})", "",
-			"./app", "TestAFloodFromTheAddress",
+			"./test/server", "TestAFloodFromTheAddress",
 		},
 		{
 			"services: a refused token has no rate of its own", "web/rates.go",
@@ -61,12 +61,12 @@ func guard() []mutation {
 		{
 			"services: a change tells what it revoked only", "auth/revocationfeed.go",
 			"r.Sessions = h.sent.unsent(r.Sessions); r.Len() > 0", "_ = h.sent.unsent(r.Sessions); r.Len() > 0",
-			"./app", "TestTheFeedTells",
+			"./test/server", "TestTheFeedTells",
 		},
 		{
 			"services: long sets come in parts", "web/oauth.go",
 			"if r.Len() <= partSize {", "if r.Len() >= 0 {",
-			"./app", "TestALongSet",
+			"./test/server", "TestALongSet",
 		},
 	}
 }

@@ -75,9 +75,9 @@ func start(t testing.TB, o app.Options, databaseURL string, clock *Clock) *Serve
 	}
 	settings.Issuer = "http://" + name + ".test"
 	ctx, stop := context.WithCancel(context.Background())
-	stopping, done := make(chan struct{}), make(chan struct{})
+	done := make(chan struct{})
 	server, err := app.New(ctx, o, app.Config{
-		DB: d, Secrets: secrets, Settings: settings, Now: clock.Now, Argon2: auth.Argon2{Memory: 64, Time: 1, Threads: 1}, Stopping: stopping,
+		DB: d, Secrets: secrets, Settings: settings, Now: clock.Now, Argon2: auth.Argon2{Memory: 64, Time: 1, Threads: 1},
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func start(t testing.TB, o app.Options, databaseURL string, clock *Clock) *Serve
 	await(t, "the changes of other processes are not received", server.Auth.Hearing)
 	web := httptest.NewServer(server.Handler)
 	t.Cleanup(func() {
-		close(stopping)
+		server.Close()
 		web.Close()
 		stop()
 		<-done

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/verify"
+)
+
+// What services hear of revocations, as the feed sends it and as the package verify takes it.
+
+// A feedEvent is one event of the feed.
+type feedEvent struct {
+	name string
+	auth.Revocations
+}
+
+// feed reads the feed until the test ends.
+func (f *front) feed(t *testing.T, token string) <-chan feedEvent {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"/oauth/revocations", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(err, resp)
+	}
+	events := make(chan feedEvent, 1000)
+	go func() {
+		defer resp.Body.Close()
+		defer close(events)
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(nil, 4<<20) // what verifiers of before take
+		var e feedEvent
+		for lines.Scan() {
+			if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				e = feedEvent{name: name}
+			} else if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				if err := json.Unmarshal([]byte(data), &e.Revocations); err != nil {
+					t.Errorf("%s: %v", e.name, err)
+				}
+				events <- e
+			}
+		}
+	}()
+	return events
+}
+
+// next returns the next event of that name, and fails the test if another but "alive" comes before.
+func next(t *testing.T, events <-chan feedEvent, name string) feedEvent {
+	t.Helper()
+	for {
+		select {
+		case e := <-events:
+			if e.name == name {
+				return e
+			}
+			if e.name != "alive" {
+				t.Fatalf("%s came instead of %s", e.name, name)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no %s came", name)
+		}
+	}
+}
+
+// endSessions gives a user a number of sessions that have just ended.
+func (f *front) endSessions(t *testing.T, userID string, n int) {
+	t.Helper()
+	now := db.TimeOf(time.Now())
+	const batch = 500 // a transaction may take eight seconds
+	for done := 0; done < n; done += batch {
+		err := f.db.Transact(context.Background(), func(tx *db.DB) error {
+			for range min(batch, n-done) {
+				s := &db.Session{ID: db.NewID(db.SessionID), UserID: userID, CreatedAt: now, RotatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour)}
+				if err := tx.CreateSession(context.Background(), s); err != nil {
+					return err
+				}
+				if err := tx.EndSession(context.Background(), userID, s.ID, "logout", now); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Each change of a user must not send every service all sessions of the user. T177.
+func TestTheFeedTellsWhatChangedOnly(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url)
+		admin, _, _ := f.login("admin", adminPassword)
+		service, _ := f.newAPIToken(admin, "tokens:introspect")
+		_, _, id := f.login("alice", userPassword)
+		f.endSessions(t, id, 300)
+		f.hearing(t)
+		events := f.feed(t, service)
+		if e := next(t, events, "reset"); len(e.Sessions) != 300 || e.Now < time.Now().Unix()-5 {
+			t.Errorf("the complete set has %d sessions, at %d", len(e.Sessions), e.Now)
+		}
+		told := map[string]int{}
+		for range 4 {
+			alice, _, _ := f.login("alice", userPassword)
+			f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+		}
+		for len(told) < 304 { // the first change tells again what ended in the minute before it
+			e := next(t, events, "revoked")
+			for _, session := range e.Sessions {
+				if told[session.ID]++; told[session.ID] > 1 {
+					t.Fatalf("%s is told twice", session.ID)
+				}
+			}
+			// A notice of the administrator's new token may arrive as late as this, and ends no session.
+			if len(e.Sessions) > 0 && (len(e.Users) != 1 || e.Users[0].ID != id) {
+				t.Errorf("users: %v", e.Users)
+			}
+		}
+	})
+}
+
+// A hundred thousand logouts within minutes must not leave services without the feed. T177.
+func TestALongSetOfRevocationsReachesServices(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	admin, _, _ := f.login("admin", adminPassword)
+	service, _ := f.newAPIToken(admin, "tokens:introspect")
+	alice, _, id := f.login("alice", userPassword)
+	bob, _, _ := f.login("bob", userPassword+" bob")
+	f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+	f.endSessions(t, id, 10_500)
+	f.hearing(t)
+	events := f.feed(t, service)
+	if n := len(next(t, events, "part").Sessions) + len(next(t, events, "part").Sessions); n != 10_501 {
+		t.Errorf("%d sessions in two parts", n)
+	}
+	for e := range events {
+		if e.name == "complete" {
+			break
+		}
+		if e.name != "part" {
+			t.Fatalf("%s before the set is complete", e.name)
+		}
+	}
+	v, err := verify.New(verify.Config{Issuer: "http://latchkey.test", BaseURL: f.url, APIToken: service, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); v.Run(running) }()
+	t.Cleanup(func() { stop(); <-done })
+	want := func(token, outcome string) {
+		t.Helper()
+		if _, err := v.Verify(context.Background(), token); fmt.Sprint(err) != outcome {
+			t.Errorf("got %v, want %s", err, outcome)
+		}
+	}
+	time.Sleep(time.Second)
+	want(alice, "the token has been revoked")
+	want(bob, "<nil>")
+	f.want("", f.ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", f.want("", f.ask(bob, `{ me { id } }`)).text("me.id")))
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := v.Verify(context.Background(), bob); fmt.Sprint(err) == "the token has been revoked" {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("a disabled user: %v", err)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/latchkey/latchkey/db/dbtest"
+)
+
+// BenchmarkMemoryOfSockets tells what an idle WebSocket with one subscription holds. It is no benchmark of time:
+//
+//	go test -run '^$' -bench MemoryOfSockets -benchtime 1x .
+func BenchmarkMemoryOfSockets(b *testing.B) {
+	const sockets = 1000
+	f := startFrontWithUsers(b, dbtest.SQLite(b), func(s *settings) { s.Limits.Socket.PerUser = sockets })
+	alice, _, _ := f.login("alice", userPassword)
+	for b.Loop() {
+		before := memory()
+		var open []net.Conn
+		for range sockets {
+			open = append(open, f.subscribe(b, alice))
+		}
+		b.ReportMetric(float64(memory()-before)/1024/sockets, "KiB/socket")
+		for _, conn := range open {
+			conn.Close()
+		}
+	}
+}
+
+// subscribe opens a socket with a subscription, by hand: a client's own buffers would count too.
+func (f *front) subscribe(b *testing.B, token string) net.Conn {
+	b.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n")
+	r := bufio.NewReaderSize(conn, 16)
+	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		b.Fatal(resp, err)
+	}
+	writeFrame(b, conn, `{"type":"connection_init","payload":{"authorization":"Bearer `+token+`"}}`)
+	writeFrame(b, conn, `{"id":"1","type":"subscribe","payload":{"query":"subscription { securityEvents { kind } }"}}`)
+	writeFrame(b, conn, `{"type":"ping"}`)
+	for answered := ""; !strings.Contains(answered, "pong"); {
+		c, err := r.ReadByte()
+		if err != nil {
+			b.Fatal(err)
+		}
+		answered += string(rune(c))
+	}
+	return conn
+}
+
+// writeFrame sends a text, under a mask of zeros (RFC 6455, section 5.2).
+func writeFrame(b *testing.B, conn net.Conn, text string) {
+	b.Helper()
+	frame := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
+	frame = append(append(frame, 0, 0, 0, 0), text...)
+	if _, err := conn.Write(frame); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// memory is what is in use, stacks too.
+func memory() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}

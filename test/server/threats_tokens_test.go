@@ -1,0 +1,678 @@
+package server
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/db/dbtest"
+)
+
+// Tokens and sessions: T29 to T52.
+
+// soon waits until the answer has the code, at most the two seconds that a revocation may take.
+func (f *front) soon(code string, ask func() reply) {
+	f.t.Helper()
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		r := ask()
+		if r.code() == code {
+			return
+		}
+		if time.Since(start) > 2*time.Second {
+			f.t.Errorf("two seconds later got code %q, want %q: %s", r.code(), code, r.Body)
+			return
+		}
+	}
+}
+
+// me asks who the token stands for.
+func (f *front) me(token string) reply { return f.ask(token, `{ me { id username } }`) }
+
+// warm asks until the token is remembered: memory must not outlive a revocation.
+func (f *front) warm(tokens ...string) {
+	f.t.Helper()
+	for _, token := range tokens {
+		for range 3 {
+			f.want("", f.me(token))
+		}
+	}
+}
+
+// newAPIToken answers the token and its ID.
+func (f *front) newAPIToken(token string, scopes ...string) (apiToken, id string) {
+	f.t.Helper()
+	r := f.want("", f.ask(token, `mutation($s: [Scope!]!) { createApiToken(input: {name: "x", scopes: $s}) { token apiToken { id } } }`, "s", append([]string{}, scopes...)))
+	return r.text("createApiToken.token"), r.text("createApiToken.apiToken.id")
+}
+
+// form posts a token to an endpoint for services.
+func (f *front) form(path, caller, token string, more ...string) reply {
+	f.t.Helper()
+	v := url.Values{"token": {token}}
+	for i := 0; i < len(more); i += 2 {
+		v.Set(more[i], more[i+1])
+	}
+	h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	if caller != "" {
+		h.Set("Authorization", "Bearer "+caller)
+	}
+	return f.send(http.MethodPost, path, h, v.Encode())
+}
+
+// active reports what introspection says.
+func (f *front) active(caller, token string, more ...string) bool {
+	f.t.Helper()
+	r := f.form("/oauth/introspect", caller, token, more...)
+	if r.Status != http.StatusOK {
+		f.t.Errorf("introspection: %d %s", r.Status, r.Body)
+	}
+	return strings.Contains(r.Body, `"active":true`)
+}
+
+func TestT029_AThiefOfAnOldRefreshTokenDoesNotStayIn(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url)
+		replica := startFront(t, url)
+		elsewhere, _, _ := f.login("alice", userPassword)
+		first, stolen, _ := f.login("alice", userPassword)
+		second := f.want("", f.refresh(stolen))
+		third := f.want("", f.refresh(second.text("refresh.refreshToken")))
+		f.warm(first, second.text("refresh.accessToken"), third.text("refresh.accessToken"))
+		f.want("UNAUTHENTICATED REFRESH_REUSED", f.refresh(stolen))
+		for _, on := range []*front{f, replica} { // the end is stored although the answer was an error
+			on.want("UNAUTHENTICATED REFRESH_REUSED", on.refresh(third.text("refresh.refreshToken")))
+			on.want("UNAUTHENTICATED REFRESH_REUSED", on.refresh(stolen))
+			for _, access := range []string{first, second.text("refresh.accessToken"), third.text("refresh.accessToken")} {
+				on.want("UNAUTHENTICATED REFRESH_REUSED", on.me(access))
+			}
+			on.want("", on.me(elsewhere))
+		}
+		if n := f.events(auth.EventRefreshReused); n != 1 {
+			t.Errorf("%d events, want one", n)
+		}
+	})
+}
+
+// The grace is zero here, so that it is over at once.
+func TestT030_TheLastRefreshTokenIsTheftOnceItsSuccessorWasUsed(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url, func(s *settings) { s.RefreshGrace = 0 })
+		_, spent, _ := f.login("alice", userPassword)
+		next := f.want("", f.refresh(spent))
+		lost := f.want("", f.refresh(spent)) // nothing of the successor was used: the answer may be lost
+		if lost.text("refresh.refreshToken") != next.text("refresh.refreshToken") {
+			t.Error("two successors")
+		}
+		access := next.text("refresh.accessToken")
+		f.want("", f.me(access))
+		session := f.sessionOf(access)
+		for start := time.Now(); ; time.Sleep(20 * time.Millisecond) { // the use is written a moment later
+			s, err := f.db.Session(context.Background(), session)
+			if err != nil || time.Since(start) > 5*time.Second {
+				t.Fatal("the use was not noted", err)
+			}
+			if s.SeenGeneration == 2 {
+				break
+			}
+		}
+		f.want("UNAUTHENTICATED REFRESH_REUSED", f.refresh(spent))
+		f.want("UNAUTHENTICATED REFRESH_REUSED", f.me(access))
+		f.want("UNAUTHENTICATED REFRESH_REUSED", f.refresh(next.text("refresh.refreshToken")))
+	})
+}
+
+// Browsers restore all their tabs at once.
+func TestT031_TabsThatRefreshAtOnceStayLoggedInAndShareOneChain(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url)
+		replica := startFront(t, url)
+		_, token, _ := f.login("alice", userPassword)
+		for range 3 {
+			var replies [8]reply
+			var tabs sync.WaitGroup
+			for i := range replies {
+				on := []*front{f, replica}[i%2]
+				tabs.Go(func() { replies[i] = on.refresh(token) })
+			}
+			tabs.Wait()
+			next := replies[0].text("refresh.refreshToken")
+			for _, r := range replies {
+				f.want("", r)
+				if r.text("refresh.refreshToken") != next {
+					t.Fatalf("two successors: %s", r.Body)
+				}
+				f.want("", f.me(r.text("refresh.accessToken")))
+				replica.want("", replica.me(r.text("refresh.accessToken")))
+			}
+			token = next
+		}
+	})
+}
+
+func TestT032_NoTokenPassesForAnother(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	access, refresh, _ := f.login("alice", userPassword)
+	api, _ := f.newAPIToken(access)
+	f.want("UNAUTHENTICATED MALFORMED", f.me(refresh))
+	f.want("UNAUTHENTICATED MALFORMED", f.refresh(access))
+	f.want("UNAUTHENTICATED MALFORMED", f.refresh(api))
+	f.want("UNAUTHENTICATED MALFORMED", f.refresh("lr_"+api[3:]))
+	f.want("UNAUTHENTICATED MALFORMED", f.me("lk_"+refresh[3:]))
+	f.want("", f.refresh(refresh)) // it was not spent by all this
+}
+
+func TestT033_ADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	_, token, _ := f.login("alice", userPassword)
+	_, bobs, _ := f.login("bob", userPassword+" bob")
+	part, bobsPart := strings.Split(token, "."), strings.Split(bobs, ".")
+	last := token[len(token)-1:]
+	for what, text := range map[string]string{
+		"empty": "", "prefix alone": "lr_", "cut": token[:len(token)-1], "longer": token + "A", "padded": token + "=", "last letter": token[:len(token)-1] + map[bool]string{true: "B", false: "A"}[last == "A"],
+		"other case": strings.ToUpper(token), "space": " " + token, "newline": token + "\n", "the next generation": part[0] + ".2." + part[2], "generation with a sign": part[0] + ".+1." + part[2],
+		"generation with a zero": part[0] + ".01." + part[2], "a session of bob's": bobsPart[0] + "." + part[1] + "." + part[2], "no MAC": part[0] + ".1.", "60 kB": token + strings.Repeat("A", 60_000),
+		"percent-encoded": strings.ReplaceAll(token, ".", "%2E"), "full-width": strings.Replace(token, ".1.", ".１.", 1), "Bearer": "Bearer " + token,
+	} {
+		start := time.Now()
+		r := f.refresh(text)
+		wantQuick(t, what, start)
+		wantHarmless(t, what, r)
+		if r.code() != "UNAUTHENTICATED MALFORMED" {
+			t.Errorf("%s: %s", what, r.Body)
+		}
+	}
+	f.want("BAD_USER_INPUT refreshToken", f.refresh(token+"\x00"))
+	f.want("", f.refresh(token))
+}
+
+// A refresh token names its session; what cannot be guessed is the MAC of 160 bits.
+func TestT034_TokensCannotBeGuessed(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	seen, columns := map[string]bool{}, [20]map[byte]bool{}
+	for i := range 12 {
+		access, refresh, _ := f.login("alice", userPassword)
+		_, mac, _ := strings.Cut(refresh, ".1.")
+		raw, err := base64.RawURLEncoding.DecodeString(mac)
+		if err != nil || len(raw) != len(columns) {
+			t.Fatalf("the MAC has %d bytes: %v", len(raw), err)
+		}
+		jti, err := base64.RawURLEncoding.DecodeString(fmt.Sprint(claimsOf(t, access)["jti"]))
+		if err != nil || len(jti) < 16 {
+			t.Errorf("jti has %d bytes: %v", len(jti), err)
+		}
+		for _, text := range []string{mac, string(jti), f.sessionOf(access)} {
+			if seen[text] {
+				t.Errorf("%q came twice", text)
+			}
+			seen[text] = true
+		}
+		for column, b := range raw {
+			if i == 0 {
+				columns[column] = map[byte]bool{}
+			}
+			columns[column][b] = true
+		}
+	}
+	for column, values := range columns {
+		if len(values) < 6 { // of 12 random bytes about 12 differ
+			t.Errorf("byte %d of the MAC has %d values in 12 sessions", column, len(values))
+		}
+	}
+}
+
+// What is taken back in one process must be refused by all within two seconds, whatever they remember: a session by
+// logout (T36, T37) or a new password, a user (T38), a role (T39), an API token (T48). T135.
+func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *testing.T) {
+	t.Parallel()
+	const byID = `mutation($id: ID!) { %s { user { id } } }`
+	const revoked, disabled = "UNAUTHENTICATED REVOKED", "UNAUTHENTICATED USER_DISABLED"
+	cases := []struct {
+		name, by, act             string
+		here, there, api, refresh string // codes afterwards: the session that acts, another, an API token, the first one's refresh token
+	}{
+		{"logout", "here", `mutation { logout { endedSessions } }`, revoked, "", "", revoked},
+		{"logout of others", "here", `mutation { logout(input: {sessions: OTHERS}) { endedSessions } }`, "", revoked, "", ""},
+		{"logout everywhere", "here", `mutation { logout(input: {sessions: ALL}) { endedSessions } }`, revoked, revoked, "", revoked},
+		{"changePassword", "here", `mutation { changePassword(input: {currentPassword: "` + userPassword + `", newPassword: "a new password"}) { user { id } } }`, "", revoked, "", ""},
+		{"setUserPassword", "admin", fmt.Sprintf(byID, `setUserPassword(input: {id: $id, password: "a new password"})`), revoked, revoked, revoked, revoked},
+		{"setUserPassword, tokens kept", "admin", fmt.Sprintf(byID, `setUserPassword(input: {id: $id, password: "a new password", keepApiTokens: true})`), revoked, revoked, "", revoked},
+		{"revokeSessions", "admin", `mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`, revoked, revoked, "", revoked},
+		{"disableUser", "admin", fmt.Sprintf(byID, `disableUser(input: {id: $id})`), disabled, disabled, disabled, disabled},
+		{"a role is given", "admin", fmt.Sprintf(byID, `updateUser(input: {id: $id, roles: [ADMIN]})`), revoked, revoked, "", ""},
+		{"revokeApiToken", "here", `mutation($token: ID!) { revokeApiToken(input: {id: $token}) { apiToken { id } } }`, "", "", revoked, ""},
+		{"revokeApiToken by an administrator", "admin", `mutation($token: ID!) { revokeApiToken(input: {id: $token}) { apiToken { id } } }`, "", "", revoked, ""},
+		{"deleteUser", "admin", `mutation($id: ID!) { deleteUser(input: {id: $id}) { deletedUserId } }`, revoked, revoked, "UNAUTHENTICATED MALFORMED", revoked},
+	}
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url)
+		replica := startFront(t, url)
+		both := []*front{f, replica}
+		for _, on := range both {
+			on.hearing(t)
+		}
+		admin, _, _ := f.login("admin", adminPassword)
+		bob, _, _ := f.login("bob", userPassword+" bob")
+		for i, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				name, password := fmt.Sprintf("user%d", i), userPassword
+				if _, err := f.service.CreateUser(auth.WithViewer(context.Background(), auth.Operator()), auth.CreateUserInput{Username: name, Password: &password}); err != nil {
+					t.Fatal(err)
+				}
+				here, refresh, id := f.login(name, password)
+				there, _, _ := f.login(name, password)
+				api, apiID := f.newAPIToken(here)
+				for _, on := range both {
+					on.warm(here, there, api, admin)
+				}
+				if c.name == "revokeApiToken" { // no other user revokes it
+					f.want("NOT_FOUND", f.ask(bob, c.act, "token", apiID))
+					f.want("", f.me(api))
+				}
+				by := map[string]string{"here": here, "admin": admin}[c.by]
+				f.want("", f.ask(by, c.act, "id", id, "token", apiID))
+				for token, code := range map[string]string{here: c.here, there: c.there, api: c.api, admin: ""} {
+					f.want(code, f.me(token)) // where it was done it is done at once
+					replica.soon(code, func() reply { return replica.me(token) })
+				}
+				replica.want(c.refresh, replica.refresh(refresh))
+			})
+		}
+	})
+}
+
+func TestT039_ALoweredRoleIsLostAtOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url)
+		replica := startFront(t, url)
+		admin, _, _ := f.login("admin", adminPassword)
+		const create = `mutation { createUser(input: {username: "second", password: "a password for second", roles: [ADMIN]}) { user { id } } }`
+		id := f.want("", f.ask(admin, create)).text("createUser.user.id")
+		access, refresh, _ := f.login("second", "a password for second")
+		api, _ := f.newAPIToken(access, "users:read", "users:write")
+		for _, on := range []*front{f, replica} {
+			on.hearing(t)
+			on.warm(access, api)
+			on.want("", on.ask(api, `{ users { totalCount } }`))
+		}
+		f.want("", f.ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, roles: [USER]}) { user { id } } }`, "id", id))
+		users := `{ users { totalCount } }`
+		f.want("UNAUTHENTICATED REVOKED", f.ask(access, users))
+		f.want("FORBIDDEN", f.ask(api, users))
+		replica.soon("UNAUTHENTICATED REVOKED", func() reply { return replica.ask(access, users) })
+		replica.soon("FORBIDDEN", func() reply { return replica.ask(api, users) })
+		access = replica.want("", replica.refresh(refresh)).text("refresh.accessToken")
+		replica.want("FORBIDDEN", replica.ask(access, users))
+		replica.want("FORBIDDEN", replica.ask(access, `mutation { createUser(input: {username: "eve"}) { user { id } } }`))
+	})
+}
+
+func TestT040_AnOpenSocketClosesWithItsToken(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url)
+		replica := startFront(t, url)
+		f.hearing(t)
+		replica.hearing(t)
+		alice, _, _ := f.login("alice", userPassword)
+		sockets := []*socketClient{f.dial(t, "graphql-transport-ws"), replica.dial(t, "graphql-transport-ws")}
+		for _, s := range sockets {
+			s.initialise(alice)
+			s.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { securityEvents { kind } }"}}`)
+			s.send(`{"type":"ping"}`)
+			s.want(`{"type":"pong"}`)
+		}
+		f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+		start := time.Now()
+		for _, s := range sockets {
+			got := s.receive(5 * time.Second)
+			for strings.Contains(got, `"type":"next"`) { // what happened before, and the end itself
+				got = s.receive(5 * time.Second)
+			}
+			if !strings.HasPrefix(got, "closed 4403 REVOKED") {
+				t.Errorf("got %s", got)
+			}
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestT040_AnOpenSocketClosesWhenItsTokenExpires(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.AccessTTL = 2 * time.Second })
+	alice, _, _ := f.login("alice", userPassword)
+	client := f.dial(t, "graphql-transport-ws")
+	client.initialise(alice)
+	client.want("closed 4403 EXPIRED")
+}
+
+// A logout that did not happen must not be reported as done. Here the database reads and refuses to write.
+func TestT041_ARevocationThatFailsIsNotReportedAsDone(t *testing.T) {
+	t.Parallel()
+	for dialect, broken := range map[string][2]string{
+		"sqlite": {`CREATE TRIGGER broken BEFORE UPDATE ON %s BEGIN SELECT RAISE(ABORT, 'disk full of hunter2'); END`, `DROP TRIGGER broken`},
+		"postgres": {`CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk full of hunter2'; END $$;
+			CREATE TRIGGER broken BEFORE UPDATE ON %s EXECUTE FUNCTION broken()`, `DROP TRIGGER broken ON %s`},
+	} {
+		t.Run(dialect, func(t *testing.T) {
+			url, source := "", ""
+			if dialect == "sqlite" {
+				url = dbtest.SQLite(t)
+				source = strings.TrimPrefix(url, "sqlite:")
+			} else {
+				url = dbtest.Postgres(t)
+				source = url
+			}
+			raw, err := sql.Open(dialect, source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { raw.Close() })
+			execute := func(statement, table string) {
+				t.Helper()
+				if strings.Contains(statement, "%s") {
+					statement = fmt.Sprintf(statement, table)
+				}
+				if _, err := raw.Exec(statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := startFrontWithUsers(t, url)
+			admin, _, _ := f.login("admin", adminPassword)
+			service, _ := f.newAPIToken(admin, "tokens:introspect")
+			access, first, id := f.login("alice", userPassword)
+			second := f.want("", f.refresh(first)).text("refresh.refreshToken")
+			third := f.want("", f.refresh(second)).text("refresh.refreshToken")
+			api, apiID := f.newAPIToken(access)
+			failed := func(what string, r reply) {
+				t.Helper()
+				if r.Status < 500 && (r.code() == "" || strings.HasPrefix(r.code(), "UNAUTHENTICATED")) || r.at(what) != nil || strings.Contains(r.Body, "hunter2") {
+					t.Errorf("%s: %d %s", what, r.Status, r.Body)
+				}
+			}
+			const revoke = `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`
+			execute(broken[0], "sessions")
+			failed("logout", f.ask(access, `mutation { logout { endedSessions } }`))
+			failed("refresh", f.refresh(first)) // reuse: the theft could not be stopped
+			failed("revokeSessions", f.ask(admin, `mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`, "id", id))
+			failed("disableUser", f.ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", id))
+			failed("endpoint", f.form("/oauth/revoke", service, third))
+			execute(broken[1], "sessions")
+			execute(broken[0], "api_tokens")
+			failed("revokeApiToken", f.ask(access, revoke, "id", apiID))
+			failed("endpoint", f.form("/oauth/revoke", service, api))
+			execute(broken[1], "api_tokens")
+			f.want("", f.me(access)) // nothing of it was done by half
+			f.want("", f.me(api))
+			f.want("", f.ask(access, revoke, "id", apiID))
+			f.want("", f.ask(access, `mutation { logout { endedSessions } }`))
+			f.want("UNAUTHENTICATED REVOKED", f.me(access))
+		})
+	}
+}
+
+func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		f := startFrontWithUsers(t, url)
+		replica := startFront(t, url)
+		admin, _, _ := f.login("admin", adminPassword)
+		service, _ := f.newAPIToken(admin, "tokens:introspect")
+		alice, refresh, _ := f.login("alice", userPassword)
+		other, otherRefresh, _ := f.login("alice", userPassword)
+		api, _ := f.newAPIToken(alice)
+		weak, _ := f.newAPIToken(admin, "users:read")
+		_, spent, _ := f.login("alice", userPassword)
+		newest := f.want("", f.refresh(spent)).text("refresh.refreshToken")
+		for _, on := range []*front{f, replica} {
+			on.hearing(t)
+			on.warm(alice, other, api)
+			for _, token := range []string{alice, refresh, other, otherRefresh, api} {
+				for _, hint := range []string{"access_token", "refresh_token", "nonsense"} { // a hint only orders the search
+					if !on.active(service, token, "token_type_hint", hint) {
+						t.Errorf("not active: %s", token)
+					}
+				}
+			}
+			for caller, status := range map[string]int{"": 401, "garbage": 401, weak: 403, alice: 403, api: 403} {
+				for _, path := range []string{"/oauth/introspect", "/oauth/revoke"} {
+					for _, token := range []string{other, ""} { // a malformed form is no way to learn more
+						if r := on.form(path, caller, token); r.Status != status || strings.Contains(r.Body, "active") {
+							t.Errorf("%s with %q: %d %s", path, caller, r.Status, r.Body)
+						}
+					}
+				}
+			}
+		}
+		if f.active(service, spent) || !f.active(service, newest) {
+			t.Error("of a session's refresh tokens the newest alone is active")
+		}
+		f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+		if r := f.form("/oauth/revoke", service, otherRefresh, "token_type_hint", "access_token"); r.Status != http.StatusOK {
+			t.Errorf("%d %s", r.Status, r.Body)
+		}
+		if r := f.form("/oauth/revoke", service, api, "token_type_hint", "refresh_token"); r.Status != http.StatusOK {
+			t.Errorf("%d %s", r.Status, r.Body)
+		}
+		for _, on := range []*front{f, replica} {
+			on.soon("UNAUTHENTICATED REVOKED", func() reply { return on.me(api) })
+			on.soon("UNAUTHENTICATED REVOKED", func() reply { return on.me(other) })
+			for _, token := range []string{alice, refresh, other, otherRefresh, api, "garbage", ""} {
+				if token != "" && on.active(service, token) {
+					t.Errorf("active: %s", token)
+				}
+			}
+		}
+	})
+}
+
+// T43 to T45: credentials are read from one header alone; what is there and no good is said, not passed over.
+func TestT043_T044_T045_BadCredentialsAreNeitherIgnoredNorInTheWay(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	access, refresh, _ := f.login("alice", userPassword)
+	body := `{"query":"{ me { username } }"}`
+	headers := func(authorization ...string) http.Header {
+		return http.Header{"Content-Type": {"application/json"}, "Accept": {graphqlResponse}, "Authorization": authorization}
+	}
+	for _, empty := range []string{"", "Bearer", "Bearer ", "token"} { // as clients send it while no one is logged in
+		f.want("UNAUTHENTICATED MISSING", f.send("POST", "/graphql", headers(empty), body))
+	}
+	for _, scheme := range []string{"Bearer", "bearer", "BEARER", "bEaReR"} {
+		f.want("", f.send("POST", "/graphql", headers(scheme+" "+access), body))
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte("alice:" + userPassword))
+	for _, authorization := range [][]string{
+		{"Bearer garbage"}, {"Bearer " + access + "x"}, {access}, {"Basic " + basic}, {"Digest " + access}, {"Negotiate " + access}, {"DPoP " + access},
+		{"Bearer " + access, "Bearer " + access}, {"Bearer " + access, "Basic " + basic}, {"Bearer garbage", "Bearer " + access},
+		{"Bearer " + access + ", Bearer " + access}, {"Bearer " + access + " " + access}, {`Bearer "` + access + `"`}, {"Bearer=" + access}, {"Bearer " + strings.Repeat("a", 20_000)},
+	} {
+		what := fmt.Sprintf("%.40q", authorization)
+		r := f.send("POST", "/graphql", headers(authorization...), body)
+		wantHarmless(t, what, r)
+		if r.code() != "UNAUTHENTICATED MALFORMED" || !strings.HasPrefix(r.Header.Get("Content-Type"), graphqlResponse) || r.at("me") != nil {
+			t.Errorf("%s: %d %v %s", what, r.Status, r.Header, r.Body)
+		}
+		login := `{"query":"mutation { login(input: {username: \"alice\", password: \"` + userPassword + `\"}) { user { username } } }"}`
+		if r := f.send("POST", "/graphql", headers(authorization...), login); r.text("login.user.username") != "alice" {
+			t.Errorf("%s: login: %s", what, r.Body)
+		}
+	}
+	for what, r := range map[string]reply{
+		"in the URL":    f.send("POST", "/graphql?access_token="+access, headers(), body),
+		"in a cookie":   f.send("POST", "/graphql", http.Header{"Content-Type": {"application/json"}, "Cookie": {"access_token=" + access + "; __Host-session=" + access + "; Authorization=Bearer " + access}}, body),
+		"in the body":   f.send("POST", "/graphql", headers(), `{"query":"{ me { username } }","access_token":"`+access+`","extensions":{"authorization":"Bearer `+access+`"}}`),
+		"other headers": f.send("POST", "/graphql", http.Header{"Content-Type": {"application/json"}, "X-Access-Token": {access}, "X-Forwarded-User": {"admin"}, "X-Remote-User": {"admin"}, "Proxy-Authorization": {"Bearer " + access}}, body),
+		"GET, in URL":   f.send("GET", "/graphql?query=%7Bme%7Busername%7D%7D&access_token="+access, http.Header{}, ""),
+	} {
+		if strings.Contains(r.Body, "alice") || !slices.Contains([]string{"UNAUTHENTICATED MISSING", "BAD_REQUEST"}, r.code()) {
+			t.Errorf("%s: %d %s", what, r.Status, r.Body)
+		}
+	}
+	f.want("", f.ask("garbage", `mutation($t: String!) { refresh(input: {refreshToken: $t}) { accessToken } }`, "t", refresh))
+}
+
+func TestT046_T047_AnAPITokenIsShownOnceAndHasOneSpelling(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.login("alice", userPassword)
+	token, id := f.newAPIToken(alice)
+	if len(token) != 39 || !strings.HasPrefix(token, "lk_") {
+		t.Errorf("%q has not the documented form", token)
+	}
+	for what, r := range map[string]reply{
+		"list": f.want("", f.ask(alice, `{ me { apiTokens { nodes { id name scopes createdAt expiresAt lastUsedAt } } } }`)),
+		"node": f.want("", f.ask(alice, `query($id: ID!) { node(id: $id) { ... on ApiToken { id name scopes createdAt expiresAt lastUsedAt } } }`, "id", id)),
+	} {
+		if strings.Contains(r.Body, token[3:20]) || strings.Contains(r.Body, "sha256") || !strings.Contains(r.Body, id) {
+			t.Errorf("%s: %s", what, r.Body)
+		}
+	}
+	f.want("GRAPHQL_VALIDATION_FAILED", f.ask(alice, `{ me { apiTokens { nodes { digest } } } }`))
+	f.want("GRAPHQL_VALIDATION_FAILED", f.ask(alice, `{ me { apiTokens { nodes { token } } } }`))
+	if strings.Contains(f.text(), token) {
+		t.Error("the token is in the log")
+	}
+	changed := []string{
+		"lk_", token[:20], token[:33], token + "0", token + " x", strings.ToLower(token), strings.ToUpper(token), "LK_" + token[3:], "lk_%", "lk_%25", "lk_" + strings.Repeat("_", 36), token[:38] + "%",
+		token[:3] + "%" + token[4:], strings.Repeat("lk_", 13), token[3:], "lr_" + token[3:], token[:4] + string(token[5]) + string(token[4]) + token[6:] + "\x7f",
+	}
+	for i := range token {
+		other := byte('A')
+		if token[i] == 'A' {
+			other = 'B'
+		}
+		changed = append(changed, token[:i]+string(other)+token[i+1:])
+	}
+	for _, text := range changed {
+		if strings.Contains(text, "\x7f") { // cannot travel in a header
+			continue
+		}
+		if code := f.me(text).code(); code != "UNAUTHENTICATED MALFORMED" {
+			t.Errorf("%q: %s", text, code)
+		}
+	}
+	f.want("", f.me(token))
+}
+
+func TestT049_ATokenThatMayOnlyReadDoesNotWrite(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	admin, _, _ := f.login("admin", adminPassword)
+	_, _, aliceID := f.login("alice", userPassword)
+	token, _ := f.newAPIToken(admin, "users:read")
+	f.want("", f.ask(token, `{ users { totalCount } }`))
+	for _, write := range []string{
+		`mutation { createUser(input: {username: "eve", roles: [ADMIN]}) { user { id } } }`,
+		`mutation { users: createUser(input: {username: "eve"}) { user { id } } }`,
+		`mutation { ...F } fragment F on Mutation { createUser(input: {username: "eve"}) { user { id } } }`,
+		`mutation { ... on Mutation { ... { me: createUser(input: {username: "eve"}) { user { id } } } } }`,
+		`mutation { createUser(input: {username: "eve"}) @include(if: true) { __typename } }`,
+		`mutation { a: createUser(input: {username: "eve"}) { __typename } b: createUser(input: {username: "eve2"}) { __typename } }`,
+		`mutation { disableUser(input: {id: "` + aliceID + `"}) { user { id } } }`,
+		`mutation { updateUser(input: {id: "` + aliceID + `", name: "Eve"}) { user { id } } }`,
+		`mutation { setUserPassword(input: {id: "` + aliceID + `", password: "a new password"}) { user { id } } }`,
+		`mutation { revokeSessions(input: {id: "` + aliceID + `"}) { endedSessions } }`,
+	} {
+		r := f.ask(token, write)
+		wantHarmless(t, write, r)
+		f.want("FORBIDDEN", r)
+	}
+	r := f.want("", f.ask(token, `{ users { totalCount nodes { name disabledAt } } }`))
+	if r.text("users.totalCount") != "3" || strings.Contains(r.Body, "Eve") || strings.Contains(r.Body, `"disabledAt":"`) {
+		t.Errorf("something was changed: %s", r.Body)
+	}
+}
+
+func TestT050_ATokenDoesNotMakeTokensAndNobodyAsksForMoreThanTheyHave(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	admin, _, _ := f.login("admin", adminPassword)
+	alice, _, _ := f.login("alice", userPassword)
+	all, _ := f.newAPIToken(admin, "users:read", "users:write", "audit:read", "tokens:introspect")
+	narrow, _ := f.newAPIToken(admin, "users:read")
+	const create = `mutation($s: [Scope!]!) { createApiToken(input: {name: "more", scopes: $s}) { token } }`
+	for _, c := range []struct {
+		token  string
+		scopes []string
+		code   string
+	}{
+		{all, []string{}, "FORBIDDEN"}, {all, []string{"users:read"}, "FORBIDDEN"}, {narrow, []string{"users:write"}, "FORBIDDEN"},
+		{alice, []string{"users:read"}, "FORBIDDEN"}, {alice, []string{"tokens:introspect"}, "FORBIDDEN"}, {alice, []string{"*"}, "BAD_USER_INPUT scopes"},
+		{alice, []string{"users:read users:write"}, "BAD_USER_INPUT scopes"}, {alice, []string{""}, "BAD_USER_INPUT scopes"}, {alice, []string{"USERS:READ"}, "BAD_USER_INPUT scopes"},
+	} {
+		f.want(c.code, f.ask(c.token, create, "s", c.scopes))
+	}
+	for who, n := range map[string]string{admin: "2", alice: "0"} {
+		if r := f.ask(who, `{ me { apiTokens { totalCount } } }`); r.text("me.apiTokens.totalCount") != n {
+			t.Errorf("want %s tokens: %s", n, r.Body)
+		}
+	}
+}
+
+func TestT051_TokensCannotBeHoardedNorNamedWithABook(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.login("alice", userPassword)
+	const create = `mutation($n: String!) { createApiToken(input: {name: $n}) { token } }`
+	for what, name := range map[string]string{"empty": "", "20 kB": strings.Repeat("n", 20_000), "NUL": "a\x00b", "line ends": "a\r\nb"} {
+		r := f.ask(alice, create, "n", name)
+		wantHarmless(t, what, r)
+		if r.code() != "BAD_USER_INPUT name" {
+			t.Errorf("%s: %.300s", what, r.Body)
+		}
+	}
+	made := 0
+	for range 105 {
+		switch r := f.ask(alice, create, "n", "one of many"); r.code() {
+		case "":
+			made++
+		case "CONFLICT":
+		default:
+			t.Fatal(r.Body)
+		}
+	}
+	if r := f.ask(alice, `{ me { apiTokens { totalCount } } }`); made != 100 || r.text("me.apiTokens.totalCount") != "100" {
+		t.Errorf("%d of 105 were made: %s", made, r.Body)
+	}
+}
+
+func TestT052_AnswersWithTokensAreNotKeptAndThereAreNoCookies(t *testing.T) {
+	t.Parallel()
+	f := startFrontWithUsers(t, dbtest.SQLite(t))
+	admin, _, _ := f.login("admin", adminPassword)
+	service, _ := f.newAPIToken(admin, "tokens:introspect")
+	access, refresh, _ := f.login("alice", userPassword)
+	for what, r := range map[string]reply{
+		"login": f.ask("", loginMutation, "u", "alice", "p", userPassword), "a refused login": f.ask("", loginMutation, "u", "alice", "p", "wrong"), "refresh": f.refresh(refresh), "a refused refresh": f.refresh("x"),
+		"createApiToken": f.ask(access, `mutation { createApiToken(input: {name: "x"}) { token } }`), "me": f.me(access), "nobody": f.me(""),
+		"GET": f.send("GET", "/graphql?query=%7Bme%7Bid%7D%7D", http.Header{"Authorization": {"Bearer " + access}}, ""), "introspection": f.form("/oauth/introspect", service, access), "revocation": f.form("/oauth/revoke", service, "x"),
+		"not JSON": f.post("{"),
+	} {
+		if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %v", what, r.Header)
+		}
+	}
+	for _, path := range []string{"/", "/.well-known/jwks.json", "/healthz"} {
+		if r := f.send("GET", path, http.Header{}, ""); r.Status != http.StatusOK || r.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %d %v", path, r.Status, r.Header)
+		}
+	}
+}
