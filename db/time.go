@@ -2,23 +2,21 @@ package db
 
 import (
 	"database/sql/driver"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 )
 
-// A Time is a moment in UTC with microseconds, the finest that PostgreSQL keeps. Both databases sort and
-// compare it rightly: SQLite as text, PostgreSQL as timestamptz. In GraphQL it is RFC 3339 text.
+// A Time is a UTC time with microsecond precision, which is that of PostgreSQL. Both databases sort and compare it
+// correctly: SQLite as text, PostgreSQL as timestamptz.
 type Time struct{ time.Time }
 
-// timeLayout always has six digits, so that texts sort as times do.
+// timeLayout always has six fractional digits, so that texts sort like the times.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-// TimeOf is t as the databases keep it.
+// TimeOf returns t as the databases store it.
 func TimeOf(t time.Time) Time { return Time{t.UTC().Truncate(time.Microsecond)} }
 
-// Add is the moment after d.
+// Add returns t+d.
 func (t Time) Add(d time.Duration) Time { return TimeOf(t.Time.Add(d)) }
 
 // Value implements driver.Valuer.
@@ -38,7 +36,7 @@ func (t *Time) Scan(src any) error {
 	return fmt.Errorf("time: cannot read %T", src)
 }
 
-// read reads what SQLite keeps: timeLayout, or the layout of CURRENT_TIMESTAMP where someone changed a row by hand.
+// read parses what SQLite stores: timeLayout, or the layout of CURRENT_TIMESTAMP if a row was edited by hand.
 func (t *Time) read(s string) error {
 	if t.parse(s) == nil {
 		return nil
@@ -52,24 +50,4 @@ func (t *Time) parse(s string) error {
 	parsed, err := time.Parse(time.RFC3339Nano, s)
 	*t = TimeOf(parsed)
 	return err
-}
-
-// MarshalGQL writes the time in RFC 3339.
-func (t Time) MarshalGQL(w io.Writer) {
-	b := make([]byte, 0, 40)
-	b = append(b, '"')
-	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
-	w.Write(append(b, '"'))
-}
-
-// ErrBadTime says that a text is no time.
-var ErrBadTime = errors.New("must be a time in RFC 3339 form, such as 2026-01-31T12:00:00Z")
-
-// UnmarshalGQL reads RFC 3339 text.
-func (t *Time) UnmarshalGQL(v any) error {
-	s, ok := v.(string)
-	if !ok || t.parse(s) != nil || t.Year() > 9999 || t.Year() < 1 {
-		return ErrBadTime
-	}
-	return nil
 }

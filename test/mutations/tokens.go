@@ -176,7 +176,7 @@ func tokens() []mutation {
 		},
 		{
 			"T36: a change checks that the session has not ended", "auth/change.go",
-			"return s.rights.Granted(o.Roles), refusal(o, now, Expired)", "return s.rights.Granted(o.Roles), nil",
+			"return s.rights.Granted(o.Roles), sessionError(o, now, Expired)", "return s.rights.Granted(o.Roles), nil",
 			"./auth", "TestNothingIsChanged",
 		},
 		{
@@ -387,7 +387,7 @@ func tokens() []mutation {
 		},
 		{
 			"T49: a scope is needed to change users", "graph/directives.go",
-			"return v.Require(ways...)", "return v.Authenticated()",
+			"return v.Require(alternatives...)", "return v.Authenticated()",
 			"./test/server", "TestT070_|TestT073_",
 		},
 		{
