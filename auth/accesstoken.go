@@ -22,17 +22,17 @@ func (s *Service) signAccessToken(ctx context.Context, u *db.User, session *db.S
 			return "", fmt.Errorf("claims: %w", err)
 		}
 	}
-	key := s.keys.current(now)
+	kid, key := s.keys.Current(now)
 	claims := token.Claims{
 		Issuer: s.issuer, Audience: s.audience, Subject: u.ID, ClientID: "latchkey", SessionID: session.ID, Generation: session.Generation,
 		Expiry: expires.Unix(), IssuedAt: now.Unix(),
 		ID: base64.RawURLEncoding.EncodeToString(randomBytes(16)), Scope: s.rights.Granted(u.Roles).String(), Extra: extra,
 	}
-	return claims.Sign(key.id, key.private)
+	return claims.Sign(kid, key)
 }
 
 // verifyAccessToken checks everything about a token that needs no database. Its error is an UnauthenticatedError.
 func (s *Service) verifyAccessToken(text string) (*token.Claims, error) {
-	rules := token.Rules{Issuer: s.issuer, Audience: s.audience, Now: s.now, Key: s.verificationKey}
+	rules := token.Rules{Issuer: s.issuer, Audience: s.audience, Now: s.now, Key: s.keys.VerificationKey}
 	return rules.Verify(text)
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/latchkey/latchkey/auth/keys"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
 	"github.com/latchkey/latchkey/internal/hub"
@@ -53,7 +54,7 @@ type Service struct {
 	rights      *Rights
 	claims      func(context.Context, *db.User) (map[string]any, error)
 	userCreated func(context.Context, *db.DB, *db.User) error
-	keys        keyring
+	keys        *keys.Ring
 	hasher      *hasher
 	cache       *cache
 	uses        *uses
@@ -134,7 +135,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.keys, err = s.openKeys(ctx, o)
-	s.house = &housekeeper{db: o.DB, keys: s.keys.Ring, keepEvents: o.KeepEvents, now: o.Now, idle: s.Idle, log: o.Log, cleaned: boottime.Now()}
+	s.house = &housekeeper{db: o.DB, keys: s.keys, keepEvents: o.KeepEvents, now: o.Now, idle: s.Idle, log: o.Log, cleaned: boottime.Now()}
 	return s, err
 }
 

@@ -2,9 +2,7 @@ package auth
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"errors"
-	"time"
 
 	"github.com/latchkey/latchkey/auth/keys"
 	"github.com/latchkey/latchkey/db"
@@ -34,13 +32,13 @@ func ParseSecrets(s string) (Secrets, error) { return keys.ParseSecrets(s) }
 func GenerateSecret() string { return keys.GenerateSecret() }
 
 // openKeys opens the signing keys. Their events belong to the caller in the context, as all events do.
-func (s *Service) openKeys(ctx context.Context, o Options) (keyring, error) {
+func (s *Service) openKeys(ctx context.Context, o Options) (*keys.Ring, error) {
 	event := func(kind db.EventKind) func(context.Context, string, string) *db.Event {
 		return func(ctx context.Context, keyID, detail string) *db.Event {
 			return s.event(ctx, kind, "", keyID, detail)
 		}
 	}
-	ring, err := keys.Open(ctx, keys.Options{
+	return keys.Open(ctx, keys.Options{
 		DB: o.DB, Secrets: o.Secrets, RotateAfter: o.RotateKeys, Now: o.Now, Log: o.Log,
 		Synced: s.Hearing, Lease: lease, Created: event(EventKeyCreated), Retired: event(EventKeyRetired),
 		Changed: func() {
@@ -48,24 +46,6 @@ func (s *Service) openKeys(ctx context.Context, o Options) (keyring, error) {
 			s.watchers.changed("")
 		},
 	})
-	return keyring{ring}, err
-}
-
-// A keyring adds what accesstoken.go calls.
-type keyring struct{ *keys.Ring }
-
-type signingKey struct {
-	id      string
-	private *ecdsa.PrivateKey
-}
-
-func (k keyring) current(now time.Time) (key signingKey) {
-	key.id, key.private = k.Current(now)
-	return key
-}
-
-func (s *Service) verificationKey(id string) (*ecdsa.PublicKey, error) {
-	return s.keys.VerificationKey(id)
 }
 
 // JWKS returns the public keys that verify access tokens, in JSON: see keys.Ring.JWKS.
