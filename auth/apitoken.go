@@ -162,22 +162,23 @@ func (s *Service) APIToken(ctx context.Context, id string) (*db.APIToken, error)
 	return t, nil
 }
 
-// apiTokenViewer finds the viewer of an API token, and when the token expires (zero: never).
-func (s *Service) apiTokenViewer(ctx context.Context, text string) (v Viewer, until db.Time, err error) {
+// apiTokenViewer looks an API token up.
+func (s *Service) apiTokenViewer(ctx context.Context, text string) (found resolved, err error) {
 	o, err := s.db.TokenOwner(ctx, token.Digest(text))
 	if errors.Is(err, db.ErrNotFound) {
-		return v, until, &UnauthenticatedError{Reason: Malformed}
+		return found, &UnauthenticatedError{Reason: Malformed}
 	}
 	if err != nil {
-		return v, until, err
+		return found, err
 	}
 	if err := apiTokenError(o, s.timestamp()); err != nil {
-		return v, until, err
+		return found, err
 	}
 	if o.Token.ExpiresAt != nil {
-		until = *o.Token.ExpiresAt
+		found.expiry, found.until = o.Token.ExpiresAt.Time, *o.Token.ExpiresAt
 	}
-	return Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: s.tokenScopes(o)}, until, nil
+	found.viewer = Viewer{User: &o.User, TokenID: o.Token.ID, Scopes: s.tokenScopes(o)}
+	return found, nil
 }
 
 // tokenScopes are those scopes of an API token that its owner still has.

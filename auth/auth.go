@@ -123,7 +123,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		revocations: &revocationHub{db: o.DB, now: o.Now, rights: o.Rights},
 	}
 	s.stats.unavailable.Interval = 10 * time.Second
-	s.watchers = newWatchers(s.cache, s.lookUp, s.expiryOf, s.now)
+	s.watchers = newWatchers(s.cache, s.lookUp, s.now)
 	o.DB.GuardWrites(s.guardWrites)
 	o.DB.OnUserChanged(s.cache.forget)
 	cost, err := o.DB.HighestBcryptCost(ctx)

@@ -41,9 +41,8 @@ type cache struct {
 }
 
 type cacheEntry struct {
-	viewer Viewer
-	until  db.Time       // when the token expires; zero: never
-	read   time.Duration // when the row was read
+	resolved
+	read time.Duration // when the row was read
 }
 
 func newCache(size int) *cache {
@@ -78,7 +77,7 @@ func (c *cache) fresh(extra time.Duration) bool {
 	return c.until != 0 && boottime.Now() < c.until+extra
 }
 
-func (c *cache) get(key cacheKey, now db.Time) (Viewer, bool) {
+func (c *cache) get(key cacheKey, now db.Time) (resolved, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clock := boottime.Now()
@@ -88,10 +87,10 @@ func (c *cache) get(key cacheKey, now db.Time) (Viewer, bool) {
 		// from memory again.
 		c.entries.Remove(key)
 		c.misses++
-		return Viewer{}, false
+		return resolved{}, false
 	}
 	c.hits++
-	return e.viewer, true
+	return e.resolved, true
 }
 
 // A ticket is taken before the database is read. With it, put stores nothing if forget was called for the user since: the
@@ -107,17 +106,18 @@ func (c *cache) ticket() ticket {
 	return ticket{c.changes.last, boottime.Now()}
 }
 
-func (c *cache) put(t ticket, key cacheKey, v Viewer, until db.Time) {
+func (c *cache) put(t ticket, key cacheKey, found resolved) {
+	id := found.viewer.User.ID
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.until == 0 || c.changes.since(t.change, v.User.ID) {
+	if c.until == 0 || c.changes.since(t.change, id) {
 		return
 	}
-	c.entries.Add(key, cacheEntry{v, until, t.at})
-	keys := c.ofUser[v.User.ID]
+	c.entries.Add(key, cacheEntry{found, t.at})
+	keys := c.ofUser[id]
 	if keys == nil {
 		keys = make(map[cacheKey]struct{})
-		c.ofUser[v.User.ID] = keys
+		c.ofUser[id] = keys
 	}
 	keys[key] = struct{}{}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-func viewerOfUser(id string) Viewer { return Viewer{User: &db.User{ID: id}} }
+func tokenOf(userID string) resolved { return resolved{viewer: Viewer{User: &db.User{ID: userID}}} }
 
 // On a busy server someone is always being changed. That must not keep everyone else's lookups out of the memory,
 // and must keep out the changed user's. T147.
@@ -32,7 +32,7 @@ func TestALookupIsRememberedUnlessItsOwnUserChangedMeanwhile(t *testing.T) {
 		all.synced(boottime.Now())
 		ticket := all.ticket()
 		c.change(all)
-		all.put(ticket, cacheKeyOf("token"), viewerOfUser("ann"), db.Time{})
+		all.put(ticket, cacheKeyOf("token"), tokenOf("ann"))
 		if _, got := all.get(cacheKeyOf("token"), now); got != c.want {
 			t.Errorf("%s: remembered: %t", what, got)
 		}
@@ -50,7 +50,7 @@ func TestALookupAfterAChangeIsRemembered(t *testing.T) {
 	c := newCache(10)
 	c.synced(boottime.Now())
 	c.forget("ann")
-	c.put(c.ticket(), cacheKeyOf("token"), viewerOfUser("ann"), db.Time{})
+	c.put(c.ticket(), cacheKeyOf("token"), tokenOf("ann"))
 	if _, ok := c.get(cacheKeyOf("token"), db.TimeOf(time.Now())); !ok {
 		t.Error("it is not remembered")
 	}
@@ -65,7 +65,7 @@ func TestNothingIsRememberedLongerThanTheMaximumAge(t *testing.T) {
 	c := newCache(10)
 	c.maxAge = 50 * time.Millisecond
 	c.synced(boottime.Now())
-	c.put(c.ticket(), cacheKeyOf("token"), viewerOfUser("ann"), db.Time{})
+	c.put(c.ticket(), cacheKeyOf("token"), tokenOf("ann"))
 	if _, ok := c.get(cacheKeyOf("token"), db.TimeOf(time.Now())); !ok {
 		t.Error("it is not remembered at all")
 	}
@@ -79,7 +79,7 @@ func TestNothingIsRememberedLongerThanTheMaximumAge(t *testing.T) {
 // What is remembered must go before it can be wrong: each case fails without one of the cache's rules. T36.
 // T147.
 func TestWhatMayBeOutOfDateIsNotRemembered(t *testing.T) {
-	key, viewer := cacheKeyOf("token"), Viewer{User: &db.User{ID: "user_1"}, SessionID: "session_1"}
+	key, found := cacheKeyOf("token"), tokenOf("user_1")
 	now := db.TimeOf(time.Now())
 	for name, c := range map[string]struct {
 		want bool
@@ -87,46 +87,48 @@ func TestWhatMayBeOutOfDateIsNotRemembered(t *testing.T) {
 	}{
 		"nothing has changed": {true, func(c *cache) {
 			c.synced(boottime.Now())
-			c.put(c.ticket(), key, viewer, db.Time{})
+			c.put(c.ticket(), key, found)
 		}},
 		"the lease has ended": {false, func(c *cache) {
 			c.synced(boottime.Now())
-			c.put(c.ticket(), key, viewer, db.Time{})
+			c.put(c.ticket(), key, found)
 			c.synced(boottime.Now() - 2*lease)
 		}},
 		"the user was changed": {false, func(c *cache) {
 			c.synced(boottime.Now())
-			c.put(c.ticket(), key, viewer, db.Time{})
-			c.forget(viewer.User.ID)
+			c.put(c.ticket(), key, found)
+			c.forget(found.viewer.User.ID)
 		}},
 		"the user was changed while the database was read": {false, func(c *cache) {
 			c.synced(boottime.Now())
 			ticket := c.ticket()
-			c.forget(viewer.User.ID)
-			c.put(ticket, key, viewer, db.Time{})
+			c.forget(found.viewer.User.ID)
+			c.put(ticket, key, found)
 		}},
 		"changes went unheard for a while": {false, func(c *cache) {
 			c.synced(boottime.Now())
-			c.put(c.ticket(), key, viewer, db.Time{})
+			c.put(c.ticket(), key, found)
 			c.disconnected()
 			c.synced(boottime.Now())
 		}},
 		"changes went unheard while the database was read": {false, func(c *cache) {
 			ticket := c.ticket()
 			c.synced(boottime.Now())
-			c.put(ticket, key, viewer, db.Time{})
+			c.put(ticket, key, found)
 		}},
 		"changes are not heard": {false, func(c *cache) {
-			c.put(c.ticket(), key, viewer, db.Time{})
+			c.put(c.ticket(), key, found)
 			c.until = boottime.Now() + lease
 		}},
 		"the token has expired": {false, func(c *cache) {
 			c.synced(boottime.Now())
-			c.put(c.ticket(), key, viewer, now.Add(-time.Second))
+			found := found
+			found.until = now.Add(-time.Second)
+			c.put(c.ticket(), key, found)
 		}},
 		"the token was refused in between": {false, func(c *cache) {
 			c.synced(boottime.Now())
-			c.put(c.ticket(), key, viewer, db.Time{})
+			c.put(c.ticket(), key, found)
 			c.until = boottime.Now()
 			c.get(key, now)
 			c.until = boottime.Now() + lease

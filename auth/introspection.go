@@ -36,19 +36,17 @@ func (s *Service) Introspect(ctx context.Context, token string) (Introspection, 
 	if strings.HasPrefix(token, refreshPrefix) {
 		return s.introspectRefreshToken(ctx, token)
 	}
-	v, until, err := s.lookUp(ctx, token)
+	found, err := s.lookUp(ctx, token)
 	if _, invalid := errors.AsType[*UnauthenticatedError](err); invalid {
 		return Introspection{}, nil
 	}
 	if err != nil {
 		return Introspection{}, err
 	}
-	in := s.describe(v.User, "Bearer", v.Scopes)
-	in.SessionID = v.SessionID
-	if c, err := s.verifyAccessToken(token); err == nil {
-		in.Expiry = c.Expiry
-	} else if !until.IsZero() {
-		in.Expiry = until.Unix()
+	in := s.describe(found.viewer.User, "Bearer", found.viewer.Scopes)
+	in.SessionID = found.viewer.SessionID
+	if !found.expiry.IsZero() {
+		in.Expiry = found.expiry.Unix()
 	}
 	return in, nil
 }
@@ -95,7 +93,8 @@ func (s *Service) RevokeToken(ctx context.Context, token string) error {
 		}
 		return s.endSession(ctx, session.UserID, sessionID)
 	}
-	v, _, err := s.lookUp(ctx, token)
+	found, err := s.lookUp(ctx, token)
+	v := found.viewer
 	_, invalid := errors.AsType[*UnauthenticatedError](err)
 	switch {
 	case invalid:

@@ -45,79 +45,86 @@ func (s *Service) identify(ctx context.Context, client Client, authorization []s
 	if err != nil {
 		return Viewer{}, err
 	}
-	v, err := s.viewerOf(ctx, text)
+	found, err := s.resolve(ctx, text)
 	if used, ok := errors.AsType[*refusedTokenError](err); ok {
 		s.uses.refused(used, client, s.timestamp())
 		err = &UnauthenticatedError{Reason: used.reason}
 	}
-	return v, err
+	return found.viewer, err
 }
 
-// viewerOf returns the viewer of a token, from the cache if possible.
-func (s *Service) viewerOf(ctx context.Context, text string) (Viewer, error) {
+// A resolved token is one that was verified and looked up.
+type resolved struct {
+	viewer Viewer
+	expiry time.Time // of the token; zero: never
+	until  db.Time   // when the token stops being valid at the latest, if no row changes; zero: never
+}
+
+// resolve finds what a token stands for, in the cache if possible.
+func (s *Service) resolve(ctx context.Context, text string) (resolved, error) {
 	s.interest.touch()
 	key := cacheKeyOf(text)
 	now := s.timestamp()
-	v, known := s.cache.get(key, now)
+	found, known := s.cache.get(key, now)
 	if !known {
 		ticket := s.cache.ticket()
-		var until db.Time
 		var err error
-		if v, until, err = s.lookUp(ctx, text); err != nil {
-			return Viewer{}, err
+		if found, err = s.lookUp(ctx, text); err != nil {
+			return resolved{}, err
 		}
-		s.cache.put(ticket, key, v, until)
+		s.cache.put(ticket, key, found)
 	}
-	if v.TokenID != "" {
-		s.uses.ofToken(v.TokenID, now)
+	if id := found.viewer.TokenID; id != "" {
+		s.uses.ofToken(id, now)
 	}
-	return v, nil
+	return found, nil
 }
 
-// lookUp reads the viewer of a token from the database. until is when the token expires at the latest; zero if never.
-func (s *Service) lookUp(ctx context.Context, text string) (Viewer, db.Time, error) {
+// lookUp is resolve without the cache.
+func (s *Service) lookUp(ctx context.Context, text string) (resolved, error) {
 	switch {
 	case !token.Plausible(text):
-		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Malformed}
+		return resolved{}, &UnauthenticatedError{Reason: Malformed}
 	case token.IsAPIToken(text):
 		return s.apiTokenViewer(ctx, text)
 	case strings.HasPrefix(text, token.APIPrefix): // damaged: no query is needed
-		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Malformed}
+		return resolved{}, &UnauthenticatedError{Reason: Malformed}
 	}
 	c, err := s.verifyAccessToken(text)
 	if err != nil {
-		return Viewer{}, db.Time{}, err
+		return resolved{}, err
 	}
 	o, err := s.db.SessionOwner(ctx, c.SessionID)
 	if errors.Is(err, db.ErrNotFound) || err == nil && o.User.ID != c.Subject {
-		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Revoked}
+		return resolved{}, &UnauthenticatedError{Reason: Revoked}
 	}
 	if err != nil {
-		return Viewer{}, db.Time{}, err
+		return resolved{}, err
 	}
 	return s.sessionViewer(o, c)
 }
 
 // sessionViewer returns the viewer of an access token if its session is valid. It rejects a token whose scopes differ from
 // the user's current ones, so that the server and other services apply the same rights.
-func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (v Viewer, until db.Time, err error) {
+func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (resolved, error) {
 	if err := sessionError(o, s.timestamp(), Revoked); err != nil {
-		return v, until, err
+		return resolved{}, err
 	}
 	scopes := s.rights.Granted(o.Roles)
 	if c.Scope != scopes.String() {
-		return v, until, &UnauthenticatedError{Reason: Revoked}
+		return resolved{}, &UnauthenticatedError{Reason: Revoked}
 	}
 	if o.Session.SeenGeneration < c.Generation {
 		s.uses.ofGeneration(o.Session.ID, c.Generation)
 	}
-	until = db.TimeOf(time.Unix(c.Expiry, 0).Add(token.ClockSkew))
+	expiry := time.Unix(c.Expiry, 0)
+	until := db.TimeOf(expiry.Add(token.ClockSkew))
 	for _, end := range []db.Time{o.Session.IdleAt, o.Session.ExpiresAt} {
 		if end.Before(until.Time) {
 			until = end
 		}
 	}
-	return Viewer{User: &o.User, SessionID: o.Session.ID, Scopes: scopes}, until, nil
+	return resolved{Viewer{User: &o.User, SessionID: o.Session.ID, Scopes: scopes}, expiry, until}, nil
 }
 
 // clientOf returns where a request comes from. The address is that of the connection, since headers can be forged.

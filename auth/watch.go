@@ -10,15 +10,13 @@ import (
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
-	"github.com/latchkey/latchkey/token"
 )
 
 // watchers end long-lived requests, such as WebSockets, when their token is revoked or expires.
 type watchers struct {
-	cache    *cache // says whether changes are received, and how often a row is read again
-	lookUp   func(ctx context.Context, token string) (Viewer, db.Time, error)
-	expiryOf func(token string) time.Time
-	now      func() time.Time
+	cache  *cache // says whether changes are received, and how often a row is read again
+	lookUp func(ctx context.Context, token string) (resolved, error)
+	now    func() time.Time
 
 	mu     sync.Mutex
 	ofUser map[string]map[*Watch]struct{}
@@ -40,9 +38,9 @@ type Watch struct {
 // recheckAll is how often all watches are checked again while changes by other processes may be missed.
 const recheckAll = time.Second
 
-func newWatchers(c *cache, lookUp func(context.Context, string) (Viewer, db.Time, error), expiryOf func(string) time.Time, now func() time.Time) *watchers {
+func newWatchers(c *cache, lookUp func(context.Context, string) (resolved, error), now func() time.Time) *watchers {
 	return &watchers{
-		cache: c, lookUp: lookUp, expiryOf: expiryOf, now: now,
+		cache: c, lookUp: lookUp, now: now,
 		ofUser: map[string]map[*Watch]struct{}{}, wake: make(chan struct{}, 1), stale: map[string]struct{}{},
 	}
 }
@@ -59,16 +57,15 @@ func (s *Service) Watch(ctx context.Context, token string, v Viewer) (context.Co
 	w.checked.Store(int64(boottime.Now()))
 	s.watchers.add(w)
 	context.AfterFunc(ctx, w.end)
-	fresh, err := s.viewerOf(ctx, token)
+	found, err := s.resolve(ctx, token)
 	if err != nil {
 		cancel(err)
 		return ctx, w
 	}
-	at := s.expiryOf(token)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_ = w.update(fresh) // ends the context if the scopes differ
-	w.expire(at)
+	_ = w.update(found.viewer) // ends the context if the scopes differ
+	w.expire(found.expiry)
 	return ctx, w
 }
 
@@ -88,10 +85,11 @@ func (w *Watch) update(fresh Viewer) error {
 // Renew replaces the token by a newer one of the same session, so that an open WebSocket may stay open. A token with other
 // scopes ends the watch.
 func (w *Watch) Renew(ctx context.Context, token string) error {
-	v, _, err := w.watchers.lookUp(ctx, token)
+	found, err := w.watchers.lookUp(ctx, token)
 	if err != nil {
 		return err
 	}
+	v := found.viewer
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if v.ID() != w.viewer.ID() || v.SessionID != w.viewer.SessionID || v.TokenID != w.viewer.TokenID {
@@ -102,7 +100,7 @@ func (w *Watch) Renew(ctx context.Context, token string) error {
 	}
 	w.token = token
 	w.checked.Store(int64(boottime.Now()))
-	w.expire(w.watchers.expiryOf(token))
+	w.expire(found.expiry)
 	return nil
 }
 
@@ -121,21 +119,6 @@ func (w *Watch) expire(at time.Time) {
 	if !at.IsZero() {
 		w.timer = time.AfterFunc(at.Sub(w.watchers.now()), func() { w.cancel(&UnauthenticatedError{Reason: Expired}) })
 	}
-}
-
-// expiryOf returns when the token expires; zero: never.
-func (s *Service) expiryOf(text string) time.Time {
-	if c, err := s.verifyAccessToken(text); err == nil {
-		return time.Unix(c.Expiry, 0)
-	}
-	o, err := s.db.TokenOwner(context.Background(), token.Digest(text))
-	switch {
-	case err != nil:
-		return s.now() // unknown: the client has to connect again
-	case o.Token.ExpiresAt != nil:
-		return o.Token.ExpiresAt.Time
-	}
-	return time.Time{}
 }
 
 // end removes the watch.
@@ -265,7 +248,7 @@ func (w *Watch) recheck(ctx context.Context) (reached bool) {
 	w.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	fresh, _, err := w.watchers.lookUp(limited, token)
+	found, err := w.watchers.lookUp(limited, token)
 	if err != nil {
 		if errors.Is(err, db.ErrUnavailable) || limited.Err() != nil {
 			return false
@@ -277,7 +260,7 @@ func (w *Watch) recheck(ctx context.Context) (reached bool) {
 	defer w.mu.Unlock()
 	if w.token == token { // not renewed meanwhile
 		w.checked.Store(int64(boottime.Now()))
-		_ = w.update(fresh)
+		_ = w.update(found.viewer)
 	}
 	return true
 }
