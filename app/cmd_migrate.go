@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/latchkey/latchkey/db"
@@ -17,10 +16,7 @@ func (migrateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	}
 	defer d.Close()
 	warnIgnored(s.logger(io.err), d)
-	n, err := d.Migrate(ctx)
-	if errors.Is(err, db.ErrBadURL) {
-		return &usageError{err}
-	}
+	n, err := s.migrate(ctx, d)
 	if err != nil {
 		return err
 	}

@@ -255,7 +255,7 @@ func openDatabase(ctx context.Context, s *Settings, migrate bool, options ...db.
 		return nil, err
 	}
 	if embedded || migrate {
-		_, err = d.Migrate(ctx)
+		_, err = s.migrate(ctx, d)
 	} else if err = d.CheckMigrated(ctx); errors.Is(err, db.ErrOutdated) {
 		err = fmt.Errorf("%w: run %s, or start with --migrate", err, s.program.command("migrate"))
 	}
@@ -269,32 +269,49 @@ func openDatabase(ctx context.Context, s *Settings, migrate bool, options ...db.
 	return d, nil
 }
 
-// connect opens the database as the settings say, whatever its schema. A malformed URL is a fault of usage.
+// connect opens the database of the settings without checking its schema. An invalid URL is a usage error.
 func connect(ctx context.Context, s *Settings, options ...db.Option) (*db.DB, error) {
 	if tracingWanted() {
 		options = append(options, db.Traced)
 	}
 	d, err := db.Open(ctx, s.DatabaseURL, append(options, s.program.migrations())...)
-	if errors.Is(err, db.ErrBadURL) {
-		return nil, &usageError{err}
-	}
 	if err != nil {
-		return nil, err
+		return nil, explainDatabaseError(err, "DATABASE_URL")
 	}
 	if s.DirectURL != "" {
-		err := d.ListenOn(s.DirectURL)
-		if errors.Is(err, db.ErrBadURL) {
-			err = fmt.Errorf("DATABASE_DIRECT_URL, which has the form of %w", err)
-		}
-		if err != nil {
+		if err := d.ListenOn(s.DirectURL); err != nil {
 			d.Close()
-			return nil, &usageError{err}
+			return nil, explainDatabaseError(err, "DATABASE_DIRECT_URL")
 		}
 	}
 	return d, nil
 }
 
-// connectExisting is connect for what makes no sense in a new database: it does not create a SQLite file.
+// migrate applies pending migrations.
+func (s *Settings) migrate(ctx context.Context, d *db.DB) (applied int, err error) {
+	applied, err = d.Migrate(ctx)
+	if s.DirectURL != "" {
+		return applied, explainDatabaseError(err, "DATABASE_DIRECT_URL")
+	}
+	return applied, explainDatabaseError(err, "DATABASE_URL")
+}
+
+// explainDatabaseError adds the setting that the error is about, and how to change it.
+func explainDatabaseError(err error, setting string) error {
+	switch {
+	case errors.Is(err, db.ErrBadURL):
+		return &usageError{fmt.Errorf("%s: %w", setting, err)}
+	case errors.Is(err, db.ErrNotPostgreSQL):
+		return &usageError{errors.New("DATABASE_DIRECT_URL is for PostgreSQL behind a pooler: remove it, or set DATABASE_URL to that of the pooler")}
+	case errors.Is(err, db.ErrNoTLS):
+		return fmt.Errorf("%w; add sslmode=disable to %s if the network to the database is trusted", err, setting)
+	case errors.Is(err, db.ErrNoNotifications):
+		return fmt.Errorf("%w; if DATABASE_URL is that of a transaction pooler, set DATABASE_DIRECT_URL to PostgreSQL itself", err)
+	}
+	return err
+}
+
+// connectExisting is connect for commands that need an existing database: it does not create a SQLite file.
 func connectExisting(ctx context.Context, s *Settings) (*db.DB, error) {
 	if file, ok := db.SQLiteFile(s.DatabaseURL); ok && file != "" {
 		if _, err := os.Stat(file); err != nil {
@@ -314,14 +331,16 @@ func warnIgnored(log *slog.Logger, d *db.DB) {
 func (s *Settings) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong lets no other values through
-	options := &slog.HandlerOptions{Level: level}
-	if s.LogFormat == "json" {
-		options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
-			if a.Value.Kind() == slog.KindDuration { // slog writes a number of nanoseconds
-				return slog.String(a.Key, a.Value.Duration().String())
-			}
-			return a
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		switch value := a.Value.Any().(type) {
+		case error:
+			return slog.Any(a.Key, explainDatabaseError(value, "DATABASE_URL"))
+		case time.Duration: // slog's JSON would be a number of nanoseconds
+			return slog.String(a.Key, value.String())
 		}
+		return a
+	}}
+	if s.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

@@ -20,7 +20,7 @@ func (t *APIToken) Live(now Time) bool {
 	return t.RevokedAt == nil && (t.ExpiresAt == nil || now.Before(t.ExpiresAt.Time))
 }
 
-// ScopeNames is Scopes as a plain slice.
+// ScopeNames returns Scopes as a plain slice, as gqlgen needs it.
 func (t *APIToken) ScopeNames() []string { return t.Scopes }
 
 // CreateAPIToken stores a new token.
@@ -31,33 +31,34 @@ func (db *DB) CreateAPIToken(ctx context.Context, t *APIToken) error {
 	return err
 }
 
-// APIToken finds a token by its ID, revoked or not.
+// APIToken returns the token with the ID, even if it is revoked.
 func (db *DB) APIToken(ctx context.Context, id string) (*APIToken, error) {
 	t := new(APIToken)
 	return t, db.get(ctx, t, "API token", `SELECT * FROM api_tokens WHERE id = $1`, id)
 }
 
-// RevokeAPIToken revokes a token of the user; another's, an unknown and a revoked one are all ErrNotFound.
+// RevokeAPIToken revokes a token of the user. It returns ErrNotFound if the token does not exist, belongs to another
+// user, or is already revoked.
 func (db *DB) RevokeAPIToken(ctx context.Context, userID, id string, now Time) error {
 	return db.ExecOne(ctx, "revoke API token", `
 		UPDATE api_tokens SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL`, id, userID, now)
 }
 
-// RevokeAPITokens revokes all API tokens of the user and returns how many of them were not revoked yet.
+// RevokeAPITokens revokes all API tokens of the user and returns how many were not yet revoked.
 func (db *DB) RevokeAPITokens(ctx context.Context, userID string, now Time) (int, error) {
 	n, err := db.Exec(ctx, "revoke API tokens", `UPDATE api_tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`, userID, now)
 	return int(n), err
 }
 
-// RevokeAllAPITokens revokes every user's API tokens that were made at the time or before, in batches, and returns
-// how many. After an error it may be called again.
+// RevokeAllAPITokens revokes the API tokens of all users that were created at or before the time. It works in batches
+// and returns how many it revoked. After an error it can be called again.
 func (db *DB) RevokeAllAPITokens(ctx context.Context, now Time) (int, error) {
 	return db.repeat(ctx, "revoke all API tokens", `
 		UPDATE api_tokens SET revoked_at = $1
 		WHERE id IN (SELECT id FROM api_tokens WHERE revoked_at IS NULL AND created_at <= $1 LIMIT 1000)`, now)
 }
 
-// TouchAPIToken notes a use.
+// TouchAPIToken records a use of the token.
 func (db *DB) TouchAPIToken(ctx context.Context, id string, at Time) error {
 	_, err := db.Exec(ctx, "touch API token", `
 		UPDATE api_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, at)

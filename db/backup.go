@@ -10,11 +10,11 @@ import (
 	"runtime"
 )
 
-// ErrNotSQLite says that the database is not a file of ours to copy.
+// ErrNotSQLite is returned by Backup for other databases.
 var ErrNotSQLite = errors.New("not a SQLite database")
 
-// Backup writes a consistent copy of a SQLite database to a new file, readable by its owner alone, while others read
-// and write. It refuses to overwrite a file. The copy is on disk when it returns.
+// Backup writes a consistent copy of a SQLite database to a new file, which only its owner may read. The database
+// stays in use meanwhile. Backup does not overwrite a file. The copy has been synced to disk when Backup returns.
 func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	if db.dialect != sqliteDialect {
 		return ErrNotSQLite
@@ -29,7 +29,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 			os.Remove(path)
 		}
 	}()
-	if _, err := db.pools.write.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil { // it may take its time
+	if _, err := db.pools.write.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil { // no queryTimeout: a large file takes long
 		return db.wrap("backup", err)
 	}
 	if err := f.Sync(); err != nil {
@@ -38,9 +38,9 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-// SharedWith returns the permissions that users other than the owner have on a file. Those of the group do not count
-// in a directory with the setgid bit, which shares its files with its group on purpose, as Kubernetes does for
-// volumes (fsGroup). Windows has no such permissions.
+// SharedWith returns the permissions that users other than the owner have on a file. Group permissions are ignored in
+// a directory with the setgid bit: it shares its files with its group on purpose, as Kubernetes does for volumes
+// (fsGroup). Windows has no such permissions.
 func SharedWith(path string) (fs.FileMode, error) {
 	info, err := os.Stat(path)
 	if err != nil || runtime.GOOS == "windows" {
@@ -53,7 +53,8 @@ func SharedWith(path string) (fs.FileMode, error) {
 	return shared, nil
 }
 
-// checkPrivate refuses a SQLite database that other users may access: it contains password hashes and sealed keys.
+// checkPrivate returns an error if other users can access a SQLite database, which contains password hashes and
+// encrypted keys.
 func checkPrivate(path string) error {
 	for _, file := range []string{path, path + "-wal", path + "-shm"} {
 		shared, err := SharedWith(file)

@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// Users are added in pairs; a copy with an odd number was not made at one moment.
+// Users are added in pairs: a copy with an odd number is not consistent.
 func TestABackupIsConsistentWhileOthersWrite(t *testing.T) {
 	url := dbtest.SQLite(t)
 	d, other := dbtest.Open(t, url), dbtest.Open(t, url)
@@ -83,8 +83,8 @@ func TestABackupOverwritesNothingAndLeavesNothingHalf(t *testing.T) {
 	}
 }
 
-// A file that is deleted under a running server must not come back empty: the next start would take it for a new
-// database. T186.
+// If the file is deleted while the server runs, SQLite must not create an empty one: the next start would treat it as a
+// new database. T186.
 func TestADeletedSQLiteFileDoesNotComeBackEmpty(t *testing.T) {
 	url := dbtest.SQLite(t)
 	d := dbtest.Open(t, url)
@@ -95,7 +95,7 @@ func TestADeletedSQLiteFileDoesNotComeBackEmpty(t *testing.T) {
 		}
 	}
 	var running sync.WaitGroup
-	for range 20 { // more than the connections that are open
+	for range 20 { // more than there are open connections
 		running.Go(func() {
 			if _, err := d.CountUsers(context.Background(), ""); err != nil && !errors.Is(err, db.ErrUnavailable) {
 				t.Errorf("got %v, want ErrUnavailable", err)

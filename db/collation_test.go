@@ -37,8 +37,8 @@ func estonian(t *testing.T) string {
 	return base.String()
 }
 
-// In an Estonian database all users were missing from every list, and pages of tokens came in another order than
-// that of their cursors.
+// In an Estonian database, lists of users were empty, and the order of pages of tokens differed from that of their
+// cursors.
 func TestListsAreCompleteWhateverTheCollationOfTheDatabase(t *testing.T) {
 	d := dbtest.Open(t, estonian(t))
 	must[int](t)(d.Migrate(t.Context()))
@@ -46,7 +46,7 @@ func TestListsAreCompleteWhateverTheCollationOfTheDatabase(t *testing.T) {
 	if err := db.GetInto(d, t.Context(), &sorts, "collation", `SELECT 'z' < 't'`); err != nil || !sorts {
 		t.Fatalf("this database is not the one the test needs: %v", err)
 	}
-	const n = 60 // UUIDs made in one millisecond differ in all letters
+	const n = 60 // enough UUIDs to contain all letters
 	for i := range n {
 		addUser(t, d, "user"+string(rune('a'+i%26))+string(rune('a'+i/26)), nil)
 	}

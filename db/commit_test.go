@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// PostgreSQL commits, with no more than a warning, when the wait for a synchronous standby is cancelled. The caller must
-// not take that for done: after a failover it is not. T41, T181.
+// If the wait for a synchronous standby is cancelled, PostgreSQL commits locally and only warns. The caller must not
+// report success: a failover would lose the commit. T41, T181.
 func TestACommitThatNoStandbyHasIsAnError(t *testing.T) {
 	cluster := dbtest.StartCluster(t, "synchronous_commit=on")
 	d := dbtest.Open(t, cluster.URL("postgres"))
@@ -19,7 +19,7 @@ func TestACommitThatNoStandbyHasIsAnError(t *testing.T) {
 	for _, statement := range []string{`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`} {
 		must[int64](t)(d.Exec(t.Context(), "configure", statement))
 	}
-	time.Sleep(500 * time.Millisecond) // the server reads its configuration
+	time.Sleep(500 * time.Millisecond) // until the server has read its configuration
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	begin := time.Now()

@@ -1,11 +1,11 @@
-// Package db keeps Latchkey's rows: users, sessions, API tokens and signing keys, in SQLite or PostgreSQL.
+// Package db stores Latchkey's rows: users, sessions, API tokens and signing keys, in SQLite or PostgreSQL.
 //
-// It is the only package with SQL, sqlx or a driver in it. One SQL text serves both databases; what
-// cannot be shared stands in dialect.go. Rows go in and come out as they are stored: who may see or
-// change them is not decided here (package auth), nor how they are shown (package graph).
+// It is the only package that contains SQL or imports sqlx or a driver. Both databases run the same SQL;
+// the differences are in dialect.go. Package db does not decide who may read or change a row (package auth),
+// nor how rows are presented (package graph).
 //
-// Reads find a row or answer ErrNotFound, never a nil row. Times are UTC with microseconds. Every
-// method stops its query when the context ends.
+// A read returns a row or ErrNotFound, never a nil row. Times are UTC with microsecond precision. Every
+// method cancels its query when the context ends.
 package db
 
 import (
@@ -21,23 +21,23 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// A DB is a database or, inside Transact, one transaction of it: a query never cares which.
+// A DB is a database or, inside Transact, one transaction. Queries work on both.
 type DB struct {
 	dialect dialect
 	reader  querier
 	writer  querier
 	pools   *pools    // nil inside a transaction
-	soon    *[]string // inside a transaction: notices to send after it
-	changed *[]string // inside a transaction: users to forget after it
+	soon    *[]string // inside a transaction: notices to send after the commit
+	changed *[]string // inside a transaction: users to drop from the caches after the commit
 }
 
-// pools are the connections behind a DB. On SQLite one connection writes and several read, so that a
-// reader never waits for a writer; on PostgreSQL both are the same pool.
+// pools are the connections of a DB. SQLite has one connection for writes and several for reads, so that readers
+// never wait for a writer. On PostgreSQL both are the same pool.
 type pools struct {
 	read, write *sqlx.DB
 	direct      string      // PostgreSQL: where to LISTEN
-	ignored     []string    // options of the URL that the driver does not implement
-	file        os.FileInfo // SQLite: the file that is open
+	ignored     []string    // URL options that are accepted but not implemented by the driver
+	file        os.FileInfo // SQLite: the open file
 	path        string
 	guard       atomic.Pointer[Guard]
 	outbox      outbox
@@ -46,12 +46,12 @@ type pools struct {
 	userChanged atomic.Pointer[func(userID string)]
 }
 
-// A querier is what a pool and a transaction have in common.
+// A querier is a pool or a transaction.
 type querier = sqlx.ExtContext
 
-// Open opens the database that url names: "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/NAME".
-// A missing SQLite file is created, readable by its owner alone. Open does not migrate: see Migrate.
-// Its errors never contain the URL, which may hold a password.
+// Open opens the database with the URL "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/NAME".
+// It creates a missing SQLite file, which only its owner may read. Open does not migrate: see Migrate.
+// Its errors never contain the URL, which may include a password.
 func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	o := openOptions{connections: 20}
 	for _, option := range options {
@@ -67,7 +67,7 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", d, classify(err))
 	}
 	p.ignored, p.migrations = from.ignored, o.migrations
-	// Unsafe: columns that a newer version of this program has added are ignored, during a rolling update.
+	// Unsafe ignores columns without a field: during a rolling update, a newer version may have added some.
 	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p}
 	if err := db.firstPing(ctx); err != nil {
 		db.Close()
@@ -79,7 +79,7 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	return db, nil
 }
 
-// firstPing waits for others who open a new SQLite file at the same moment: the change to WAL does not heed
+// firstPing retries while other processes open a new SQLite file at the same time: the switch to WAL ignores
 // busy_timeout.
 func (db *DB) firstPing(ctx context.Context) error {
 	err := db.Ping(ctx)
@@ -89,7 +89,7 @@ func (db *DB) firstPing(ctx context.Context) error {
 	return err
 }
 
-// An Option changes how Open opens.
+// An Option configures Open.
 type Option func(*openOptions)
 
 type openOptions struct {
@@ -98,35 +98,39 @@ type openOptions struct {
 	migrations  MigrationSet
 }
 
-// Connections bounds the connections to PostgreSQL; the default is 20. Listen has one more.
+// Connections limits the connections to PostgreSQL; the default is 20. Listen uses one more.
 func Connections(n int) Option { return func(o *openOptions) { o.connections = n } }
 
-// Traced gives each query a span, by OpenTelemetry's global provider. Arguments are not in it.
+// Traced records a span for each query with OpenTelemetry's global provider. Spans do not contain arguments.
 func Traced(o *openOptions) { o.traced = true }
 
-// Pools are the statistics of the connection pools, by name.
+// Pools returns functions that read the statistics of the connection pools, by name.
 func (db *DB) Pools() map[string]func() sql.DBStats {
 	return map[string]func() sql.DBStats{"read": db.pools.read.Stats, "write": db.pools.write.Stats}
 }
 
-// ListenOn makes Listen use another URL than Open: PostgreSQL itself, where Open's is a transaction pooler.
+// ErrNotPostgreSQL is returned by ListenOn for other databases.
+var ErrNotPostgreSQL = errors.New("not a PostgreSQL database")
+
+// ListenOn makes Listen and Migrate connect to this URL: that of PostgreSQL itself, if Open was given the URL of a
+// transaction pooler.
 func (db *DB) ListenOn(url string) error {
 	from, err := parseURL(url)
 	if err != nil {
 		return err
 	}
 	if from.dialect != postgresDialect || db.dialect != postgresDialect {
-		return errors.New("DATABASE_DIRECT_URL is for PostgreSQL behind a pooler: remove it, or make DATABASE_URL the pooler's")
+		return ErrNotPostgreSQL
 	}
 	db.pools.direct = from.name
 	return nil
 }
 
-// Ignored lists the options of the URL, with their values, that are accepted although the driver does not implement
-// them: channel_binding=require, which providers write into the URLs that they hand out.
+// Ignored returns the options of the URL, with their values, that are accepted although the driver does not implement
+// them: channel_binding=require, which hosting providers put into their connection URLs.
 func (db *DB) Ignored() []string { return db.pools.ignored }
 
-// Close closes every connection. Queries in flight finish first.
+// Close closes all connections after queries in progress have finished.
 func (db *DB) Close() error {
 	if db.pools.read == db.pools.write {
 		return db.pools.write.Close()
@@ -134,7 +138,7 @@ func (db *DB) Close() error {
 	return errors.Join(db.pools.read.Close(), db.pools.write.Close())
 }
 
-// Ping reports whether the database answers and, as far as that can be told, takes writes.
+// Ping returns an error if the database does not respond or is known to be read-only.
 func (db *DB) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeout) // SQLite may be busy for five seconds
 	defer cancel()
@@ -144,22 +148,22 @@ func (db *DB) Ping(ctx context.Context) error {
 	var one int
 	err := sqlx.GetContext(ctx, db.writer, &one, db.dialect.alive())
 	if errors.Is(err, sql.ErrNoRows) {
-		err = fmt.Errorf("%w: it is a standby, which cannot be written", ErrUnavailable)
+		err = fmt.Errorf("%w: the server is a standby, which is read-only", ErrUnavailable)
 	}
 	return db.wrap("ping", err)
 }
 
-// Dialect is "sqlite" or "postgres".
+// Dialect returns "sqlite" or "postgres".
 func (db *DB) Dialect() string { return db.dialect.String() }
 
-// A Guard says what must hold before something is written for the caller in the context: a function that is run first
-// in the transaction of the write, whose error the write gets; or nil where nothing must hold.
+// A Guard returns the precondition of writes on behalf of the caller in the context, or nil if there is none. The
+// precondition runs first in the transaction of the write; its error aborts the write.
 type Guard func(ctx context.Context) func(tx *DB) error
 
-// GuardWrites puts the guard before all writes of this DB, of Transact or single.
+// GuardWrites applies the guard to all writes of this DB, in Transact and outside of it.
 func (db *DB) GuardWrites(g Guard) { db.pools.guard.Store(&g) }
 
-// check is what the guard wants to hold before a write; nil inside of a transaction, where it has been run.
+// check returns the precondition of a write. It is nil inside a transaction, which has already checked it.
 func (db *DB) check(ctx context.Context) func(tx *DB) error {
 	if db.pools == nil {
 		return nil
@@ -170,11 +174,10 @@ func (db *DB) check(ctx context.Context) func(tx *DB) error {
 	return nil
 }
 
-// Transact runs f in one transaction, commits if it returns nil, and rolls back if it returns an error
-// or panics. A transaction that lost a race inside the database (deadlock, serialization) is run again
-// from the start, so f must do nothing but use tx.
+// Transact runs f in a transaction. It commits if f returns nil and rolls back if f returns an error or panics.
+// After a deadlock or serialization failure it runs f again, so f must have no effects other than those on tx.
 func (db *DB) Transact(ctx context.Context, f func(tx *DB) error) error {
-	if db.pools == nil { // within a transaction already: f joins it
+	if db.pools == nil { // already in a transaction: f joins it
 		return f(db)
 	}
 	if check := db.check(ctx); check != nil {
@@ -207,30 +210,30 @@ func (db *DB) transactOnce(ctx context.Context, f func(tx *DB) error) (err error
 	if err != nil {
 		return db.wrap("begin", err)
 	}
-	defer tx.Rollback() // after Commit this does nothing
+	defer tx.Rollback() // no effect after Commit
 	var soon, changed []string
-	defer func() { db.forgetUsers(changed) }() // also after an error: the commit may have succeeded all the same
+	defer func() { db.forgetUsers(changed) }() // after an error too: the commit may have succeeded anyway
 	if err := f(&DB{dialect: db.dialect, reader: tx, writer: tx, soon: &soon, changed: &changed}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		if ended := ctx.Err(); ended != nil { // database/sql rolled back, and says no more than that
+		if ended := ctx.Err(); ended != nil { // database/sql only reports that it rolled back
 			err = ended
 		}
 		return db.wrap("commit", err)
 	}
-	// A commit whose wait for a synchronous standby is cut short succeeds, with a warning: it is here and perhaps
-	// nowhere else, and must not be acknowledged.
+	// If the wait for a synchronous standby is cancelled, PostgreSQL commits locally and reports success with a
+	// warning. Such a commit must not be acknowledged: it may exist on this server only.
 	if err := ctx.Err(); err != nil {
 		return db.wrap("commit", err)
 	}
 	if len(soon) > 0 && !db.pools.outbox.put(soon) {
-		_ = db.sendOutbox() // what was committed is done, whether or not others hear of it now
+		_ = db.sendOutbox() // the commit stands even if the notices are lost
 	}
 	return nil
 }
 
-// wrap adds the operation to an error and makes it one of this package's sentinels where it is one.
+// wrap adds the operation to an error and translates driver errors to this package's sentinels.
 func (db *DB) wrap(op string, err error) error {
 	if err == nil {
 		return nil

@@ -24,12 +24,12 @@ func each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	dbtest.Each(t, func(t *testing.T, url string) { test(t, dbtest.Open(t, url)) })
 }
 
-// noon is the tests' now: with microseconds, because both databases keep them.
+// noon is the current time in tests. It has microseconds, because both databases store them.
 var noon = db.TimeOf(time.Date(2026, 1, 31, 12, 0, 0, 123456000, time.UTC))
 
 func ptr[T any](v T) *T { return &v }
 
-// addUser stores a user; change may alter it before.
+// addUser stores a user, which change may modify before.
 func addUser(t testing.TB, d *db.DB, name string, change func(*db.User)) *db.User {
 	t.Helper()
 	u := &db.User{ID: db.NewID(db.UserID), Username: name, UsernameKey: strings.ToLower(name), CreatedAt: noon, UpdatedAt: noon}
@@ -54,7 +54,7 @@ func addSession(t testing.TB, d *db.DB, userID string, idleAt, expiresAt db.Time
 	return s
 }
 
-// must ends the test if a call fails.
+// must returns the value of a call, or ends the test if it failed.
 func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -65,7 +65,7 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// parallel runs f n times at once and answers the errors.
+// parallel runs f n times concurrently and returns the joined errors.
 func parallel(n int, f func(i int) error) error {
 	errs := make([]error, n)
 	var all sync.WaitGroup
@@ -97,13 +97,13 @@ func TestAFailedTransactionLeavesNothing(t *testing.T) {
 				if n := must[int](t)(d.CountUsers(t.Context(), "")); n != 0 {
 					t.Errorf("%d users, want none", n)
 				}
-				addUser(t, d, "ben", nil) // the connection is free again
+				addUser(t, d, "ben", nil) // fails if the connection was not released
 			})
 		})
 	}
 }
 
-// Four processes add to one number; without the lock they would overwrite each other.
+// Four processes increment one number. Without the lock they would overwrite each other's value.
 func TestChangesUnderALockLoseNothing(t *testing.T) {
 	const writers, times = 4, 100
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -147,7 +147,7 @@ func increment(ctx context.Context, d *db.DB, id string) error {
 	})
 }
 
-// PostgreSQL ends one of two transactions that wait for each other; the caller must not see that.
+// PostgreSQL aborts one of two deadlocked transactions. The caller must not see that.
 func TestADeadlockIsRunAgain(t *testing.T) {
 	d := dbtest.Open(t, dbtest.Postgres(t))
 	ann, ben := addUser(t, d, "ann", nil), addUser(t, d, "ben", nil)
@@ -172,7 +172,7 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 	}
 }
 
-// endless is a query that ends in years.
+// endless is a query that runs for years.
 const endless = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000000) SELECT max(i) FROM n`
 
 func TestAQueryEndsWithItsContext(t *testing.T) {
@@ -252,7 +252,7 @@ func wantUnavailable(t *testing.T, err error) {
 	}
 }
 
-// A restart of PostgreSQL is an outage of some seconds, not one until the next restart of the program.
+// After a restart of PostgreSQL, the program must recover within seconds, without being restarted.
 func TestPostgresMayRestart(t *testing.T) {
 	cluster := dbtest.StartCluster(t)
 	d := dbtest.Open(t, cluster.URL("postgres"))

@@ -1,7 +1,7 @@
 package db
 
-// Everything that differs between SQLite and PostgreSQL stands in this file and in the
-// migrations whose names end in .sqlite.sql or .postgres.sql.
+// The differences between SQLite and PostgreSQL are in this file, in files named after a database, and in the migrations
+// whose names end in .sqlite.sql or .postgres.sql.
 
 import (
 	"context"
@@ -32,14 +32,14 @@ const (
 
 func (d dialect) String() string { return string(d) }
 
-// A source is a parsed DATABASE_URL.
+// A source is a parsed database URL.
 type source struct {
 	dialect dialect
-	name    string   // the SQLite file, or the connection string for PostgreSQL's driver, which has the password
+	name    string   // the SQLite file, or the connection string for PostgreSQL's driver, which includes the password
 	ignored []string // options that are accepted although the driver does not implement them
 }
 
-// parseURL reads a DATABASE_URL. Errors do not repeat it.
+// parseURL parses a database URL. Errors do not repeat it.
 func parseURL(raw string) (source, error) {
 	if path, ok := SQLiteFile(raw); ok {
 		if path == "" || strings.HasPrefix(path, ":memory:") || strings.Contains(path, "?") {
@@ -54,12 +54,12 @@ func parseURL(raw string) (source, error) {
 	return source{}, fmt.Errorf(`%w: want "sqlite:FILE" or "postgres://…"`, ErrBadURL)
 }
 
-// SQLiteFile returns the file that a DATABASE_URL names: sqlite:FILE, sqlite://FILE, or, as other programs write an
-// absolute path, sqlite:////FOLDER/FILE. It reports false for other databases.
+// SQLiteFile returns the file in a database URL: sqlite:FILE, sqlite://FILE or, as other programs write an absolute path,
+// sqlite:////FOLDER/FILE. It returns false for other databases.
 func SQLiteFile(url string) (path string, ok bool) {
 	path, ok = strings.CutPrefix(url, "sqlite:")
 	path = strings.TrimPrefix(path, "//")
-	if strings.HasPrefix(path, "//") { // SQLite would take the first folder for a host
+	if strings.HasPrefix(path, "//") { // SQLite would treat the first folder as a host
 		path = "/" + strings.TrimLeft(path, "/")
 	}
 	return path, ok
@@ -83,8 +83,8 @@ func (d dialect) open(source string, o openOptions) (*pools, error) {
 	return &pools{read: pool, write: pool, direct: source}, nil
 }
 
-// openSQLite opens one connection that writes and five that read. Write transactions take the lock when
-// they begin (_txlock=immediate): a lock taken later fails at once where two processes want it.
+// openSQLite opens one connection for writes and five for reads. Write transactions take the lock when they begin
+// (_txlock=immediate): a lock requested later fails at once, without waiting, if another process has it.
 func openSQLite(path string, o openOptions) (*pools, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite gives -wal and -shm the file's mode
 	if err != nil {
@@ -97,7 +97,7 @@ func openSQLite(path string, o openOptions) (*pools, error) {
 	dsn := func(options ...string) string {
 		q := url.Values{"_pragma": append(options, "busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)")}
 		q.Set("_txlock", "immediate")
-		q.Set("mode", "rw") // a file that is deleted under the server must not come back empty
+		q.Set("mode", "rw") // if the file is deleted while the server runs, SQLite must not create an empty one
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
 	openPool := func(dsn string) (*sqlx.DB, error) {
@@ -116,7 +116,7 @@ func openSQLite(path string, o openOptions) (*pools, error) {
 	if err != nil {
 		return nil, err
 	}
-	read.SetMaxOpenConns(5) // one of them waits for notices
+	read.SetMaxOpenConns(5) // Listen keeps one of them
 	read.SetMaxIdleConns(5)
 	return &pools{read: read, write: write, file: info, path: path}, nil
 }
@@ -127,16 +127,16 @@ func (d dialect) busy(err error) bool {
 	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-// ErrBadURL says that a DATABASE_URL is malformed.
-var ErrBadURL = errors.New("DATABASE_URL")
+// ErrBadURL says that a database URL is malformed or has an option that is not supported.
+var ErrBadURL = errors.New("invalid connection URL")
 
-// retryable reports whether the transaction lost a race that it may win when it is run again.
+// retryable reports whether err is a serialization failure or a deadlock, after which the transaction can be repeated.
 func (d dialect) retryable(err error) bool {
 	return pq.As(err, "40001", "40P01") != nil
 }
 
-// alive is the query of Ping. It returns no row on a PostgreSQL standby, which cannot be written. A SQLite file that
-// cannot be written is noticed by the first write.
+// alive returns the query of Ping. It finds no row on a PostgreSQL standby, which is read-only. A read-only SQLite file is
+// only detected by the first write.
 func (d dialect) alive() string {
 	if d == postgresDialect {
 		return `SELECT 1 WHERE NOT pg_is_in_recovery()`
@@ -144,8 +144,8 @@ func (d dialect) alive() string {
 	return `SELECT 1`
 }
 
-// sameFile reports that a SQLite file was deleted, moved or replaced since it was opened: what is written goes into
-// the old one and is lost.
+// sameFile returns an error if a SQLite file was deleted, moved or replaced since it was opened: writes would go to the
+// old file and be lost.
 func (db *DB) sameFile() error {
 	if db.dialect != sqliteDialect || db.pools == nil {
 		return nil
@@ -155,13 +155,13 @@ func (db *DB) sameFile() error {
 	case err != nil:
 		return fmt.Errorf("%w: the file: %w", ErrUnavailable, err)
 	case !os.SameFile(now, db.pools.file):
-		return fmt.Errorf("%w: %s is another file than the one that was opened: restart", ErrUnavailable, db.pools.path)
+		return fmt.Errorf("%w: %s was replaced by another file since it was opened: restart", ErrUnavailable, db.pools.path)
 	}
 	return nil
 }
 
-// lock makes one transaction at a time pass for the name, across processes, until it ends.
-// SQLite needs nothing: its write transactions run one at a time.
+// lock takes an exclusive lock on the name, across processes, until the transaction ends.
+// SQLite does not need it: its write transactions run one at a time.
 func (db *DB) lock(ctx context.Context, name string) error {
 	if db.dialect == sqliteDialect {
 		return nil
@@ -170,17 +170,16 @@ func (db *DB) lock(ctx context.Context, name string) error {
 	return err
 }
 
-// txOptions are those of a transaction. Each statement must see what was committed before it, also where the server has
-// another default: what is read after a lock was waited for would otherwise be what was there before.
+// txOptions returns the isolation level. Each statement must see everything committed before it, also on a server with
+// another default: a statement after a lock would otherwise read a snapshot from before the wait for that lock.
 func (d dialect) txOptions() *sql.TxOptions {
 	if d == sqliteDialect {
-		return nil // there only one transaction writes at a time
+		return nil // write transactions run one at a time
 	}
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
-// lockShared makes transactions that lock the name wait for this one, and the other way round; those that share the
-// lock do not wait for each other.
+// lockShared takes a shared lock on the name until the transaction ends. It excludes lock, but not other shared locks.
 func (db *DB) lockShared(ctx context.Context, name string) error {
 	if db.dialect == sqliteDialect {
 		return nil
@@ -189,10 +188,10 @@ func (db *DB) lockShared(ctx context.Context, name string) error {
 	return err
 }
 
-// gooseOptions returns the migrator's dialect and what keeps several processes from migrating at once.
+// gooseOptions returns goose's dialect and the lock that keeps several processes from migrating at once.
 func (d dialect) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
 	if d == sqliteDialect {
-		return goose.DialectSQLite3, nil, nil // Migrate tries again instead: goose has no lock for SQLite
+		return goose.DialectSQLite3, nil, nil // goose has no lock for SQLite, so Migrate retries
 	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
 	if err != nil {
@@ -201,7 +200,7 @@ func (d dialect) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
 	return goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(locker)}, nil
 }
 
-// notify stores or sends a notice. SQLite keeps the newest ten thousand for listenSQLite.
+// notify sends a notice or, on SQLite, stores it for listenSQLite. SQLite keeps the newest ten thousand.
 func (db *DB) notify(ctx context.Context, payload string) error {
 	if db.dialect == postgresDialect {
 		_, err := db.Exec(ctx, "notify", `SELECT pg_notify('latchkey', $1)`, payload)

@@ -18,7 +18,7 @@ import (
 var (
 	// ErrNotFound says that no row matches.
 	ErrNotFound = errors.New("not found")
-	// ErrUnavailable says that the database cannot answer now: gone, too slow, read-only, full.
+	// ErrUnavailable says that the database cannot be used now: unreachable, too slow, read-only or full.
 	ErrUnavailable = errors.New("database unavailable")
 )
 
@@ -31,7 +31,7 @@ type ConflictError struct {
 func (e *ConflictError) Error() string { return "already exists: " + e.Index }
 func (e *ConflictError) Unwrap() error { return e.err }
 
-// classify puts the package's sentinel in front of a driver's error and keeps the cause.
+// classify wraps a driver's error in this package's sentinel and keeps the cause.
 func classify(err error) error {
 	var conflict *ConflictError
 	switch {
@@ -47,8 +47,8 @@ func classify(err error) error {
 	return err
 }
 
-// uniqueIndex names the unique index that refused a row, or "". SQLite names "table.column" instead;
-// the migrations name each unique index table_column, so the two agree.
+// uniqueIndex returns the name of the violated unique index, or "". SQLite reports "table.column" instead of a name.
+// Because the migrations name each unique index table_column, both databases give the same result.
 func uniqueIndex(err error) string {
 	if e := pq.As(err, "23505"); e != nil {
 		return e.Constraint
@@ -62,7 +62,7 @@ func uniqueIndex(err error) string {
 	return strings.ReplaceAll(column, ".", "_")
 }
 
-// unavailable reports whether err says more about the database's health than about the query.
+// unavailable reports whether err is about the state of the database rather than about the query.
 func unavailable(err error) bool {
 	var netErr net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
@@ -85,9 +85,9 @@ func unavailable(err error) bool {
 	return false
 }
 
-// pqUnavailable knows PostgreSQL's SQLSTATE classes (its manual, appendix A): 08 connection, 53
-// resources, 57 operator intervention, 58 system, 28 and 3D a wrong DATABASE_URL; 25006 read-only, and 0A000 what a
-// standby says to a transaction that would write.
+// pqUnavailable reports whether a SQLSTATE means ErrUnavailable (PostgreSQL manual, appendix A). Classes: 08 connection,
+// 53 resources, 57 operator intervention, 58 system, 28 wrong credentials, 3D wrong database name. Codes: 25006
+// read-only, 0A000 for a read-write transaction on a standby.
 func pqUnavailable(code string) bool {
 	switch code[:2] {
 	case "08", "28", "3D", "53", "57", "58":

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// EventKind says what happened; package auth lists the kinds.
+// EventKind is the kind of an event; package auth lists them.
 type EventKind string
 
 // An Event is something that happened to an account.
 type Event struct {
 	ID        string    `db:"id" json:"id"`
 	Kind      EventKind `db:"kind" json:"kind"`
-	UserID    *string   `db:"user_id" json:"userId"`   // whose account, if one is known
-	ActorID   *string   `db:"actor_id" json:"actorId"` // who did it; nil: nobody known, or the command line
+	UserID    *string   `db:"user_id" json:"userId"`   // the account, if known
+	ActorID   *string   `db:"actor_id" json:"actorId"` // the user who caused it; nil for an anonymous caller or the command line
 	At        Time      `db:"at" json:"at"`
 	IP        string    `db:"ip" json:"ip"`
 	Device    string    `db:"device" json:"device"`
@@ -31,13 +31,13 @@ func (db *DB) CreateEvent(ctx context.Context, e *Event) error {
 	return err
 }
 
-// Event finds an event.
+// Event returns the event with the ID.
 func (db *DB) Event(ctx context.Context, id string) (*Event, error) {
 	e := new(Event)
 	return e, db.get(ctx, e, "event", `SELECT * FROM events WHERE id = $1`, id)
 }
 
-// An EventFilter narrows a list of events; zero values do not.
+// An EventFilter narrows a list of events. Zero values match all events.
 type EventFilter struct {
 	Kinds         []EventKind
 	UserID        *string
@@ -87,7 +87,7 @@ func events(f EventFilter) Listing[Event] {
 }
 
 // ForgetUserInEvents removes personal data from the events about the user's account and from those that the user
-// caused: addresses, devices, and details of the user's own account. What happened, and when, stays.
+// caused: addresses, devices, and the details of events about the account. Kinds and times are kept.
 func (db *DB) ForgetUserInEvents(ctx context.Context, userID string) error {
 	_, err := db.Exec(ctx, "forget user in events", `
 		UPDATE events SET ip = '', device = '', detail = CASE WHEN user_id = $1 THEN '' ELSE detail END
@@ -95,7 +95,7 @@ func (db *DB) ForgetUserInEvents(ctx context.Context, userID string) error {
 	return err
 }
 
-// DeleteEventsBefore deletes old events and answers how many.
+// DeleteEventsBefore deletes older events and returns how many.
 func (db *DB) DeleteEventsBefore(ctx context.Context, at Time) (int, error) {
 	return db.repeat(ctx, "delete events", `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)`, at)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// books are the migrations of a program with a table of its own; programs embed files.
+// books are the migrations of a program with its own table. Real programs embed files.
 var books = fstest.MapFS{"00001_books.sql": {Data: []byte("-- +goose Up\nCREATE TABLE books (id text NOT NULL PRIMARY KEY, title text NOT NULL);")}}
 
 type book struct {
@@ -31,7 +31,7 @@ func open(ctx context.Context, dir string) *db.DB {
 	return d
 }
 
-// A program stores and reads rows of its own in the database of Latchkey.
+// A program stores and reads its own rows in Latchkey's database.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "library")
@@ -77,7 +77,7 @@ func Example() {
 	// Emma true
 }
 
-// What is published reaches the subscribers of every process. A server's auth.Service.Run listens; here it is done by hand.
+// Payloads reach the subscribers in every process. A server's auth.Service.Run calls Listen; the example calls it directly.
 func ExampleDB_Publish() {
 	ctx, stop := context.WithCancel(context.Background())
 	dir, err := os.MkdirTemp("", "library")

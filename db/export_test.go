@@ -2,12 +2,12 @@ package db
 
 import "context"
 
-// What the tests need beyond what is exported: any query, and the way back of the migrations.
+// Unexported functions for the tests.
 var (
 	GetInto = (*DB).get
 )
 
-// Down takes back all migrations.
+// Down reverts all migrations.
 func (db *DB) Down(ctx context.Context) error {
 	p, err := db.migrator(db.pools.write.DB, ownMigrations)
 	if err != nil {

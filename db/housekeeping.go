@@ -2,13 +2,13 @@ package db
 
 import "context"
 
-// Housekeeping is when old rows were last deleted, and until when deletion is paused.
+// Housekeeping records when old rows were last deleted, and until when deletion is paused.
 type Housekeeping struct {
 	At          Time  `db:"at"`
 	PausedUntil *Time `db:"paused_until"`
 }
 
-// LastHousekeeping finds the record of the last housekeeping, or ErrNotFound before the first.
+// LastHousekeeping returns the record of the last housekeeping, or ErrNotFound before the first.
 func (db *DB) LastHousekeeping(ctx context.Context) (Housekeeping, error) {
 	var h Housekeeping
 	err := db.get(ctx, &h, "last housekeeping", `SELECT at, paused_until FROM housekeeping WHERE name = 'rows'`)
@@ -23,7 +23,7 @@ func (db *DB) SaveHousekeeping(ctx context.Context, h Housekeeping) error {
 	return err
 }
 
-// LockHousekeeping makes processes that would keep house wait for each other, until the transaction ends.
+// LockHousekeeping makes housekeeping by other processes wait until the transaction ends.
 func (db *DB) LockHousekeeping(ctx context.Context) error {
 	return db.lock(ctx, "housekeeping")
 }

@@ -18,17 +18,17 @@ const (
 	EventID   = "event"
 )
 
-// ErrBadID says that a text is no ID of the wanted kind.
+// ErrBadID says that a text is not an ID of the wanted kind.
 var ErrBadID = errors.New("not a valid ID")
 
-// NewID makes an ID such as "user_01k8x3v5n8e9vbb9f1g2h3j4k5": its kind and a UUIDv7 (RFC 9562) in 26
-// letters, the form of the TypeID specification 0.3. IDs of one kind sort by the time they were made.
+// NewID returns a new ID such as "user_01k8x3v5n8e9vbb9f1g2h3j4k5": the kind and a UUIDv7 (RFC 9562) as 26
+// characters, in the format of the TypeID specification 0.3. IDs of one kind sort by the time of creation.
 func NewID(kind string) string {
 	u := uuid.Must(uuid.NewV7()) // fails only when the system has no randomness
 	b := make([]byte, len(kind)+1+26)
 	copy(b, kind)
 	b[len(kind)] = '_'
-	// 128 bits in groups of five, from the right; the first letter holds the upper three.
+	// 128 bits in groups of five, from the right; the first character holds the upper three.
 	var buffer, bits uint
 	at := len(b) - 1
 	for i := len(u) - 1; i >= 0; i-- {
@@ -43,7 +43,7 @@ func NewID(kind string) string {
 	return string(b)
 }
 
-// CheckID answers ErrBadID unless id is an ID of that kind.
+// CheckID returns ErrBadID unless id is an ID of the kind.
 func CheckID(kind, id string) error {
 	if !token.IsID(kind, id) {
 		return ErrBadID
@@ -51,7 +51,7 @@ func CheckID(kind, id string) error {
 	return nil
 }
 
-// KindOf is the kind of an ID, or "" where it is no ID.
+// KindOf returns the kind of an ID, or "" if id is not one.
 func KindOf(id string) string {
 	kind, _, _ := strings.Cut(id, "_")
 	if CheckID(kind, id) != nil {

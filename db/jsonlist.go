@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// A JSONList is a list of texts kept as JSON in one column.
+// A JSONList is a list of strings stored as JSON in one column.
 type JSONList[T ~string] []T
 
-// Value implements driver.Valuer. A nil list is the empty list.
+// Value implements driver.Valuer. A nil list is stored as the empty list.
 func (l JSONList[T]) Value() (driver.Value, error) {
 	if l == nil {
 		return "[]", nil

@@ -2,15 +2,15 @@ package db
 
 import "context"
 
-// A SigningKey signs access tokens. The private half is sealed under a secret that the database does not hold.
+// A SigningKey signs access tokens. Its private key is encrypted with a secret that is not in the database.
 type SigningKey struct {
 	ID        string `db:"id"` // the JWK's kid
 	Algorithm string `db:"algorithm"`
 	PublicKey string `db:"public_key"` // PKIX, base64
-	SealedKey string `db:"sealed_key"`
+	SealedKey string `db:"sealed_key"` // the encrypted private key
 	CreatedAt Time   `db:"created_at"`
 	ActiveAt  Time   `db:"active_at"`  // signs from then on
-	RetiredAt *Time  `db:"retired_at"` // trusted no longer
+	RetiredAt *Time  `db:"retired_at"` // not trusted from then on
 }
 
 // SigningKeys lists all keys, oldest first.
@@ -26,15 +26,15 @@ func (db *DB) CreateSigningKey(ctx context.Context, k *SigningKey) error {
 	return err
 }
 
-// LockSigningKeys makes processes that would make a key wait for each other, until the transaction ends.
+// LockSigningKeys makes other processes that would create a key wait until the transaction ends.
 func (db *DB) LockSigningKeys(ctx context.Context) error { return db.lock(ctx, "signing-keys") }
 
-// RetireSigningKey ends the trust in a key.
+// RetireSigningKey makes a key untrusted.
 func (db *DB) RetireSigningKey(ctx context.Context, id string, now Time) error {
 	return db.ExecOne(ctx, "retire signing key", `UPDATE signing_keys SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL`, id, now)
 }
 
-// ResealSigningKey replaces the sealed private half of a key.
+// ResealSigningKey replaces the encrypted private key.
 func (db *DB) ResealSigningKey(ctx context.Context, id, sealed string) error {
 	return db.ExecOne(ctx, "reseal signing key", `UPDATE signing_keys SET sealed_key = $2 WHERE id = $1`, id, sealed)
 }

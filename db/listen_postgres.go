@@ -14,20 +14,22 @@ import (
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// On PostgreSQL, notices come by LISTEN. A connection that still stands proves nothing: it may be a pooler
-// that swallows LISTEN, a network that drops packets, or a process that was asleep. So each process sends
-// itself pings through the ordinary pool and counts as hearing only what came before the last ping that it
-// heard: PostgreSQL delivers notices in the order of their commits.
+// On PostgreSQL, notices arrive by LISTEN. An open connection does not prove that they do: it may go to a pooler that
+// ignores LISTEN, the network may drop packets, or the process may have been suspended. So each process sends pings to
+// itself through the ordinary pool. PostgreSQL delivers notifications in commit order, so once a ping has arrived, all
+// notices committed before it was sent have arrived too.
 
 const (
 	noticeChannel = "latchkey"
-	// silence is how long a connection may bring no ping before it is given up.
-	silence = 3 * time.Second
+	// pingTimeout is how long a connection may deliver no ping before it is abandoned.
+	pingTimeout = 3 * time.Second
 )
 
-var errNoPing = errors.New("the database accepts LISTEN, but its notices do not arrive: if DATABASE_URL is a transaction pooler, set DATABASE_DIRECT_URL")
+// ErrNoNotifications says that the connection of Listen works but delivers no notifications: usually it goes to a
+// transaction pooler (see ListenOn).
+var ErrNoNotifications = errors.New("the database accepts LISTEN, but no notifications arrive")
 
-// listenPostgres listens on one connection for as long as it brings our pings.
+// listenPostgres listens on one connection for as long as it delivers our pings.
 func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 	failed := make(chan error, 1)
 	listener := pq.NewListener(db.pools.direct, time.Second, time.Second, func(event pq.ListenerEventType, err error) {
@@ -38,7 +40,7 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 			}
 		}
 	})
-	defer func() { go listener.Close() }() // which may wait for a dead network
+	defer func() { go listener.Close() }() // Close may block on a dead connection
 	own := noticeChannel + "_" + strings.ToLower(rand.Text()[:16])
 	go func() {
 		for _, channel := range []string{noticeChannel, own} {
@@ -51,7 +53,7 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 			}
 		}
 	}()
-	p := &pinger{db: db, channel: own, sent: map[string]time.Duration{}, proved: boottime.Now()}
+	p := &pinger{db: db, channel: own, sent: map[string]time.Duration{}, lastReceived: boottime.Now()}
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
 	p.send(ctx)
@@ -62,8 +64,8 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 		case err := <-failed:
 			return err
 		case <-ticker.C:
-			if boottime.Now()-p.proved > silence {
-				return errNoPing
+			if boottime.Now()-p.lastReceived > pingTimeout {
+				return ErrNoNotifications
 			}
 			p.send(ctx)
 		case n := <-listener.Notify:
@@ -76,20 +78,20 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 
 // A pinger sends numbered pings to this process's own channel.
 type pinger struct {
-	db      *DB
-	channel string
-	count   int
-	sent    map[string]time.Duration // when, in boottime
-	proved  time.Duration            // when a ping last arrived
+	db           *DB
+	channel      string
+	count        int
+	sent         map[string]time.Duration // when, in boottime
+	lastReceived time.Duration            // when a ping last arrived, in boottime
 }
 
-// send sends a ping and does not wait for the database: one that does not answer is noticed by silence.
+// send sends a ping without waiting for the database. A failure shows as a ping that does not arrive.
 func (p *pinger) send(ctx context.Context) {
 	p.count++
 	number := strconv.Itoa(p.count)
 	p.sent[number] = boottime.Now()
 	go func() {
-		limited, cancel := context.WithTimeout(ctx, silence)
+		limited, cancel := context.WithTimeout(ctx, pingTimeout)
 		defer cancel()
 		_, _ = p.db.Exec(limited, "ping", `SELECT pg_notify($1, $2)`, p.channel, number)
 	}()
@@ -116,7 +118,7 @@ func (p *pinger) receive(n *pq.Notification, l Listener) error {
 			delete(p.sent, number)
 		}
 	}
-	p.proved = boottime.Now()
+	p.lastReceived = boottime.Now()
 	l.Synced(asOf)
 	return nil
 }

@@ -9,11 +9,10 @@ import (
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// On SQLite, notices are rows. PRAGMA data_version tells, without reading the file, whether another
-// connection has changed it. SQLite commits one writer at a time, so "later than the last one seen" misses
-// none.
+// On SQLite, notices are rows. PRAGMA data_version tells cheaply whether another connection has changed the database.
+// SQLite commits one writer at a time, so reading the rows after the last one seen misses none.
 
-// pollInterval bounds how long another process on the same file remembers what is no longer true.
+// pollInterval bounds how long another process on the same file may use outdated cached data.
 const pollInterval = 50 * time.Millisecond
 
 var errNoticesDeleted = errors.New("notices were deleted before they were read")
@@ -43,8 +42,8 @@ func (db *DB) listenSQLite(ctx context.Context, l Listener) error {
 	}
 }
 
-// readNotices passes on the notices after seq and answers the last one's number.
-func readNotices(ctx context.Context, conn *sql.Conn, seq int64, heard func(Notice)) (int64, error) {
+// readNotices passes the notices after seq to received and returns the number of the last one.
+func readNotices(ctx context.Context, conn *sql.Conn, seq int64, received func(Notice)) (int64, error) {
 	rows, err := conn.QueryContext(ctx, `SELECT seq, payload FROM notices WHERE seq > $1 ORDER BY seq`, seq)
 	if err != nil {
 		return seq, err
@@ -63,7 +62,7 @@ func readNotices(ctx context.Context, conn *sql.Conn, seq int64, heard func(Noti
 		if next > seq+1 {
 			return seq, errNoticesDeleted
 		}
-		heard(n)
+		received(n)
 		seq = next
 	}
 	return seq, rows.Err()

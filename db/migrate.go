@@ -20,21 +20,22 @@ import (
 var migrations embed.FS
 
 var (
-	// ErrOutdated says that the database lacks migrations that this program needs.
+	// ErrOutdated says that migrations of this program have not been applied.
 	ErrOutdated = errors.New("the database schema is older than this program")
-	// ErrNewer says that a SQLite file has migrations that this program does not know.
-	ErrNewer = errors.New("the database was made by a newer version of this program, or by one with other migrations")
+	// ErrNewer says that migrations which this program does not know were applied to a SQLite file.
+	ErrNewer = errors.New("the database was migrated by a newer version of this program, or by one with other migrations")
 )
 
-// A MigrationSet is the migrations of a program for its own tables: files NUMBER_NAME.sql of pressly/goose, run on both
-// databases, or NAME.sqlite.sql and NAME.postgres.sql for one of them. They run after Latchkey's and are counted in a
-// table of their own, NAME_db_version, so that their numbers are free.
+// A MigrationSet is the migrations of a program for its own tables. The files are in the format of pressly/goose:
+// NUMBER_NAME.sql runs on both databases, NUMBER_NAME.sqlite.sql and NUMBER_NAME.postgres.sql on one of them. They run
+// after Latchkey's. Their versions are stored in a separate table, NAME_db_version, so that they cannot collide with
+// Latchkey's numbers.
 type MigrationSet struct {
-	Name  string // of the program: letters, digits and underscores
-	Files fs.FS  // with the files at its root or in its folder migrations; nil for none
+	Name  string // of the program: lower-case letters, digits and underscores
+	Files fs.FS  // the files are at its root or in its folder "migrations"; nil if there are none
 }
 
-// files are the files at the root of a file system.
+// files returns a file system with the files at its root.
 func (m MigrationSet) files() (fs.FS, error) {
 	if _, err := fs.Stat(m.Files, "migrations"); err == nil {
 		return fs.Sub(m.Files, "migrations")
@@ -42,17 +43,17 @@ func (m MigrationSet) files() (fs.FS, error) {
 	return m.Files, nil
 }
 
-// ownMigrations are Latchkey's. Their table has goose's default name.
+// ownMigrations are Latchkey's migrations. Their table has goose's default name.
 var ownMigrations = MigrationSet{Name: "goose", Files: migrations}
 
 func (m MigrationSet) table() string { return m.Name + "_db_version" }
 
 var setName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
 
-// WithMigrations adds the migrations of a program to those of Migrate, CheckMigrated and Migrations.
+// WithMigrations adds a program's migrations to those of Migrate, CheckMigrated and Migrations.
 func WithMigrations(set MigrationSet) Option { return func(o *openOptions) { o.migrations = set } }
 
-// migrationSets are Latchkey's migrations and the program's.
+// migrationSets returns Latchkey's migrations and the program's.
 func (db *DB) migrationSets() []MigrationSet {
 	sets := []MigrationSet{ownMigrations}
 	if set := db.pools.migrations; set.Files != nil {
@@ -61,12 +62,12 @@ func (db *DB) migrationSets() []MigrationSet {
 	return sets
 }
 
-// Migrate brings the schema up to date and returns how many migrations it applied. Several processes
-// may do so at once. A failed migration leaves the database as it was before that migration. On PostgreSQL it
-// uses a connection of its own, past any pooler (ListenOn), on which statements may take their time.
+// Migrate applies pending migrations and returns how many it applied. Several processes may call it at once. A failed
+// migration leaves the database as it was before that migration. On PostgreSQL Migrate uses a separate connection that
+// bypasses any pooler (ListenOn) and has no statement timeout.
 //
-// A SQLite file with unknown migrations is ErrNewer: its present schema is unknown, and no
-// other program writes to it. On PostgreSQL they are left alone, so that a rolling update may migrate first.
+// Migrate returns ErrNewer for a SQLite file with unknown migrations, because its schema is unknown. On PostgreSQL it
+// ignores them, so that a rolling update can migrate first.
 func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
 	const attempts = 5
 	for n := 1; ; n++ {
@@ -74,8 +75,8 @@ func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
 		if err == nil || n == attempts || db.dialect != sqliteDialect || errors.Is(err, ErrNewer) {
 			return applied, err
 		}
-		// On SQLite another process may have applied the same migration between goose's look and its
-		// attempt, which then fails as a whole. By now it is done, or a second try shows the real fault.
+		// On SQLite another process may have applied the same migration after goose listed the pending ones, and this
+		// attempt fails as a whole. A retry finds the migration applied, or fails with the actual error.
 		time.Sleep(100 * time.Millisecond)
 	}
 }
@@ -112,7 +113,7 @@ func (db *DB) migrateOnce(ctx context.Context) (applied int, err error) {
 	return applied, nil
 }
 
-// refuseNewer returns ErrNewer if migrations were applied that the migrator does not have.
+// refuseNewer returns ErrNewer if migrations were applied that the provider does not have.
 func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider, set MigrationSet) error {
 	var tables int
 	if err := db.get(ctx, &tables, "look for migrations", `SELECT count(*) FROM sqlite_master WHERE name = $1`, set.table()); err != nil || tables == 0 {
@@ -128,14 +129,14 @@ func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider, set MigrationS
 	}
 	for _, m := range applied {
 		if !known[m.Version] {
-			return fmt.Errorf("%w: it has the migration %05d", ErrNewer, m.Version)
+			return fmt.Errorf("%w: unknown migration %05d", ErrNewer, m.Version)
 		}
 	}
 	return nil
 }
 
-// CheckMigrated returns ErrOutdated if migrations are missing. A database newer than the program is
-// accepted, so that a rolling update may migrate first.
+// CheckMigrated returns ErrOutdated if migrations are pending. It accepts a database newer than the program, so that a
+// rolling update can migrate first.
 func (db *DB) CheckMigrated(ctx context.Context) error {
 	for _, set := range db.migrationSets() {
 		p, err := db.migrator(db.pools.write.DB, set)
@@ -156,11 +157,11 @@ func (db *DB) CheckMigrated(ctx context.Context) error {
 // A Migration is a step of the schema.
 type Migration struct {
 	Version   int64
-	Name      string // of its file; empty if this program does not know it
-	AppliedAt *Time  // nil: not yet
+	Name      string // of its file; empty if this program does not have it
+	AppliedAt *Time  // nil if pending
 }
 
-// State is "applied", "pending", or "unknown": applied by a program with other migrations.
+// State returns "applied", "pending", or "unknown" if it was applied by a program with other migrations.
 func (m Migration) State() string {
 	switch {
 	case m.AppliedAt == nil:
@@ -171,8 +172,8 @@ func (m Migration) State() string {
 	return "applied"
 }
 
-// Migrations lists the migrations of this program and those that were applied to the database: Latchkey's by version,
-// then the program's.
+// Migrations returns the migrations of this program and those that were applied to the database: Latchkey's, then the
+// program's, each ordered by version.
 func (db *DB) Migrations(ctx context.Context) (all []Migration, err error) {
 	for _, set := range db.migrationSets() {
 		some, err := db.migrationsOf(ctx, set)
@@ -232,13 +233,13 @@ func (db *DB) migrator(pool *sql.DB, set MigrationSet) (*goose.Provider, error) 
 	options = append(options,
 		goose.WithTableName(set.table()),
 		goose.WithExcludeNames(db.foreignMigrations(files)),
-		goose.WithAllowOutofOrder(true), // of two branches, the one with the lower number may be merged last
+		goose.WithAllowOutofOrder(true), // of two branches, the one with the lower version may be merged last
 	)
 	p, err := goose.NewProvider(gooseDialect, pool, files, options...)
 	return p, db.wrap("read migrations", err)
 }
 
-// foreignMigrations lists the files that are for the other database only: NAME.sqlite.sql, NAME.postgres.sql.
+// foreignMigrations returns the files for the other database: NAME.sqlite.sql or NAME.postgres.sql.
 func (db *DB) foreignMigrations(dir fs.FS) []string {
 	other := postgresDialect
 	if db.dialect == postgresDialect {

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// eachEmpty runs the test on a database of each kind without tables.
+// eachEmpty runs the test on an empty database of each kind.
 func eachEmpty(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:"+filepath.Join(t.TempDir(), "x.db")) })
@@ -41,7 +41,7 @@ func TestMigrateUpDownAndUp(t *testing.T) {
 	})
 }
 
-// wantNoTables fails if tables other than the migrator's own are left.
+// wantNoTables fails if there are tables other than goose's.
 func wantNoTables(t *testing.T, d *db.DB) {
 	t.Helper()
 	query := "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE '%goose%' AND name NOT LIKE 'sqlite_%'"
@@ -54,7 +54,7 @@ func wantNoTables(t *testing.T, d *db.DB) {
 	}
 }
 
-// Replicas start together.
+// Replicas start at the same time.
 func TestFourProcessesMigrateAtOnce(t *testing.T) {
 	eachEmpty(t, func(t *testing.T, url string) {
 		var all [4]*db.DB
@@ -74,8 +74,8 @@ func TestFourProcessesMigrateAtOnce(t *testing.T) {
 	})
 }
 
-// A rolling update migrates first: until it is done, the old program runs on the new schema. A file has no such
-// neighbours, and an old program must leave it alone.
+// A rolling update migrates first, so the old version runs on the new schema for a while. A SQLite file is used by one
+// version only, and an old version must not write to a file with a newer schema.
 func TestANewerDatabaseIsAcceptedAndANewerFileIsNot(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		must[int64](t)(d.Exec(t.Context(), "newer", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, $1)", true))

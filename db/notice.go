@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// A Notice tells other processes of a committed change.
+// A Notice tells all processes about a committed change.
 type Notice struct {
-	UserID  string    `json:"u,omitempty"` // what is remembered of this user is out of date
+	UserID  string    `json:"u,omitempty"` // cached data of this user is outdated
 	EventID string    `json:"e,omitempty"` // this event was recorded
 	Keys    bool      `json:"k,omitempty"` // the signing keys changed
-	All     bool      `json:"a,omitempty"` // what is remembered of any user is out of date
+	All     bool      `json:"a,omitempty"` // cached data of all users is outdated
 	Topic   string    `json:"c,omitempty"` // the payload was published on this topic; see Publish
 	Payload string    `json:"p,omitempty"`
-	At      time.Time `json:"t"` // when, by the sender's clock
+	At      time.Time `json:"t"` // by the sender's clock
 }
 
-// Notify tells every process of the notice when the transaction commits, and none if it does not.
+// Notify sends the notice to every process when the transaction commits, and never if it does not.
 func (db *DB) Notify(ctx context.Context, n Notice) error {
 	n.At = time.Now().UTC()
 	payload, err := json.Marshal(n)
@@ -29,15 +29,15 @@ func (db *DB) Notify(ctx context.Context, n Notice) error {
 	return db.notify(ctx, string(payload))
 }
 
-// A Listener is told of changes, one call at a time. Invariant: after Synced(asOf), a cache that has applied every
-// Received call reflects all commits before asOf.
+// A Listener has the callbacks of Listen, which are called one at a time. Invariant: after Synced(asOf), a cache that has
+// applied every Received call reflects all commits before asOf.
 type Listener struct {
 	Received     func(Notice)             // a change was committed, by this or another process
 	Synced       func(asOf time.Duration) // every change committed before asOf, in boottime, has been passed to Received
-	Disconnected func(error)              // changes may have been missed: what is remembered must be dropped
+	Disconnected func(error)              // changes may have been missed: caches must be emptied
 }
 
-// syncEvery is how often Synced is called while all is well.
+// syncEvery is how often Synced is called while the connection works.
 const syncEvery = 400 * time.Millisecond
 
 // Listen passes notices to the listener until the context ends.

@@ -11,19 +11,19 @@ import (
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// A listening is what a listener was told, in order: db.Notice, time.Duration (Synced) or error (Disconnected).
+// A listening is the calls to a listener, in order: db.Notice, time.Duration (Synced) or error (Disconnected).
 type listening chan any
 
-// listen starts to listen and returns when the listener was told that all is well.
+// listen starts to listen and returns after the first call of Synced.
 func listen(t *testing.T, d *db.DB) listening {
 	t.Helper()
-	told := make(listening, 10_000)
+	calls := make(listening, 10_000)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		d.Listen(ctx, db.Listener{
-			Received: func(n db.Notice) { told <- n }, Synced: func(asOf time.Duration) { told <- asOf }, Disconnected: func(err error) { told <- err },
+			Received: func(n db.Notice) { calls <- n }, Synced: func(asOf time.Duration) { calls <- asOf }, Disconnected: func(err error) { calls <- err },
 		})
 	}()
 	t.Cleanup(func() {
@@ -34,32 +34,32 @@ func listen(t *testing.T, d *db.DB) listening {
 			t.Error("Listen did not end with its context")
 		}
 	})
-	told.sure(t, 0)
-	return told
+	calls.synced(t, 0)
+	return calls
 }
 
-// sure waits until the listener is sure as of after the moment, and answers what it heard up to then.
-func (l listening) sure(t *testing.T, after time.Duration) (heard []string) {
+// synced waits for a call of Synced with a later time, and returns the users of the notices received before it.
+func (l listening) synced(t *testing.T, after time.Duration) (received []string) {
 	t.Helper()
-	patience := time.After(10 * time.Second)
+	timeout := time.After(10 * time.Second)
 	for {
 		select {
 		case what := <-l:
 			switch what := what.(type) {
 			case db.Notice:
-				heard = append(heard, what.UserID)
+				received = append(received, what.UserID)
 			case time.Duration:
 				if what > after {
-					return heard
+					return received
 				}
 			}
-		case <-patience:
-			t.Fatal("never sure")
+		case <-timeout:
+			t.Fatal("Synced was not called")
 		}
 	}
 }
 
-// notify sends a notice in a transaction that ends with the result.
+// notify sends a notice in a transaction whose function returns the result.
 func notify(t *testing.T, d *db.DB, userID string, result error) {
 	t.Helper()
 	err := d.Transact(t.Context(), func(tx *db.DB) error {
@@ -73,7 +73,7 @@ func notify(t *testing.T, d *db.DB, userID string, result error) {
 	}
 }
 
-// Replicas remember tokens. One that does not hear goes on to accept what was revoked.
+// Replicas cache tokens. One that misses notices would keep accepting revoked tokens.
 func TestAnotherProcessHearsWithinASecondWhatWasCommitted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		sender, other := dbtest.Open(t, url), dbtest.Open(t, url)
@@ -83,9 +83,9 @@ func TestAnotherProcessHearsWithinASecondWhatWasCommitted(t *testing.T) {
 		notify(t, sender, "committed", nil)
 		committed := boottime.Now()
 		for name, l := range all {
-			heard := l.sure(t, committed)
-			if len(heard) != 1 || heard[0] != "committed" {
-				t.Errorf("%s heard %q", name, heard)
+			received := l.synced(t, committed)
+			if len(received) != 1 || received[0] != "committed" {
+				t.Errorf("%s received %q", name, received)
 			}
 			if took := boottime.Now() - committed; took > time.Second {
 				t.Errorf("%s took %v", name, took)
@@ -94,7 +94,7 @@ func TestAnotherProcessHearsWithinASecondWhatWasCommitted(t *testing.T) {
 	})
 }
 
-// Sure is a promise: whatever was committed before has been heard.
+// After Synced(asOf), every notice committed before asOf has been received.
 func TestNoChangeIsHeardAfterTheListenerWasSure(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		sender, l := dbtest.Open(t, url), listen(t, dbtest.Open(t, url))
@@ -102,14 +102,14 @@ func TestNoChangeIsHeardAfterTheListenerWasSure(t *testing.T) {
 			for range 20 {
 				notify(t, sender, "u", nil)
 			}
-			if heard := l.sure(t, boottime.Now()); len(heard) != 20 {
-				t.Errorf("round %d: sure of %d of 20", round, len(heard))
+			if received := l.synced(t, boottime.Now()); len(received) != 20 {
+				t.Errorf("round %d: received %d of 20", round, len(received))
 			}
 		}
 	})
 }
 
-// Many writers at once: none of their notices is skipped because of the order in which they commit.
+// With many concurrent writers, no notice is skipped because of the order of the commits.
 func TestNoticesOfParallelWritersAreAllHeard(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		l := listen(t, dbtest.Open(t, url))
@@ -120,8 +120,8 @@ func TestNoticesOfParallelWritersAreAllHeard(t *testing.T) {
 			}
 			return nil
 		})
-		if heard := l.sure(t, boottime.Now()); len(heard) != 80 {
-			t.Errorf("heard %d of 80", len(heard))
+		if received := l.synced(t, boottime.Now()); len(received) != 80 {
+			t.Errorf("received %d of 80", len(received))
 		}
 	})
 }
@@ -133,17 +133,17 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 		must[int64](t)(d.Exec(t.Context(), "cut off", `
 			SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'`))
-		l.lost(t)
-		l.sure(t, boottime.Now()) // and listens again
+		l.disconnected(t)
+		l.synced(t, boottime.Now()) // and listens again
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		url := dbtest.SQLite(t)
 		d := dbtest.Open(t, url)
 		l := listen(t, dbtest.Open(t, url))
 		must[int64](t)(d.Exec(t.Context(), "damage", "ALTER TABLE notices RENAME TO hidden"))
-		l.lost(t)
+		l.disconnected(t)
 		must[int64](t)(d.Exec(t.Context(), "repair", "ALTER TABLE hidden RENAME TO notices"))
-		l.sure(t, boottime.Now())
+		l.synced(t, boottime.Now())
 	})
 	t.Run("sqlite, notices deleted unread", func(t *testing.T) {
 		url := dbtest.SQLite(t)
@@ -162,22 +162,22 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.lost(t)
+		l.disconnected(t)
 	})
 }
 
-// lost waits until the listener is told that changes may have been missed.
-func (l listening) lost(t *testing.T) {
+// disconnected waits for a call of Disconnected.
+func (l listening) disconnected(t *testing.T) {
 	t.Helper()
-	patience := time.After(10 * time.Second)
+	timeout := time.After(10 * time.Second)
 	for {
 		select {
 		case what := <-l:
 			if _, ok := what.(error); ok {
 				return
 			}
-		case <-patience:
-			t.Fatal("never told")
+		case <-timeout:
+			t.Fatal("Disconnected was not called")
 		}
 	}
 }

@@ -10,25 +10,25 @@ import (
 	"github.com/lib/pq"
 )
 
-// On PostgreSQL transactions that notify commit one after the other. Notices that no one's rights depend on are
-// therefore sent a moment after the commit, many at a time.
+// PostgreSQL serializes the commits of transactions that notify. Notices that do not affect access rights are therefore
+// sent shortly after the commit, in batches.
 
 const (
 	outboxInterval = 50 * time.Millisecond
-	outboxSize     = 10_000 // notices; more are dropped
+	outboxSize     = 10_000 // notices; those beyond are dropped
 )
 
-// An outbox holds the notices of committed transactions that are still to be sent.
+// An outbox holds the unsent notices of committed transactions.
 type outbox struct {
 	mu       sync.Mutex
 	payloads []string
-	senders  int // that will send what is put in
+	senders  int // running keepSending calls
 }
 
-// NotifySoon tells every process of the notice shortly after the transaction has committed. A notice is lost if the
-// process dies in between: it must not take anything away from anyone.
+// NotifySoon sends the notice to every process shortly after the transaction has committed. The notice is lost if the
+// process dies in between, so it must not be one that revokes access.
 func (db *DB) NotifySoon(ctx context.Context, n Notice) error {
-	if db.dialect == sqliteDialect || db.soon == nil { // there it is a row of the same transaction, and costs next to nothing
+	if db.dialect == sqliteDialect || db.soon == nil { // on SQLite a notice is a cheap row in the same transaction
 		return db.Notify(ctx, n)
 	}
 	n.At = time.Now().UTC()
@@ -40,7 +40,7 @@ func (db *DB) NotifySoon(ctx context.Context, n Notice) error {
 	return nil
 }
 
-// put takes notices over, and reports whether they will be sent without the caller.
+// put adds notices and reports whether keepSending will send them. If not, the caller must.
 func (o *outbox) put(payloads []string) (sent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -65,7 +65,7 @@ func (o *outbox) addSenders(n int) {
 	o.senders += n
 }
 
-// keepSending sends what is in the outbox, until the context ends and then once more.
+// keepSending sends the outbox at intervals until the context ends, and then once more.
 func (db *DB) keepSending(ctx context.Context) {
 	o := &db.pools.outbox
 	o.addSenders(1)
@@ -78,7 +78,7 @@ func (db *DB) keepSending(ctx context.Context) {
 			o.addSenders(-1)
 			open = false
 		}
-		_ = db.sendOutbox() // lost is what could not be sent; see NotifySoon
+		_ = db.sendOutbox() // after an error the notices are lost, which NotifySoon allows
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey/latchkey/internal/boottime"
 )
 
-// Events of logins reach the subscribers of other processes, although they are not sent in the transaction of the
-// login; and those of a transaction that was rolled back reach no one. T150.
+// Events of logins are not sent in the login's transaction, but must still reach the subscribers in other processes. Events
+// of a transaction that was rolled back must not. T150.
 func TestANoticeForLaterIsReceivedByOtherProcesses(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		for name, sender := range map[string]func() *db.DB{
@@ -39,16 +39,16 @@ func TestANoticeForLaterIsReceivedByOtherProcesses(t *testing.T) {
 					soon("committed", nil)
 				}
 				time.Sleep(500 * time.Millisecond)
-				heard := other.sure(t, boottime.Now())
-				if len(heard) != 50 || heard[0] != "committed" {
-					t.Errorf("received %d notices, first %q", len(heard), heard[:min(1, len(heard))])
+				received := other.synced(t, boottime.Now())
+				if len(received) != 50 || received[0] != "committed" {
+					t.Errorf("received %d notices, first %q", len(received), received[:min(1, len(received))])
 				}
 			})
 		}
 	})
 }
 
-// A guard that is not run, or whose refusal is not heeded, lets the changes of an ended session pass. T132.
+// If a guard were not run, or its error ignored, a session that has ended could still write. T132.
 func TestWritesAreMadeOnlyIfTheGuardAllowsThem(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		d := dbtest.Open(t, url)

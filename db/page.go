@@ -7,26 +7,26 @@ import (
 	"strconv"
 )
 
-// A Page asks for a part of a list that is ordered by ID, oldest first.
+// A Page selects a part of a list that is ordered by ID, oldest first.
 type Page struct {
 	Limit    int
-	After    string // only rows after this ID; "" is the beginning
-	Before   string // only rows before this ID; "" is the end
-	Backward bool   // the last Limit rows of the range, not the first; in the same order
+	After    string // only rows after this ID; "" for no bound
+	Before   string // only rows before this ID; "" for no bound
+	Backward bool   // the last Limit rows of the range instead of the first; in the same order
 }
 
-// A PageOf is a page's rows and whether there are more on either side.
+// A PageOf is the rows of a page, and whether there are more on either side.
 type PageOf[T any] struct {
 	Rows                 []*T
 	HasNext, HasPrevious bool
 }
 
-// A Listing is the rows of a table under a condition, in the order of their column id. From and Where are SQL texts of the
-// program: nothing of a client's stands in them.
+// A Listing is the rows of a table that match a condition, ordered by the column id. From and Where are SQL and must not
+// contain input from clients.
 type Listing[T any] struct {
-	Op    string // what is read, for error messages
+	Op    string // the operation, for error messages
 	From  string // the table
-	Where string // with the arguments $1 … $n; "" is every row
+	Where string // with the arguments $1 … $n; "" matches every row
 	Args  []any
 
 	fetch func(ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error) // Select if nil
@@ -39,7 +39,7 @@ func (l Listing[T]) from() string {
 	return l.From + " WHERE (" + l.Where + ")"
 }
 
-// Page reads a page. It reads one row more than asked for, to know whether there are more.
+// Page reads a page. It reads one row more than the limit to know whether there are more.
 func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error) {
 	if l.fetch == nil {
 		l.fetch = Select[T]
@@ -66,7 +66,7 @@ func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error)
 	}
 	more := len(rows) > p.Limit
 	rows = rows[:min(len(rows), p.Limit)]
-	behind := false // rows on the side that the page came from
+	behind := false // whether there are rows on the side where the page starts
 	if beyond != "" {
 		if behind, err = l.any(ctx, db, beyond, p.Backward); err != nil {
 			return PageOf[T]{}, err
@@ -79,7 +79,7 @@ func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error)
 	return PageOf[T]{Rows: rows, HasNext: more, HasPrevious: behind}, nil
 }
 
-// any reports whether there is a row at or after the ID, or at or before it.
+// any reports whether there is a row at or after the ID or, if after is false, at or before it.
 func (l Listing[T]) any(ctx context.Context, db *DB, id string, after bool) (found bool, err error) {
 	compare := "<="
 	if after {
@@ -96,5 +96,5 @@ func (l Listing[T]) Count(ctx context.Context, db *DB) (n int, err error) {
 	return n, err
 }
 
-// placeholder is the n-th argument in an SQL text.
+// placeholder returns the placeholder of the n-th argument.
 func placeholder(n int) string { return "$" + strconv.Itoa(n) }

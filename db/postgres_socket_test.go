@@ -11,7 +11,7 @@ import (
 )
 
 func TestASocketIsReachedByItsFolder(t *testing.T) {
-	folder, err := os.MkdirTemp("", "socket") //nolint:usetesting // t.TempDir may be too long for the path of a socket
+	folder, err := os.MkdirTemp("", "socket") //nolint:usetesting // the path of t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

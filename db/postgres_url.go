@@ -19,25 +19,25 @@ import (
 	"github.com/lib/pq"
 )
 
-// A DATABASE_URL for PostgreSQL is a connection string in one of the two forms of libpq (PostgreSQL manual, section
-// 34.1.1): a URI, or KEY=VALUE pairs. Both become a set of connection options, which is checked and then
-// written as the pairs that the driver reads. Error messages name options, never their values: a misplaced
-// character may have made a value out of the password.
+// A URL for PostgreSQL is a connection string in one of the two formats of libpq (PostgreSQL manual, section 34.1.1): a
+// URI, or KEY=VALUE pairs. Both are parsed into a set of options, which is checked and then written as KEY=VALUE pairs
+// for the driver. Error messages contain names of options but never values: with a misplaced character, the password may
+// have been parsed as a value.
 
 const postgresForm = `want "postgres://USER:PASSWORD@HOST:5432/NAME" with special characters of the password percent-encoded, or "postgres:///NAME?host=/FOLDER" for a socket`
 
-// keyValueForm recognizes KEY=VALUE pairs. One of them must say where the server is, so that no other text is taken
-// for a database on this machine.
+// keyValueForm matches KEY=VALUE pairs. One of them must name the server: otherwise any text with an equals sign would
+// mean a database on this machine.
 var keyValueForm = regexp.MustCompile(`^\s*([a-z_]+\s*=.*\s)?(host|hostaddr|service)\s*=`)
 
 // optionName matches options of libpq and run-time parameters of the server, such as search_path or app.name.
 var optionName = regexp.MustCompile(`^\w+(\.\w+)*$`)
 
-// connectionOptions are the options of a connection string, by libpq's names.
+// connectionOptions maps libpq's option names to values.
 type connectionOptions map[string]string
 
-// parsePostgres returns the driver's form of a connection string, and the names of options that are accepted
-// although the driver does not implement them.
+// parsePostgres returns the connection string for the driver, and the options that are accepted although the driver does
+// not implement them.
 func parsePostgres(raw string) (source string, ignored []string, err error) {
 	read := parseURI
 	if keyValueForm.MatchString(raw) {
@@ -50,7 +50,7 @@ func parsePostgres(raw string) (source string, ignored []string, err error) {
 	if ignored, err = o.dropUnsupported(); err != nil {
 		return "", nil, fmt.Errorf("%w: %w", ErrBadURL, err)
 	}
-	o.setDefault("binary_parameters", "yes") // a query is one round trip, not two, and passes transaction poolers
+	o.setDefault("binary_parameters", "yes") // one round trip per query instead of two; also works with transaction poolers
 	o.setDefault("connect_timeout", "5")
 	config, err := pq.NewConfig(o.String())
 	if err != nil {
@@ -62,7 +62,7 @@ func parsePostgres(raw string) (source string, ignored []string, err error) {
 	return o.String(), ignored, nil
 }
 
-// HasPassword reports whether a DATABASE_URL contains a password.
+// HasPassword reports whether a database URL contains a password.
 func HasPassword(url string) bool {
 	read := parseURI
 	if keyValueForm.MatchString(url) {
@@ -72,8 +72,8 @@ func HasPassword(url string) bool {
 	return err == nil && o["password"] != ""
 }
 
-// parseURI reads postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME?OPTION=VALUE. net/url knows neither lists of
-// hosts nor folders of sockets as hosts, so the hosts are read here. Options override what stands before them.
+// parseURI parses postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME?OPTION=VALUE. net/url supports neither lists of hosts
+// nor socket directories as hosts, so the hosts are parsed here. Options override the parts before them.
 func parseURI(raw string) (connectionOptions, error) {
 	malformed := errors.New("not a URL; " + postgresForm)
 	scheme, rest, found := strings.Cut(raw, "://")
@@ -86,7 +86,7 @@ func parseURI(raw string) (connectionOptions, error) {
 	}
 	at := strings.LastIndex(rest[:end], "@") + 1
 	u, err := url.Parse(scheme + "://" + rest[:at] + "host" + rest[end:])
-	if err != nil || strings.Contains(raw, "#") || at == 0 && strings.Contains(u.Path, "@") { // an @ there ends a password with a slash
+	if err != nil || strings.Contains(raw, "#") || at == 0 && strings.Contains(u.Path, "@") { // an @ in the path: the password contains an unescaped slash
 		return nil, malformed
 	}
 	o := connectionOptions{}
@@ -103,7 +103,7 @@ func parseURI(raw string) (connectionOptions, error) {
 	}
 	for name, values := range query {
 		switch {
-		case !optionName.MatchString(name): // it may be the end of a password with a question mark
+		case !optionName.MatchString(name): // it may be the rest of a password with an unescaped question mark
 			return nil, malformed
 		case len(values) > 1:
 			return nil, fmt.Errorf("the option %q is given more than once", name)
@@ -113,7 +113,7 @@ func parseURI(raw string) (connectionOptions, error) {
 	return o, nil
 }
 
-// setHosts splits "a:5432,b:5433" into the lists that the driver takes: "a,b" and "5432,5433".
+// setHosts splits "a:5432,b:5433" into the driver's lists "a,b" and "5432,5433".
 func (o connectionOptions) setHosts(text string) error {
 	var hosts, ports []string
 	withPorts := false
@@ -133,7 +133,7 @@ func (o connectionOptions) setHosts(text string) error {
 		hosts, ports = append(hosts, host), append(ports, port)
 	}
 	o.set("host", strings.Join(hosts, ","))
-	if withPorts { // an empty one is the default; without any, the ports may stand in an option
+	if withPorts { // an empty port is the default; if all are empty, the option "port" may set them
 		for i, port := range ports {
 			ports[i] = cmp.Or(port, "5432")
 		}
@@ -142,7 +142,7 @@ func (o connectionOptions) setHosts(text string) error {
 	return nil
 }
 
-// parseKeyValues reads KEY=VALUE pairs, with values in single quotes and backslashes where needed.
+// parseKeyValues parses KEY=VALUE pairs. Values may be in single quotes and contain backslash escapes.
 func parseKeyValues(raw string) (connectionOptions, error) {
 	o := connectionOptions{}
 	pair := regexp.MustCompile(`^\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(\s+|$)`)
@@ -161,7 +161,7 @@ func parseKeyValues(raw string) (connectionOptions, error) {
 	return o, nil
 }
 
-// set sets an option, unless the value is empty, which is as if it were not given.
+// set sets an option. An empty value means that the option is not given.
 func (o connectionOptions) set(name, value string) {
 	if value != "" {
 		o[name] = value
@@ -174,7 +174,7 @@ func (o connectionOptions) setDefault(name, value string) {
 	}
 }
 
-// String is the options as the driver reads them. It has the password.
+// String returns the connection string for the driver, including the password.
 func (o connectionOptions) String() string {
 	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 	var b strings.Builder
@@ -184,8 +184,8 @@ func (o connectionOptions) String() string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
-// unsupported are the options of libpq that the driver does not implement and would send to the server, with the
-// values that can be ignored because they ask for nothing; "*" is any value.
+// unsupported maps options of libpq that the driver does not implement, and would send to the server, to the values that
+// can safely be ignored. "*" is any value.
 var unsupported = map[string][]string{
 	"channel_binding": {"disable", "prefer"}, "gssencmode": {"disable", "prefer"}, "sslcertmode": {"allow"}, "sslcompression": {"*"},
 	"keepalives": {"*"}, "keepalives_idle": {"*"}, "keepalives_interval": {"*"}, "keepalives_count": {"*"}, "tcp_user_timeout": {"*"},
@@ -193,8 +193,9 @@ var unsupported = map[string][]string{
 	"sslcrl": nil, "sslcrldir": nil, "sslpassword": nil, "requirepeer": nil, "require_auth": nil, "requiressl": {"0"}, "sslkeylogfile": nil,
 }
 
-// dropUnsupported removes the options that the driver does not implement and refuses those that ask for something.
-// channel_binding=require is accepted, because providers put it into the strings that they hand out, but reported.
+// dropUnsupported removes the options that the driver does not implement and returns an error if one cannot be ignored.
+// channel_binding=require is accepted, because hosting providers put it into their connection URLs, but returned in
+// ignored.
 func (o connectionOptions) dropUnsupported() (ignored []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		harmless, known := unsupported[name]
@@ -211,8 +212,8 @@ func (o connectionOptions) dropUnsupported() (ignored []string, err error) {
 	return ignored, nil
 }
 
-// checkFiles refuses files of TLS that cannot be read. The driver would ignore a missing sslrootcert, and verify
-// nothing, where sslmode does not ask for that.
+// checkFiles returns an error if a TLS file cannot be read. For some values of sslmode, the driver would ignore a missing
+// sslrootcert and verify nothing.
 func (o connectionOptions) checkFiles(inline bool) error {
 	for _, name := range []string{"sslrootcert", "sslcert", "sslkey"} {
 		path, given := o[name]
@@ -230,18 +231,18 @@ func (o connectionOptions) checkFiles(inline bool) error {
 	return nil
 }
 
-// secureDefaults adds what the connection string leaves open: TLS where the server is not on this machine, and a
-// server that is not a standby, whose answers may be out of date. What is given explicitly, also by libpq's
-// environment variables (PGSSLMODE, PGTARGETSESSIONATTRS) or service file, is in the configuration and wins.
+// secureDefaults sets options that the connection string does not: TLS if the server is on another machine, and no
+// connection to a standby, whose data may be outdated. Explicit values, including those from libpq's environment variables
+// (PGSSLMODE, PGTARGETSESSIONATTRS) or service file, are in config and take precedence.
 func (o connectionOptions) secureDefaults(config pq.Config) error {
 	local, socket := isLocal(config.Host, config.Hostaddr), isSocket(config.Host, config.Hostaddr)
 	for _, m := range config.Multi {
 		local = local && isLocal(m.Host, m.Hostaddr)
-		if isSocket(m.Host, m.Hostaddr) != socket { // the driver does without TLS for all of them if the first is a socket
+		if isSocket(m.Host, m.Hostaddr) != socket { // if the first host is a socket, the driver disables TLS for all of them
 			return errors.New("the hosts must be all sockets or none")
 		}
 	}
-	if config.SSLMode == "" && config.SSLRootCert != "system" { // with which the driver verifies in full
+	if config.SSLMode == "" && config.SSLRootCert != "system" { // "system" implies sslmode=verify-full
 		o["sslmode"] = "require"
 		if local {
 			o["sslmode"] = "prefer"
@@ -255,7 +256,7 @@ func (o connectionOptions) secureDefaults(config pq.Config) error {
 		}
 	case pq.TargetSessionAttrsReadWrite, pq.TargetSessionAttrsPrimary:
 	default:
-		return errors.New("target_session_attrs must be read-write (the default for several hosts) or primary: a standby does not know at once what was revoked")
+		return errors.New("target_session_attrs must be read-write (the default for several hosts) or primary: a standby learns of revocations with a delay")
 	}
 	return nil
 }
@@ -271,15 +272,15 @@ func isLocal(host string, address netip.Addr) bool {
 	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || isSocket(host, address)
 }
 
-// isSocket reports whether a host is the folder of a socket, or a name in Linux's abstract namespace.
+// isSocket reports whether a host is the directory of a Unix socket, or a name in Linux's abstract namespace.
 func isSocket(host string, address netip.Addr) bool {
 	return !address.IsValid() && (strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@"))
 }
 
-// optionInError finds the option, or the environment variable, that the driver's error is about.
+// optionInError matches the option or environment variable in an error of the driver.
 var optionInError = regexp.MustCompile(`wrong value for "(\w+)"|variable (\$\w+)|wrong value for (\$\w+)|unsupported (\w+)|weak (\w+)`)
 
-// badOption is ErrBadURL with the option that the driver refused, but not its value.
+// badOption returns ErrBadURL with the name, but not the value, of the option that the driver rejected.
 func badOption(err error) error {
 	if m := optionInError.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("%w: the option %s, or its value, is not supported by PostgreSQL's driver", ErrBadURL, strings.Join(m[1:], ""))

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// Whatever a connection string is, it is refused as malformed or becomes one that the driver reads, that asks for no
-// standby, and that does without TLS only where it says so or the server is on this machine. T151.
+// Every connection string is either rejected as malformed or converted to one that the driver parses, that never connects
+// to a standby, and that disables TLS only if it says so or the server is on this machine. T151.
 func FuzzConnectionString(f *testing.F) {
 	for _, seed := range []string{
 		"postgres://ann:pw@db.example.com:5432/x?sslmode=verify-full", "postgres://a,b:1,[::1]:2/x", "postgres://%2Frun/x", "postgres:///x?host=/run",

@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// The forms in which libpq's manual and providers write connection strings, and what the driver makes of them.
+// Connection strings as in libpq's manual and from hosting providers, and how the driver parses them.
 func TestConnectionStringsOfProvidersAreUnderstood(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("bundle.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}), 0o600); err != nil {
@@ -73,7 +73,7 @@ func TestOptionsThatCannotBeHonouredAreNamed(t *testing.T) {
 			t.Errorf("%s: %v, want ErrBadURL that names %s", raw, err, want)
 		}
 	}
-	for _, raw := range []string{ // the password is not encoded
+	for _, raw := range []string{ // the password is not percent-encoded
 		"postgres://ann:12/hunter22@db.example.com/x", "postgres://ann:12?hunter22@db.example.com/x", "postgres://ann:12#hunter22@db.example.com/x",
 		"postgres://ann:pw@db.example.com:hunter22/x", "postgres://ann:pw@%zzhunter22/x", "host=a password='hunter22", "host=a hunter22",
 	} {
@@ -83,8 +83,7 @@ func TestOptionsThatCannotBeHonouredAreNamed(t *testing.T) {
 	}
 }
 
-// A standby answers with rows that are out of date, so that a revoked token stays valid for as long as it lags.
-// T152.
+// A standby returns outdated rows, so a revoked token would stay valid while it lags. T152.
 func TestAStandbyIsNeverAskedFor(t *testing.T) {
 	for raw, want := range map[string]pq.TargetSessionAttrs{
 		"postgres://ann@a:5432,b:5433/x":                                        pq.TargetSessionAttrsReadWrite,
@@ -112,7 +111,7 @@ func TestAStandbyIsNeverAskedFor(t *testing.T) {
 	}
 }
 
-// Without TLS, the password and all rows are readable to whoever is between us and the database. T151.
+// Without TLS, anyone on the network path to the database can read the password and all rows. T151.
 func TestOnlyAServerOnThisMachineMayDoWithoutTLS(t *testing.T) {
 	for host, want := range map[string]pq.SSLMode{
 		"127.0.0.1": "prefer", "127.8.8.8:5432": "prefer", "[::1]:5432": "prefer", "localhost": "prefer", "db.localhost": "prefer", "": "prefer", "%2Frun": "disable",
@@ -163,7 +162,7 @@ func TestAnOptionThatTheServerRefusesIsNoOutage(t *testing.T) {
 		}
 		d.Close()
 	}
-	if _, err := db.Open(t.Context(), strings.Replace(base, "sslmode=disable", "sslmode=require", 1)); err == nil || !strings.Contains(err.Error(), "add sslmode=disable to DATABASE_URL if") {
+	if _, err := db.Open(t.Context(), strings.Replace(base, "sslmode=disable", "sslmode=require", 1)); !errors.Is(err, db.ErrNoTLS) {
 		t.Errorf("a server without TLS: %v", err)
 	}
 	d := dbtest.Open(t, base)

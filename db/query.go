@@ -8,10 +8,10 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// The queries of this package and of programs with tables of their own. The SQL text is one for both databases.
+// Functions that run a query, for this package and for programs with their own tables. Both databases run the same SQL.
 
-// queryTimeout bounds a query, so that a database that is silent is found out. (To cancel one, lib/pq needs
-// another connection, which may take its time too.)
+// queryTimeout bounds a query, so that a database that does not respond is detected. (lib/pq opens another connection to
+// cancel a query, which may take time as well.)
 const queryTimeout = 4 * time.Second
 
 // get reads one row into dest.
@@ -21,8 +21,8 @@ func (db *DB) get(ctx context.Context, dest any, op, query string, args ...any) 
 	return db.wrap(op, sqlx.GetContext(ctx, db.reader, dest, query, args...))
 }
 
-// Get reads one row. Its columns are named by T's `db` tags; a T without fields reads one column. No row is ErrNotFound.
-// Op says what is read, for error messages. Arguments are $1 … $n on both databases.
+// Get reads one row. T's `db` tags name the columns; a scalar T reads a single column. Get returns
+// ErrNotFound if there is no row. op names the operation in error messages. Placeholders are $1 … $n on both databases.
 func Get[T any](ctx context.Context, db *DB, op, query string, args ...any) (*T, error) {
 	row := new(T)
 	if err := db.get(ctx, row, op, query, args...); err != nil {
@@ -31,7 +31,7 @@ func Get[T any](ctx context.Context, db *DB, op, query string, args ...any) (*T,
 	return row, nil
 }
 
-// Select reads rows as Get does; columns without a field are left out. No row is an empty list, not nil.
+// Select reads rows as Get does. It ignores columns without a field. If there is no row, it returns an empty list, not nil.
 func Select[T any](ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
@@ -42,8 +42,8 @@ func Select[T any](ctx context.Context, db *DB, op, query string, args ...any) (
 	return rows, nil
 }
 
-// Exec changes rows and returns how many. A row that breaks a unique index is a ConflictError. Outside of a transaction
-// it runs what Transact runs first (GuardWrites).
+// Exec runs a statement and returns the number of affected rows. A violated unique index is a ConflictError. Outside a
+// transaction it checks the precondition of GuardWrites first, as Transact does.
 func (db *DB) Exec(ctx context.Context, op, query string, args ...any) (n int64, err error) {
 	if db.check(ctx) != nil {
 		err = db.Transact(ctx, func(tx *DB) error {
@@ -62,8 +62,8 @@ func (db *DB) Exec(ctx context.Context, op, query string, args ...any) (n int64,
 	return n, db.wrap(op, err)
 }
 
-// repeat runs a statement that changes a limited number of rows until it finds no more, so that no single run holds
-// locks for long. It returns the number of rows.
+// repeat runs a statement that changes a limited number of rows until it changes none, so that no single run holds locks
+// for long. It returns the total number of rows.
 func (db *DB) repeat(ctx context.Context, op, query string, args ...any) (changed int, err error) {
 	for {
 		n, err := db.Exec(ctx, op, query, args...)
@@ -74,7 +74,7 @@ func (db *DB) repeat(ctx context.Context, op, query string, args ...any) (change
 	}
 }
 
-// ExecOne is Exec where one row must change; no row is ErrNotFound.
+// ExecOne is Exec for statements that must change a row. It returns ErrNotFound if they change none.
 func (db *DB) ExecOne(ctx context.Context, op, query string, args ...any) error {
 	n, err := db.Exec(ctx, op, query, args...)
 	if err == nil && n == 0 {

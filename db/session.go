@@ -2,8 +2,8 @@ package db
 
 import "context"
 
-// A Session is one login on one device. It owns one chain of refresh tokens, of which only the number of
-// the newest (the generation) is stored.
+// A Session is one login on one device. It has one chain of refresh tokens, of which only the number of the newest (the
+// generation) is stored.
 type Session struct {
 	ID              string  `db:"id"`
 	UserID          string  `db:"user_id"`
@@ -11,22 +11,22 @@ type Session struct {
 	IP              string  `db:"ip"`
 	LoginNetwork    string  `db:"login_network"` // see LoggedInFrom
 	Generation      int     `db:"generation"`
-	SeenGeneration  int     `db:"seen_generation"` // the newest generation that the client is known to have received
+	SeenGeneration  int     `db:"seen_generation"` // the newest generation that the client provably received
 	CreatedAt       Time    `db:"created_at"`
 	AuthenticatedAt Time    `db:"authenticated_at"` // when the password was last verified
 	RotatedAt       Time    `db:"rotated_at"`       // login or last refresh
-	IdleAt          Time    `db:"idle_at"`          // ends then unless refreshed before
-	ExpiresAt       Time    `db:"expires_at"`       // ends then at the latest
+	IdleAt          Time    `db:"idle_at"`          // expires then unless refreshed before
+	ExpiresAt       Time    `db:"expires_at"`       // expires then at the latest
 	EndedAt         *Time   `db:"ended_at"`
 	EndedBecause    *string `db:"ended_because"`
 }
 
-// Live reports whether the session neither ended nor ran out.
+// Live reports whether the session has neither ended nor expired.
 func (s *Session) Live(now Time) bool {
 	return s.EndedAt == nil && now.Before(s.IdleAt.Time) && now.Before(s.ExpiresAt.Time)
 }
 
-// RefreshExpiry is when the session ends unless it is refreshed before.
+// RefreshExpiry returns when the session expires unless it is refreshed before.
 func (s *Session) RefreshExpiry() Time {
 	if s.ExpiresAt.Before(s.IdleAt.Time) {
 		return s.ExpiresAt
@@ -45,14 +45,13 @@ func (db *DB) CreateSession(ctx context.Context, s *Session) error {
 	return err
 }
 
-// Session finds a session, ended or not.
+// Session returns the session with the ID, even if it has ended.
 func (db *DB) Session(ctx context.Context, id string) (*Session, error) {
 	s := new(Session)
 	return s, db.get(ctx, s, "session", `SELECT * FROM sessions WHERE id = $1`, id)
 }
 
-// RotateSession moves a live session from its generation to the next, in one compare-and-set, and answers
-// whether it was this call that did.
+// RotateSession increments the generation of a live session by compare-and-set. It reports whether this call did so.
 func (db *DB) RotateSession(ctx context.Context, s *Session, ip string, now, idleAt Time) (bool, error) {
 	n, err := db.Exec(ctx, "rotate session", `
 		UPDATE sessions SET generation = generation + 1, seen_generation = generation, rotated_at = $3, idle_at = $4, ip = $5
@@ -60,7 +59,7 @@ func (db *DB) RotateSession(ctx context.Context, s *Session, ip string, now, idl
 	return n == 1, err
 }
 
-// RepeatedRotation notes that the tokens of the session's generation were handed out again.
+// RepeatedRotation records that the tokens of the session's generation were issued again.
 func (db *DB) RepeatedRotation(ctx context.Context, s *Session, now Time) error {
 	_, err := db.Exec(ctx, "repeat rotation", `
 		UPDATE sessions SET rotated_at = $3
@@ -68,7 +67,7 @@ func (db *DB) RepeatedRotation(ctx context.Context, s *Session, now Time) error 
 	return err
 }
 
-// SawGeneration notes that the client has received the generation's tokens.
+// SawGeneration records that the client has received the generation's tokens.
 func (db *DB) SawGeneration(ctx context.Context, id string, generation int) error {
 	_, err := db.Exec(ctx, "saw generation", `
 		UPDATE sessions SET seen_generation = $2 WHERE id = $1 AND seen_generation < $2 AND generation >= $2`, id, generation)
@@ -80,7 +79,8 @@ func (db *DB) Authenticated(ctx context.Context, id string, at Time) error {
 	return db.ExecOne(ctx, "session authenticated", `UPDATE sessions SET authenticated_at = $2 WHERE id = $1 AND ended_at IS NULL`, id, at)
 }
 
-// EndOldSessions ends the user's live sessions but the limit that were used last, and returns how many.
+// EndOldSessions ends the user's live sessions except the most recently used ones, of which it keeps limit. It returns how
+// many it ended.
 func (db *DB) EndOldSessions(ctx context.Context, userID string, limit int, because string, now Time) (int, error) {
 	n, err := db.Exec(ctx, "end old sessions", `
 		UPDATE sessions SET ended_at = $3, ended_because = $4
@@ -90,22 +90,22 @@ func (db *DB) EndOldSessions(ctx context.Context, userID string, limit int, beca
 	return int(n), err
 }
 
-// EndAllSessions ends every user's sessions that began at the time or before, in batches, and returns how many. After
-// an error it may be called again.
+// EndAllSessions ends the sessions of all users that began at or before the time. It works in batches and returns how many
+// it ended. After an error it can be called again.
 func (db *DB) EndAllSessions(ctx context.Context, because string, now Time) (int, error) {
 	return db.repeat(ctx, "end all sessions", `
 		UPDATE sessions SET ended_at = $1, ended_because = $2
 		WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND created_at <= $1 LIMIT 1000)`, now, because)
 }
 
-// EndSession ends one session of the user if it lives; otherwise ErrNotFound.
+// EndSession ends a session of the user. It returns ErrNotFound if there is none or it has ended.
 func (db *DB) EndSession(ctx context.Context, userID, id, because string, now Time) error {
 	return db.ExecOne(ctx, "end session", `
 		UPDATE sessions SET ended_at = $3, ended_because = $4 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL`, id, userID, now, because)
 }
 
-// EndSessions ends all sessions of the user but the one named (or ""), and answers how many of them lived. It ends
-// those that have run out, too: by a clock that is right they may not have.
+// EndSessions ends all sessions of the user except exceptID, which may be "", and returns how many of them were live. It
+// also ends expired ones, which may be live if this machine's clock is wrong.
 func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string, now Time) (live int, err error) {
 	err = db.get(ctx, &live, "count sessions", `
 		SELECT count(*) FROM sessions
@@ -118,7 +118,7 @@ func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string,
 	return live, err
 }
 
-// DeleteSessionsBefore deletes sessions that would have run out before the time, and answers how many.
+// DeleteSessionsBefore deletes sessions whose latest expiry is before the time, and returns how many.
 func (db *DB) DeleteSessionsBefore(ctx context.Context, at Time) (int, error) {
 	return db.repeat(ctx, "delete sessions", `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)`, at)
 }
@@ -140,13 +140,13 @@ func sessions(userID string, now Time) Listing[Session] {
 	}
 }
 
-// An EndedSession is what others need to know of a session that ended.
+// An EndedSession is what other services need to know about an ended session.
 type EndedSession struct {
 	ID      string `db:"id"`
 	EndedAt Time   `db:"ended_at"`
 }
 
-// SessionsEnded lists sessions that ended after the time, at most the limit; of one user, or with userID "" of all.
+// SessionsEnded lists up to limit sessions that ended after the time: those of one user or, if userID is "", of all.
 func (db *DB) SessionsEnded(ctx context.Context, userID string, after Time, limit int) ([]*EndedSession, error) {
 	return Select[EndedSession](ctx, db, "sessions ended", `
 		SELECT id, ended_at FROM sessions WHERE ended_at > $1 AND ($2 = '' OR user_id = $2) ORDER BY ended_at LIMIT $3`, after, userID, limit)

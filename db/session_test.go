@@ -11,8 +11,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// Two winners would be two chains of refresh tokens.
-// T31.
+// If two concurrent refreshes both rotated, the session would have two chains of refresh tokens. T31.
 func TestOneOfEightRotationsWins(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		replicas := [2]*db.DB{dbtest.Open(t, url), dbtest.Open(t, url)}
@@ -63,7 +62,7 @@ func TestAnEndedSessionDoesNotRotate(t *testing.T) {
 func TestAReceivedGenerationIsNeverForgotten(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		s := addSession(t, d, addUser(t, d, "ann", nil).ID, noon, noon)
-		for _, c := range []struct{ saw, want int }{{2, 0}, {1, 1}, {0, 1}, {-1, 1}} { // 2 is not yet issued
+		for _, c := range []struct{ saw, want int }{{2, 0}, {1, 1}, {0, 1}, {-1, 1}} { // generation 2 has not been issued yet
 			if err := d.SawGeneration(t.Context(), s.ID, c.saw); err != nil {
 				t.Fatal(err)
 			}
@@ -79,8 +78,8 @@ func TestEndSessionsEndsThoseThatLiveAndCountsThem(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		ann, ben := addUser(t, d, "ann", nil), addUser(t, d, "ben", nil)
 		kept, _, _ := addSession(t, d, ann.ID, later, later), addSession(t, d, ann.ID, later, later), addSession(t, d, ann.ID, later, later)
-		addSession(t, d, ann.ID, now, later) // idle too long, just now
-		addSession(t, d, ann.ID, later, now) // at its end, just now
+		addSession(t, d, ann.ID, now, later) // has just become idle for too long
+		addSession(t, d, ann.ID, later, now) // has just reached its end
 		ended := addSession(t, d, ann.ID, later, later)
 		if err := d.EndSession(t.Context(), ann.ID, ended.ID, "before", noon); err != nil {
 			t.Fatal(err)
@@ -111,7 +110,7 @@ func TestEndSessionsEndsThoseThatLiveAndCountsThem(t *testing.T) {
 	})
 }
 
-// The two joins name their columns one by one: one that is forgotten would read as zero.
+// The two joins list their columns: a missing one would be read as zero.
 func TestWhatATokenStandsForIsReadWhole(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		u := addUser(t, d, "ann", func(u *db.User) {
@@ -159,7 +158,7 @@ func addToken(t *testing.T, d *db.DB, userID string) *db.APIToken {
 	if err := d.TouchAPIToken(t.Context(), token.ID, noon.Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.TouchAPIToken(t.Context(), token.ID, noon); err != nil { // a late one takes nothing back
+	if err := d.TouchAPIToken(t.Context(), token.ID, noon); err != nil { // an earlier use does not replace a later one
 		t.Fatal(err)
 	}
 	if err := d.RevokeAPIToken(t.Context(), userID, token.ID, noon.Add(time.Minute)); err != nil {
@@ -171,7 +170,7 @@ func addToken(t *testing.T, d *db.DB, userID string) *db.APIToken {
 	return token
 }
 
-// wantAllFields fails if the test left a field of the row zero, and so would not notice its loss.
+// wantAllFields fails if a field of the row is zero: the test could not detect that its column is missing.
 func wantAllFields(t *testing.T, row any) {
 	t.Helper()
 	v := reflect.ValueOf(row).Elem()

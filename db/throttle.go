@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// A ThrottleRule says how failures slow attempts down: the first are free, then the delay begins with a
-// second and doubles up to a maximum. All is forgotten when nothing failed for the window.
+// A ThrottleRule says how failures delay further attempts. The first Free attempts are not delayed; then the delay starts
+// at one second and doubles up to Max. Failures are forgotten after a Window without one.
 type ThrottleRule struct {
 	Free   int
 	Max    time.Duration
 	Window time.Duration
 }
 
-// Attempt counts one more attempt under the key as failed, until Succeeded says otherwise, and answers zero; or
-// it counts nothing and returns how long to wait. Of concurrent attempts only as many pass as the rule still allows.
+// Attempt counts an attempt under the key and returns zero, or counts nothing and returns how long to wait. The attempt
+// counts as failed until Succeeded is called. Of concurrent attempts, only as many pass as the rule still allows.
 func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Time) (wait time.Duration, err error) {
 	const doubled = `(1000 << CAST(throttles.failures - $3 AS integer))`
 	const delay = `CASE WHEN throttles.expires_ms <= $2 OR throttles.failures < $3 THEN 0
@@ -33,7 +33,7 @@ func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Ti
 	}
 	var next int64
 	if err := db.get(ctx, &next, "throttle", `SELECT next_ms FROM throttles WHERE key = $1`, key); err != nil {
-		if errors.Is(err, ErrNotFound) { // forgotten meanwhile
+		if errors.Is(err, ErrNotFound) { // deleted meanwhile
 			return 0, nil
 		}
 		return 0, err
@@ -41,34 +41,34 @@ func (db *DB) Attempt(ctx context.Context, key string, rule ThrottleRule, now Ti
 	return max(time.Duration(next-now.UnixMilli())*time.Millisecond, time.Millisecond), nil
 }
 
-// Failures is how many attempts under the key are counted as failed.
+// Failures returns how many attempts under the key count as failed.
 func (db *DB) Failures(ctx context.Context, key string) (n int, err error) {
 	err = db.get(ctx, &n, "failures", `SELECT coalesce(max(failures), 0) FROM throttles WHERE key = $1`, key)
 	return n, err
 }
 
-// Succeeded takes one attempt under the key back. The next failure is delayed as if that attempt had not been made:
-// whoever can log in to one account does not wipe out the failures at others.
+// Succeeded uncounts one attempt under the key. Earlier failures still count: a client that can log in to one account
+// must not be able to reset the count of its failures at other accounts.
 func (db *DB) Succeeded(ctx context.Context, key string, now Time) error {
-	_, err := db.Exec(ctx, "take an attempt back", `
+	_, err := db.Exec(ctx, "uncount an attempt", `
 		UPDATE throttles SET failures = failures - 1, delay_ms = 0, next_ms = $2 WHERE key = $1 AND failures > 0`, key, now.UnixMilli())
 	return err
 }
 
-// ForgiveAttempts forgets all attempts under the key.
+// ForgiveAttempts deletes the count of all attempts under the key.
 func (db *DB) ForgiveAttempts(ctx context.Context, key string) error {
 	_, err := db.Exec(ctx, "forgive attempts", `DELETE FROM throttles WHERE key = $1`, key)
 	return err
 }
 
-// DeleteExpiredThrottles deletes what is forgotten anyway.
+// DeleteExpiredThrottles deletes counts that no longer have an effect.
 func (db *DB) DeleteExpiredThrottles(ctx context.Context, now Time) error {
 	_, err := db.repeat(ctx, "delete throttles", `
 		DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE expires_ms <= $1 LIMIT 1000)`, now.UnixMilli())
 	return err
 }
 
-// LoggedInFrom reports whether the user has had a session that began in the network: wherever it went since.
+// LoggedInFrom reports whether a stored session of the user began in the network, wherever it was used since.
 func (db *DB) LoggedInFrom(ctx context.Context, userID, network string) (found bool, err error) {
 	err = db.get(ctx, &found, "logged in from", `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND login_network = $2)`, userID, network)
 	return found, err

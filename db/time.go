@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A Time is a moment in UTC with microseconds, the finest that PostgreSQL keeps. Both databases sort and
-// compare it rightly: SQLite as text, PostgreSQL as timestamptz. In GraphQL it is RFC 3339 text.
+// A Time is a UTC time with microsecond precision, which is that of PostgreSQL. Both databases sort and compare it
+// correctly: SQLite as text, PostgreSQL as timestamptz.
 type Time struct{ time.Time }
 
-// timeLayout always has six digits, so that texts sort as times do.
+// timeLayout always has six fractional digits, so that texts sort like the times.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-// TimeOf is t as the databases keep it.
+// TimeOf returns t as the databases store it.
 func TimeOf(t time.Time) Time { return Time{t.UTC().Truncate(time.Microsecond)} }
 
-// Add is the moment after d.
+// Add returns t+d.
 func (t Time) Add(d time.Duration) Time { return TimeOf(t.Time.Add(d)) }
 
 // Value implements driver.Valuer.
@@ -38,7 +38,7 @@ func (t *Time) Scan(src any) error {
 	return fmt.Errorf("time: cannot read %T", src)
 }
 
-// read reads what SQLite keeps: timeLayout, or the layout of CURRENT_TIMESTAMP where someone changed a row by hand.
+// read parses what SQLite stores: timeLayout, or the layout of CURRENT_TIMESTAMP if a row was edited by hand.
 func (t *Time) read(s string) error {
 	if t.parse(s) == nil {
 		return nil

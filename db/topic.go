@@ -10,10 +10,10 @@ import (
 	"github.com/latchkey/latchkey/internal/hub"
 )
 
-// Topics carry the events of a program to the subscribers at every process, on the path of the notices.
+// Topics deliver a program's events to the subscribers in every process. They are sent as notices.
 
-// maxPayload bounds a payload, in bytes: PostgreSQL's NOTIFY takes 8,000 for the whole notice. Publish an ID, and have the
-// subscribers read the row.
+// maxPayload bounds topic and payload, in bytes: PostgreSQL's NOTIFY accepts 8,000 for the whole notice. Publish an ID and
+// let the subscribers read the row.
 const maxPayload = 4000
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
@@ -27,11 +27,11 @@ type topics struct {
 
 	mu     sync.Mutex
 	open   bool          // whether notices are received
-	synced chan struct{} // closed when they are; nil until a subscriber waits for it
+	synced chan struct{} // closed while they are; nil until a subscriber waits for it
 }
 
-// Publish passes the payload to all subscribers of the topic at every process: in a transaction when it commits, and
-// never if it does not. The payload may have at most 4,000 bytes.
+// Publish sends the payload to all subscribers of the topic in every process. Inside a transaction, it does so when the
+// transaction commits, and never if it does not. Topic and payload together may have at most 4,000 bytes.
 func (db *DB) Publish(ctx context.Context, topic, payload string) error {
 	if len(topic)+len(payload) > maxPayload {
 		return fmt.Errorf("db: publish %s: %d bytes are more than %d: publish an ID", topic, len(topic)+len(payload), maxPayload)
@@ -39,10 +39,10 @@ func (db *DB) Publish(ctx context.Context, topic, payload string) error {
 	return db.Notify(ctx, Notice{Topic: topic, Payload: payload})
 }
 
-// Subscribe returns the payloads that are published on the topic from now on, until the context ends. The channel is
-// closed earlier if payloads may have been missed: the subscriber is slow, or the connection to the database was lost.
-// Then read what is current, and subscribe again. It needs Listen to run, which auth.Service.Run does; where notices
-// are not received within a few seconds, it returns ErrUnavailable.
+// Subscribe returns a channel of the payloads that are published on the topic from now on, until the context ends. The
+// channel is closed earlier if payloads may have been missed, because the subscriber is slow or the connection to the
+// database was lost. Then subscribe again and read the current state. Subscribe needs a running Listen, which
+// auth.Service.Run calls. It returns ErrUnavailable if notices are not received within a few seconds.
 func (db *DB) Subscribe(ctx context.Context, topic string) (<-chan string, error) {
 	t := &db.pools.topics
 	messages := t.hub.Subscribe(ctx, func(m topicMessage) bool { return m.topic == topic })
@@ -67,10 +67,10 @@ func (db *DB) Subscribe(ctx context.Context, topic string) (<-chan string, error
 	return payloads, nil
 }
 
-// Subscribers is how many subscriptions are open in this process.
+// Subscribers returns the number of open subscriptions in this process.
 func (db *DB) Subscribers() int { return db.pools.topics.hub.Open() }
 
-// receiving is closed when notices are received.
+// receiving returns a channel that is closed when notices are received.
 func (t *topics) receiving() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,7 +80,7 @@ func (t *topics) receiving() <-chan struct{} {
 	return t.synced
 }
 
-// setReceiving notes whether notices are received from now on. When they are not, subscriptions end.
+// setReceiving records whether notices are received. It ends all subscriptions if they no longer are.
 func (t *topics) setReceiving(now bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -121,8 +121,8 @@ func (db *DB) withTopics(l Listener) Listener {
 	}
 }
 
-// UserChanged makes every process forget what it remembers of a user, when the transaction commits: call it where a
-// column of the user that a field of User shows is changed. This process has forgotten it when Transact returns.
+// UserChanged makes every process drop its cached data of a user when the transaction commits. Call it after changing a
+// column of the user that a field of User shows. This process has dropped the data when Transact returns.
 func (db *DB) UserChanged(ctx context.Context, userID string) error {
 	if db.changed == nil {
 		return db.Transact(ctx, func(tx *DB) error { return tx.UserChanged(ctx, userID) })
@@ -131,7 +131,7 @@ func (db *DB) UserChanged(ctx context.Context, userID string) error {
 	return db.Notify(ctx, Notice{UserID: userID})
 }
 
-// OnUserChanged sets what is called after each transaction with UserChanged.
+// OnUserChanged sets the function that is called after each transaction with UserChanged.
 func (db *DB) OnUserChanged(forget func(userID string)) { db.pools.userChanged.Store(&forget) }
 
 func (db *DB) forgetUsers(userIDs []string) {

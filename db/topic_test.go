@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// subscribing opens the database as another process does, and listens.
+// subscribing opens the database as another process would, and listens.
 func subscribing(t *testing.T, url string) *db.DB {
 	t.Helper()
 	d := dbtest.Open(t, url)

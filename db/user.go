@@ -13,7 +13,7 @@ import (
 	"github.com/jmoiron/sqlx/reflectx"
 )
 
-// A Role is a named set of scopes; package auth says which.
+// A Role is a named set of scopes, which package auth defines.
 type Role string
 
 // A User is an account.
@@ -23,7 +23,7 @@ type User struct {
 	UsernameKey  string         `db:"username_key"` // unique; see auth.UsernameKey
 	Email        *string        `db:"email"`        // unique, normalised
 	Name         *string        `db:"name"`
-	PasswordHash string         `db:"password_hash"` // PHC string; empty: no login by password
+	PasswordHash string         `db:"password_hash"` // PHC string; empty if the user cannot log in by password
 	Roles        JSONList[Role] `db:"roles"`
 	SearchText   string         `db:"search_text"`
 	CreatedAt    Time           `db:"created_at"`
@@ -31,15 +31,15 @@ type User struct {
 	LastLoginAt  *Time          `db:"last_login_at"`
 	DisabledAt   *Time          `db:"disabled_at"`
 
-	// Extra holds the columns that a migration of yours added to users; see Column.
+	// Extra holds columns that the program's own migrations added to users; see Column.
 	Extra map[string]any `db:"-"`
 }
 
-// RoleNames is Roles as a plain slice.
+// RoleNames returns Roles as a plain slice, as gqlgen needs it.
 func (u *User) RoleNames() []Role { return u.Roles }
 
-// Column reads the column of an added field, such as "phone_number" for the field "phoneNumber". It is what
-// `go tool gqlgen` writes for a field of User that this package does not know.
+// Column returns the value of an added column, such as "phone_number" for the field "phoneNumber". Generated resolvers
+// call it for fields of User that this package does not define.
 func Column[T any](u *User, field string) (T, error) {
 	var column strings.Builder
 	for _, r := range field {
@@ -59,7 +59,7 @@ func Column[T any](u *User, field string) (T, error) {
 	return v.V, nil
 }
 
-// CreateUser stores a new user. A user name or e-mail in use is a ConflictError.
+// CreateUser stores a new user. It returns a ConflictError if the user name or e-mail is in use.
 func (db *DB) CreateUser(ctx context.Context, u *User) error {
 	_, err := db.Exec(ctx, "create user", `
 		INSERT INTO users (id, username, username_key, email, name, password_hash, roles, search_text, created_at, updated_at)
@@ -68,7 +68,7 @@ func (db *DB) CreateUser(ctx context.Context, u *User) error {
 	return err
 }
 
-// SaveUser stores everything about the user that may change, but for the time of the last login.
+// SaveUser stores all mutable columns of the user except the time of the last login.
 func (db *DB) SaveUser(ctx context.Context, u *User) error {
 	return db.ExecOne(ctx, "save user", `
 		UPDATE users SET username = $2, username_key = $3, email = $4, name = $5, password_hash = $6, roles = $7,
@@ -77,16 +77,17 @@ func (db *DB) SaveUser(ctx context.Context, u *User) error {
 		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.UpdatedAt, u.DisabledAt)
 }
 
-// RecordLogin notes the time of a login by the password with the verified hash and, where newHash is not empty, its
-// hash under newer parameters. It is ErrNotFound if the password was changed or the user disabled since.
+// RecordLogin records the time of a login with the password that has the hash verified. A newHash that is not empty, the
+// same password hashed with newer parameters, replaces that hash. RecordLogin returns ErrNotFound if the password was
+// changed or the user disabled since.
 func (db *DB) RecordLogin(ctx context.Context, userID, verified, newHash string, at Time) error {
 	return db.ExecOne(ctx, "record login", `
 		UPDATE users SET last_login_at = $2, password_hash = CASE WHEN $3 = '' THEN password_hash ELSE $3 END
 		WHERE id = $1 AND password_hash = $4 AND disabled_at IS NULL`, userID, at, newHash, verified)
 }
 
-// DeleteUser deletes a user with all sessions and API tokens. Until forgotten by ForgetDeletedUsers, DeletedUsers
-// lists the ID.
+// DeleteUser deletes a user with all sessions and API tokens. DeletedUsers lists the ID until ForgetDeletedUsers removes
+// it.
 func (db *DB) DeleteUser(ctx context.Context, id string, now Time) error {
 	if _, err := db.Exec(ctx, "remember deleted user", `INSERT INTO deleted_users (id, deleted_at) VALUES ($1, $2)`, id, now); err != nil {
 		return err
@@ -94,7 +95,7 @@ func (db *DB) DeleteUser(ctx context.Context, id string, now Time) error {
 	return db.ExecOne(ctx, "delete user", `DELETE FROM users WHERE id = $1`, id)
 }
 
-// DeletedUsers lists the IDs of users who were deleted after the time; with an ID, of this one alone.
+// DeletedUsers lists the IDs of users who were deleted after the time. If id is not "", it lists only that ID.
 func (db *DB) DeletedUsers(ctx context.Context, id string, after Time) (ids []string, err error) {
 	found, err := Select[string](ctx, db, "deleted users", `
 		SELECT id FROM deleted_users WHERE deleted_at > $1 AND ($2 = '' OR id = $2) ORDER BY deleted_at`, after, id)
@@ -104,22 +105,23 @@ func (db *DB) DeletedUsers(ctx context.Context, id string, after Time) (ids []st
 	return ids, err
 }
 
-// ForgetDeletedUsers forgets who was deleted before the time.
+// ForgetDeletedUsers removes the IDs of users who were deleted before the time.
 func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
 	_, err := db.Exec(ctx, "forget deleted users", `DELETE FROM deleted_users WHERE deleted_at < $1`, before)
 	return err
 }
 
-// HighestBcryptCost is the highest cost among users whose password hash is of bcrypt, which begins with "$2"; 0 if there
-// are none. The index users_bcrypt has them.
+// HighestBcryptCost returns the highest cost of the users' bcrypt hashes, which begin with "$2", or 0 if there are none. The
+// index users_bcrypt contains these users.
 func (db *DB) HighestBcryptCost(ctx context.Context) (cost int, err error) {
 	err = db.get(ctx, &cost, "bcrypt hashes", `
 		SELECT CAST(coalesce(max(substr(password_hash, 5, 2)), '0') AS integer) FROM users WHERE substr(password_hash, 1, 2) = '$2'`)
 	return cost, err
 }
 
-// LockUsers makes changes of a user, and of what the user holds, wait for each other until the transaction ends. The
-// actor, who may be another user or "", is only kept from being changed meanwhile.
+// LockUsers locks a user for changes until the transaction ends: other changes of the user, or of the user's sessions and
+// tokens, wait. The actor, who may be another user or "", gets a shared lock, which prevents changes of the actor
+// meanwhile.
 func (db *DB) LockUsers(ctx context.Context, changed, actor string) error {
 	if err := db.lockShared(ctx, everyone); err != nil {
 		return err
@@ -129,7 +131,7 @@ func (db *DB) LockUsers(ctx context.Context, changed, actor string) error {
 	}
 	first := func() error { return db.lock(ctx, "user/"+changed) }
 	second := func() error { return db.lockShared(ctx, "user/"+actor) }
-	if actor < changed { // in one order everywhere, so that two users who change each other do not deadlock
+	if actor < changed { // always in the same order, so that two users who change each other do not deadlock
 		first, second = second, first
 	}
 	if err := first(); err != nil {
@@ -138,7 +140,7 @@ func (db *DB) LockUsers(ctx context.Context, changed, actor string) error {
 	return second()
 }
 
-// LockActor keeps a user, and what the user holds, from being changed until the transaction ends.
+// LockActor prevents changes of a user, and of the user's sessions and tokens, until the transaction ends.
 func (db *DB) LockActor(ctx context.Context, id string) error {
 	if err := db.lockShared(ctx, everyone); err != nil {
 		return err
@@ -146,27 +148,27 @@ func (db *DB) LockActor(ctx context.Context, id string) error {
 	return db.lockShared(ctx, "user/"+id)
 }
 
-// everyone is shared by all transactions that LockUsers or LockActor.
+// everyone is the lock that all transactions with LockUsers or LockActor share.
 const everyone = "everyone"
 
-// AwaitWriters returns when all transactions that LockUsers or LockActor, and have begun, have ended.
+// AwaitWriters waits until all transactions that hold locks of LockUsers or LockActor have ended.
 func (db *DB) AwaitWriters(ctx context.Context) error {
 	return db.Transact(ctx, func(tx *DB) error { return tx.lock(ctx, everyone) })
 }
 
-// UserByID finds a user.
+// UserByID returns the user with the ID.
 func (db *DB) UserByID(ctx context.Context, id string) (*User, error) {
 	return db.user(ctx, "user by ID", `SELECT * FROM users WHERE id = $1`, id)
 }
 
-// UserByLogin finds a user by the key of the user name or by e-mail; the user name wins.
+// UserByLogin returns the user with the user name's key or the e-mail. The user name takes precedence.
 func (db *DB) UserByLogin(ctx context.Context, usernameKey, email string) (*User, error) {
 	return db.user(ctx, "user by login", `
 		SELECT * FROM users WHERE username_key = $1 OR email = $2
 		ORDER BY CASE WHEN username_key = $1 THEN 0 ELSE 1 END LIMIT 1`, usernameKey, email)
 }
 
-// CountUsers counts the users that have the role and are not disabled; role "" counts all users.
+// CountUsers counts the users that have the role and are not disabled. If role is "", it counts all users.
 func (db *DB) CountUsers(ctx context.Context, role Role) (n int, err error) {
 	if role == "" {
 		err = db.get(ctx, &n, "count users", `SELECT count(*) FROM users`)
@@ -176,10 +178,10 @@ func (db *DB) CountUsers(ctx context.Context, role Role) (n int, err error) {
 	return n, err
 }
 
-// LockAdministrators makes changes of who administers wait for each other, until the transaction ends.
+// LockAdministrators serializes changes to the set of administrators until the transaction ends.
 func (db *DB) LockAdministrators(ctx context.Context) error { return db.lock(ctx, "administrators") }
 
-// Users lists users, oldest first; search keeps those whose user name, e-mail or name contains it.
+// Users lists users, oldest first. If search is not "", only users whose user name, e-mail or name contains it.
 func (db *DB) Users(ctx context.Context, search string, p Page) (PageOf[User], error) {
 	return users(search).Page(ctx, db, p)
 }
@@ -197,10 +199,10 @@ func users(search string) Listing[User] {
 	return l
 }
 
-// likeEscaper makes LIKE take its wildcards as they are.
+// likeEscaper escapes LIKE's wildcards.
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// searchText is what a search looks at, in lower case: SQLite's lower() knows ASCII only.
+// searchText returns the text that a search matches, in lower case: SQLite's lower() only supports ASCII.
 func (u *User) searchText() string {
 	parts := []string{u.Username}
 	for _, p := range []*string{u.Email, u.Name} {
@@ -222,7 +224,7 @@ func (db *DB) user(ctx context.Context, op, query string, args ...any) (*User, e
 	return found[0], nil
 }
 
-// fetchUsers reads rows of users with the columns that this package does not know into Extra.
+// fetchUsers reads rows of users. Columns without a field go into Extra.
 func fetchUsers(ctx context.Context, db *DB, op, query string, args ...any) ([]*User, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
@@ -275,7 +277,7 @@ func scanWithExtra(rows *sqlx.Rows, dest any, extra *map[string]any) error {
 	return nil
 }
 
-// UsersUpdated lists users who were changed after the time, at most the limit; new ones were not.
+// UsersUpdated lists up to limit users who were changed after the time. Users who were only created are not listed.
 func (db *DB) UsersUpdated(ctx context.Context, after Time, limit int) ([]*User, error) {
 	return fetchUsers(ctx, db, "users updated", `
 		SELECT * FROM users WHERE updated_at > $1 AND updated_at <> created_at ORDER BY updated_at LIMIT $2`, after, limit)

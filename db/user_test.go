@@ -44,7 +44,7 @@ func TestALoginKeepsThePasswordUnlessItIsHashedAnew(t *testing.T) {
 				t.Errorf("after %q: %q, want %q", c.hash, got.PasswordHash, c.want)
 			}
 		}
-		if err := d.RecordLogin(t.Context(), u.ID, "old", "newer", noon); !errors.Is(err, db.ErrNotFound) { // verified before it was changed
+		if err := d.RecordLogin(t.Context(), u.ID, "old", "newer", noon); !errors.Is(err, db.ErrNotFound) { // verified before the password was changed
 			t.Errorf("by the old password: %v", err)
 		}
 		u = must[*db.User](t)(d.UserByID(t.Context(), u.ID))
@@ -58,12 +58,12 @@ func TestALoginKeepsThePasswordUnlessItIsHashedAnew(t *testing.T) {
 	})
 }
 
-// Package auth tells the client which input is in use by the index's name.
+// Package auth derives from the index's name which input is already in use.
 func TestAConflictNamesItsIndex(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		ann := addUser(t, d, "ann", func(u *db.User) { u.Email = ptr("ann@example.com") })
 		ben := addUser(t, d, "ben", nil)
-		addUser(t, d, "cleo", nil) // no e-mail address is no conflict with another that is none
+		addUser(t, d, "cleo", nil) // two users without an e-mail address do not conflict
 		for index, change := range map[string]func(*db.User){
 			"users_username_key": func(u *db.User) { u.UsernameKey = "ann" },
 			"users_email":        func(u *db.User) { u.Email = ptr("ann@example.com") },
@@ -112,7 +112,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	})
 }
 
-// Who takes another's e-mail address as user name must not stand in their way, nor they in his.
+// A user whose user name is another user's e-mail address must not prevent that user from logging in, nor the reverse.
 func TestAUserNameWinsOverAnEmailAddress(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		const address = "ann@example.com"
@@ -162,7 +162,7 @@ func usernames(users []*db.User) (names []string) {
 	return names
 }
 
-// A model of Relay's cursors (Cursor Connections, section 4.3) answers every page of a small list too.
+// Compares every page of a small list with a model of Relay's cursors (Cursor Connections, section 4.3).
 func TestPagesMissNothingAndPromiseNothing(t *testing.T) {
 	const rows = "abcdef"
 	each(t, func(t *testing.T, d *db.DB) {
@@ -188,7 +188,7 @@ func TestPagesMissNothingAndPromiseNothing(t *testing.T) {
 func checkPage(t *testing.T, d *db.DB, all []string, p db.Page) {
 	t.Helper()
 	var in []string
-	before, after := false, false // rows outside the range that the cursors leave
+	before, after := false, false // whether there are rows outside the range of the cursors
 	for _, id := range all {
 		switch {
 		case id <= p.After:
@@ -199,7 +199,7 @@ func checkPage(t *testing.T, d *db.DB, all []string, p db.Page) {
 			in = append(in, id)
 		}
 	}
-	if p.Before != "" && p.Before <= p.After { // an empty range: a row may lie on both sides
+	if p.Before != "" && p.Before <= p.After { // an empty range: a row may be on both sides
 		after = all[len(all)-1] >= p.Before
 	}
 	more := len(in) > p.Limit
@@ -237,7 +237,7 @@ func TestDisabledAdministratorsDoNotCount(t *testing.T) {
 	})
 }
 
-// The documentation tells how to add a field: a column, a line in the schema, and no code.
+// As documented, a field is added with a column and a line in the schema, without code.
 func TestAnAddedColumnIsRead(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		for _, column := range []string{"phone_number text", "age bigint", "score double precision", "vip boolean NOT NULL DEFAULT false", "seen_at timestamptz"} {

@@ -35,7 +35,7 @@ func TestATimeComesBackInUTCWithItsMicroseconds(t *testing.T) {
 	})
 }
 
-// SQLite compares times as texts.
+// SQLite compares times as text.
 func TestTimesSortAsTheirTexts(t *testing.T) {
 	var times []db.Time
 	for range 1000 {
@@ -95,7 +95,7 @@ func TestATimeInGraphQLIsRFC3339(t *testing.T) {
 	}
 }
 
-// uuidOf reads a TypeID's suffix as its specification says (version 0.3, "UUID suffix"), by arithmetic.
+// uuidOf decodes a TypeID's suffix as specified (version 0.3, "UUID suffix"), by arithmetic.
 func uuidOf(suffix string) (id uuid.UUID) {
 	n := new(big.Int)
 	for _, c := range suffix {
@@ -156,7 +156,7 @@ func TestIDsAreUniqueAndSortByTheTimeTheyWereMade(t *testing.T) {
 	}
 }
 
-// Two spellings of one ID would be two keys of one object in a client's cache.
+// Two spellings of one ID would be two entries for one object in a client's cache.
 func TestAnIDHasOneSpelling(t *testing.T) {
 	id := db.NewID(db.UserID)
 	for _, other := range []string{

@@ -2,19 +2,19 @@ package db
 
 import "context"
 
-// A SessionOwner is a session and its user, read together: what an access token stands for.
+// A SessionOwner is a session with its user: what an access token stands for.
 type SessionOwner struct {
 	User
 	Session Session `db:"session"`
 }
 
-// A TokenOwner is an API token and its user, read together.
+// A TokenOwner is an API token with its user.
 type TokenOwner struct {
 	User
 	Token APIToken `db:"token"`
 }
 
-// SessionOwner finds a session, ended or not, and its user in one read.
+// SessionOwner returns a session, even if it has ended, with its user, in one query.
 func (db *DB) SessionOwner(ctx context.Context, sessionID string) (*SessionOwner, error) {
 	o := new(SessionOwner)
 	return o, db.owner(ctx, "session's owner", o, &o.User, `
@@ -32,13 +32,13 @@ const tokenOwner = `
 		t.last_used_at AS "token.last_used_at", t.revoked_at AS "token.revoked_at"
 	FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE `
 
-// TokenOwner finds an API token by its digest, revoked or not, and its user in one read.
+// TokenOwner returns the API token with the digest, even if it is revoked, with its user, in one query.
 func (db *DB) TokenOwner(ctx context.Context, digest string) (*TokenOwner, error) {
 	o := new(TokenOwner)
 	return o, db.owner(ctx, "API token's owner", o, &o.User, tokenOwner+`t.digest = $1`, digest)
 }
 
-// TokenOwnerByID is TokenOwner by the token's ID.
+// TokenOwnerByID is TokenOwner for a token's ID.
 func (db *DB) TokenOwnerByID(ctx context.Context, id string) (*TokenOwner, error) {
 	o := new(TokenOwner)
 	return o, db.owner(ctx, "API token's owner", o, &o.User, tokenOwner+`t.id = $1`, id)

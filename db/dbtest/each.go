@@ -8,8 +8,8 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// Each runs a test on every database, as the subtests sqlite and postgres, each with the DATABASE_URL of a
-// fresh, migrated database.
+// Each runs a test on every database, as the subtests sqlite and postgres, each with the URL of a fresh, migrated
+// database.
 func Each(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -20,7 +20,7 @@ func Each(t *testing.T, test func(t *testing.T, url string)) {
 	})
 }
 
-// SQLite is the DATABASE_URL of a fresh, migrated SQLite database, for tests that no database makes different.
+// SQLite returns the URL of a fresh, migrated SQLite database, for tests whose result does not depend on the database.
 func SQLite(t testing.TB) string {
 	t.Helper()
 	url := "sqlite:" + filepath.Join(t.TempDir(), "test.db")
@@ -30,14 +30,14 @@ func SQLite(t testing.TB) string {
 	return url
 }
 
-// Postgres is the DATABASE_URL of a fresh, migrated PostgreSQL database. It skips the test where there is no
-// PostgreSQL, unless LATCHKEY_TEST_REQUIRE_POSTGRES says that this is an error.
+// Postgres returns the URL of a fresh, migrated PostgreSQL database. Without PostgreSQL it skips the test or, if
+// LATCHKEY_TEST_REQUIRE_POSTGRES is 1, fails it.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	return PostgresURL(t, "migrated", migrate)
 }
 
-// Open opens the database until the test ends.
+// Open opens the database and closes it when the test ends.
 func Open(t testing.TB, url string, options ...db.Option) *db.DB {
 	t.Helper()
 	d, err := db.Open(context.Background(), url, options...)

@@ -1,10 +1,10 @@
-// Package dbtest gives tests a real PostgreSQL: a fresh database per test
-// ([PostgresURL]) or a whole server of the test's own ([StartCluster]).
+// Package dbtest provides databases for tests: a fresh SQLite or PostgreSQL
+// database per test ([Each], [SQLite], [Postgres], [PostgresURL]), or a separate
+// PostgreSQL server for one test ([StartCluster]).
 //
-// It finds the server programs and runs them; it knows nothing of the schema
-// (the caller's prepare function makes it), and it is never linked into the
-// product. The servers it starts trade durability for speed: what is written
-// survives the end of the server, not that of the machine.
+// It finds the installed PostgreSQL and runs it. It is never linked into the
+// product. The servers it starts trade durability for speed: writes survive a
+// crash of the server but not of the machine.
 package dbtest
 
 import (
@@ -29,12 +29,12 @@ const (
 	ServerEnv = "LATCHKEY_TEST_POSTGRES"
 
 	// RequireEnv names the environment variable that, set to 1, makes tests
-	// fail rather than skip where there is no PostgreSQL.
+	// fail rather than skip if there is no PostgreSQL.
 	RequireEnv = "LATCHKEY_TEST_REQUIRE_POSTGRES"
 )
 
-// errNoPostgres is the one failure that skips a test: all others fail it, so
-// that a broken server is never taken for a missing one.
+// errNoPostgres is the only error that skips a test. All others fail it, so that
+// a broken server is not mistaken for a missing one.
 var errNoPostgres = errors.New("no PostgreSQL found")
 
 // shared is the server behind PostgresURL. It belongs to the process, not to a
@@ -45,7 +45,7 @@ var shared pgServer
 // that is dropped when the test ends. It is a copy of a template database, made
 // once per process for each template name by prepare, which gets the template's
 // URL and must have closed its connections when it returns. With a nil prepare
-// the database is empty. The test is skipped where there is no PostgreSQL.
+// the database is empty. The test is skipped if there is no PostgreSQL.
 func PostgresURL(t testing.TB, template string, prepare func(url string) error) string {
 	t.Helper()
 	name, err := shared.copyOf(template, prepare)
@@ -62,8 +62,8 @@ func PostgresURL(t testing.TB, template string, prepare func(url string) error) 
 //
 //	func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
 //
-// A package that does without it leaves no server of its own behind either, but
-// leaves its template databases on the server named by ServerEnv.
+// Without it, servers that were started are stopped too, but the template
+// databases stay on a server named by ServerEnv.
 func Run(m *testing.M) int {
 	code := m.Run()
 	if err := shared.close(); err != nil {
@@ -73,8 +73,8 @@ func Run(m *testing.M) int {
 	return code
 }
 
-// checkPostgres ends the test if err says so: by skipping it where there is no
-// PostgreSQL and none is required, else by failing it.
+// checkPostgres ends the test if err is not nil. It skips the test if there is no
+// PostgreSQL and none is required; otherwise it fails the test.
 func checkPostgres(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -95,13 +95,13 @@ type pgServer struct {
 	cluster   *Cluster // nil if the server was found through ServerEnv
 	base      *url.URL
 	admin     *sql.DB
-	err       error // why there is no server; not tried twice
+	err       error // why there is no server; connect is not retried
 	prefix    string
 	made      int
 	templates map[string]pgTemplate
 }
 
-// pgTemplate is a prepared database, or why it could not be prepared.
+// pgTemplate is a prepared database, or the error of its preparation.
 type pgTemplate struct {
 	name string
 	err  error
@@ -152,7 +152,7 @@ func (s *pgServer) connect() error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", ServerEnv, err)
 	}
-	// The random part keeps apart the processes that use one server at a time.
+	// The random part avoids collisions between processes that use one server.
 	s.prefix = "latchkey_test_" + rand.Text()[:10]
 	s.base, s.admin, s.templates = base, sql.OpenDB(connector), map[string]pgTemplate{}
 	return nil
@@ -160,7 +160,7 @@ func (s *pgServer) connect() error {
 
 // newTemplate creates the database from which the copies are made.
 func (s *pgServer) newTemplate(template string, prepare func(string) error) pgTemplate {
-	// Not template1, which somebody may be connected to or have added things to.
+	// Not template1: it may have connections or additional objects.
 	name, err := s.create("template0")
 	if err == nil && prepare != nil {
 		if err = prepare(databaseURL(s.base, name)); err != nil {
@@ -181,8 +181,8 @@ func (s *pgServer) create(from string) (string, error) {
 	return name, nil
 }
 
-// drop removes a database, whoever is still connected to it: a test that
-// forgets a connection must not keep the others from ending.
+// drop removes a database even if it still has connections: a test that leaks
+// a connection must not make other tests fail.
 func (s *pgServer) drop(name string) error {
 	err := s.exec("DROP DATABASE IF EXISTS " + pq.QuoteIdentifier(name) + " WITH (FORCE)")
 	if err != nil {
@@ -191,8 +191,8 @@ func (s *pgServer) drop(name string) error {
 	return nil
 }
 
-// exec runs one statement, within a time far beyond what it needs, so that a
-// server that hangs fails the test instead of stopping the run.
+// exec runs one statement with a generous timeout, so that a server that hangs
+// fails the test instead of blocking the run.
 func (s *pgServer) exec(statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -200,8 +200,8 @@ func (s *pgServer) exec(statement string) error {
 	return err
 }
 
-// close gives the server back as it was found: without the templates, or, if it
-// was started here, stopped and removed.
+// close removes the templates from a server that was found, or stops and removes
+// a server that was started.
 func (s *pgServer) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,7 +222,7 @@ func (s *pgServer) close() error {
 	return errors.Join(errs...)
 }
 
-// databaseURL is the URL of another database of the same server.
+// databaseURL returns the URL of another database on the same server.
 func databaseURL(base *url.URL, name string) string {
 	address := *base
 	address.Path, address.RawPath = "/"+name, ""

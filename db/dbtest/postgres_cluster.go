@@ -18,14 +18,14 @@ import (
 	"time"
 )
 
-// patience bounds the wait for a server to start or stop. It is long because a
-// busy machine is no fault of the code under test.
-const patience = time.Minute
+// startTimeout bounds the wait for a server to start or stop. It is long so that
+// tests do not fail on a busy machine.
+const startTimeout = time.Minute
 
-// Cluster is a PostgreSQL server of the test's own, on a loopback port, with its
+// Cluster is a PostgreSQL server for one test, on a loopback port, with its
 // data in a temporary directory. Start and Stop are not for concurrent use.
 type Cluster struct {
-	// Port is the TCP port on 127.0.0.1; it stays the same over Stop and Start.
+	// Port is the TCP port on 127.0.0.1. Stop and Start do not change it.
 	Port int
 
 	// DataDir is the server's data directory.
@@ -34,14 +34,14 @@ type Cluster struct {
 	dir, bin, password string
 	options            []string
 	janitor            *exec.Cmd
-	leash              io.Closer // the janitor cleans up when this closes
+	janitorInput       io.Closer // the janitor cleans up when this closes
 	process            *os.Process
 	ended              chan struct{} // closed when process has ended
 }
 
 // StartCluster starts a server for one test, which may stop and restart it; it
 // is stopped and removed when the test ends. Each option is a server setting,
-// such as "max_connections=5". The test is skipped where there is no PostgreSQL.
+// such as "max_connections=5". The test is skipped if there is no PostgreSQL.
 func StartCluster(t testing.TB, options ...string) *Cluster {
 	t.Helper()
 	c, err := newCluster(options)
@@ -68,7 +68,7 @@ func (c *Cluster) URL(dbname string) string {
 // Start starts a stopped server and returns when it accepts connections.
 func (c *Cluster) Start() error {
 	if c.process != nil {
-		return errors.New("start PostgreSQL: it runs already")
+		return errors.New("start PostgreSQL: already running")
 	}
 	var err error
 	// A free port can be taken by another program before the server binds it.
@@ -87,7 +87,7 @@ func (c *Cluster) Start() error {
 	return err
 }
 
-// Stop stops the server: "fast" ends the sessions and shuts down in order,
+// Stop stops the server. "fast" ends the sessions and shuts down in order;
 // "immediate" is a crash, after which Start recovers from the log. Stopping a
 // stopped server does nothing.
 func (c *Cluster) Stop(mode string) error {
@@ -101,15 +101,15 @@ func (c *Cluster) Stop(mode string) error {
 	}
 	process := c.process
 	c.process = nil
-	// A server that has died meanwhile cannot be signalled, and need not be.
+	// A server that has already died need not be signalled.
 	if err := process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop PostgreSQL: %w", err)
 	}
 	select {
 	case <-c.ended:
 		return nil
-	case <-time.After(patience):
-		return errors.Join(fmt.Errorf("stop PostgreSQL: it still ran after %v", patience), process.Kill())
+	case <-time.After(startTimeout):
+		return errors.Join(fmt.Errorf("stop PostgreSQL: still running after %v", startTimeout), process.Kill())
 	}
 }
 
@@ -139,9 +139,9 @@ func newCluster(options []string) (*Cluster, error) {
 	return c, nil
 }
 
-// init creates the data directory. The superuser has a password, though only
-// loopback reaches the server: without one every local user could, through COPY
-// PROGRAM, run programs as the user that runs the tests.
+// init creates the data directory. The superuser has a password although the
+// server only listens on loopback: without one, every local user could run
+// programs as the tests' user, through COPY PROGRAM.
 func (c *Cluster) init() error {
 	secret := filepath.Join(c.dir, "password")
 	if err := os.WriteFile(secret, []byte(c.password), 0o600); err != nil {
@@ -166,7 +166,7 @@ func (c *Cluster) launch(port int) error {
 	settings := append([]string{
 		"port=" + strconv.Itoa(port), "listen_addresses=127.0.0.1", "unix_socket_directories=",
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200",
-	}, c.options...) // the last of two settings counts: the caller's
+	}, c.options...) // a later setting overrides an earlier one
 	args := []string{"-D", c.DataDir}
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
@@ -180,34 +180,33 @@ func (c *Cluster) launch(port int) error {
 		return fmt.Errorf("create PostgreSQL log: %w", err)
 	}
 	defer log.Close()
-	// Files, not pipes: a pipe would tie the end of the test run to the server's.
+	// Not a pipe: with a pipe, the test run could not end before the server.
 	server.Stdout, server.Stderr = log, log
 	if err := server.Start(); err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = server.Wait() // how it ended is in its log
+		_ = server.Wait() // the log has the reason
 		close(ended)
 	}()
 	c.process, c.ended = server.Process, ended
 	return c.awaitReady(log.Name())
 }
 
-// awaitReady waits until the server says in its lock file that it is ready. A
-// connection would not tell: the server that answers on the port may be another
-// test's, which took the port first.
+// awaitReady waits until the server's lock file says that it is ready. A
+// connection would not prove it: another test's server may have taken the port.
 func (c *Cluster) awaitReady(log string) error {
-	deadline := time.After(patience)
+	deadline := time.After(startTimeout)
 	for {
 		select {
 		case <-c.ended:
 			c.process = nil
 			reason, _ := os.ReadFile(log)
-			return fmt.Errorf("start PostgreSQL: it ended at once:\n%s", reason)
+			return fmt.Errorf("start PostgreSQL: exited at once:\n%s", reason)
 		case <-deadline:
 			reason, _ := os.ReadFile(log)
-			return errors.Join(fmt.Errorf("start PostgreSQL: not ready after %v:\n%s", patience, reason), c.Stop("immediate"))
+			return errors.Join(fmt.Errorf("start PostgreSQL: not ready after %v:\n%s", startTimeout, reason), c.Stop("immediate"))
 		case <-time.After(20 * time.Millisecond):
 		}
 		lock, _ := os.ReadFile(filepath.Join(c.DataDir, "postmaster.pid"))
@@ -220,14 +219,14 @@ func (c *Cluster) awaitReady(log string) error {
 
 // remove stops the server and lets the janitor remove its directory.
 func (c *Cluster) remove() error {
-	err := errors.Join(c.Stop("fast"), c.leash.Close())
+	err := errors.Join(c.Stop("fast"), c.janitorInput.Close())
 	if ended := c.janitor.Wait(); ended != nil {
 		err = errors.Join(err, fmt.Errorf("remove %s: %w", c.dir, ended))
 	}
 	return err
 }
 
-// freePort asks the kernel for a port that nobody listens on.
+// freePort returns a port that no program listens on.
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -236,8 +235,8 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
-// serverPrograms finds the directory of initdb and postgres: the one on PATH,
-// else the newest of the places where packages put them, mostly off PATH.
+// serverPrograms returns the directory of initdb and postgres: the one on PATH
+// or, failing that, the newest in the directories where packages install them.
 func serverPrograms() (string, error) {
 	places := []string{
 		"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin",
@@ -263,14 +262,14 @@ func serverPrograms() (string, error) {
 	return found, nil
 }
 
-// versionIn reads the version number in a path; a path without one counts as 0.
+// versionIn returns the version number in a path, or 0 if there is none.
 func versionIn(path string) float64 {
 	version, _ := strconv.ParseFloat(regexp.MustCompile(`\d+(\.\d+)?`).FindString(path), 64)
 	return version
 }
 
-// hasServer tells whether the directory has both programs: client packages come
-// without them.
+// hasServer reports whether the directory has both programs. Client packages do
+// not include them.
 func hasServer(dir string) bool {
 	for _, program := range []string{"initdb", "postgres"} {
 		if _, err := exec.LookPath(filepath.Join(dir, program)); err != nil {

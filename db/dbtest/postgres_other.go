@@ -7,14 +7,14 @@ import (
 	"os/exec"
 )
 
-// startJanitor refuses to start a server where nothing could be relied on to
-// clean up after it; a server that runs already can still be used.
+// startJanitor returns an error: on this system nothing could clean up reliably
+// after a server. A server that is already running can still be used (ServerEnv).
 func (c *Cluster) startJanitor() error {
-	return fmt.Errorf("%w: on this system it is not started by the tests", errNoPostgres)
+	return fmt.Errorf("%w: the tests do not start it on this system", errNoPostgres)
 }
 
-// command is never reached: there is no server without its janitor.
+// command is never called: there is no server without its janitor.
 func (c *Cluster) command(string, ...string) (*exec.Cmd, error) { return nil, errNoPostgres }
 
-// handOver is never reached: there is no server without its janitor.
+// handOver is never called: there is no server without its janitor.
 func handOver(...string) error { return errNoPostgres }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// killedEnv makes this test program the one that TestKilledRunLeavesNothing kills.
+// killedEnv makes this test program the process that TestKilledRunLeavesNothing kills.
 const killedEnv = "LATCHKEY_DBTEST_KILLED"
 
 func TestMain(m *testing.M) {
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(Run(m))
 }
 
-// waitForKill starts a cluster, says where it is, and waits to be killed.
+// waitForKill starts a cluster, prints its location, and waits to be killed.
 func waitForKill() {
 	c, err := newCluster(nil)
 	if err != nil {
@@ -94,7 +94,7 @@ func TestPostgresURLGivesEachTestItsOwnCopy(t *testing.T) {
 	}
 }
 
-// Without this, a long run fills the server with the databases of tests gone by.
+// Without this, databases of finished tests accumulate on the server.
 func TestPostgresURLDropsTheDatabaseAfterTheTest(t *testing.T) {
 	var name string
 	db := connect(t, PostgresURL(t, "empty", nil))
@@ -112,8 +112,8 @@ func TestPostgresURLDropsTheDatabaseAfterTheTest(t *testing.T) {
 	}
 }
 
-// Without this, a broken migration would show as a puzzle in the first query of
-// every test instead of by its own message.
+// Without this, a broken migration would show as a confusing error in the first
+// query of every test instead of its own message.
 func TestPrepareFailureIsReportedToEveryTest(t *testing.T) {
 	PostgresURL(t, "empty", nil) // skips without PostgreSQL
 	broken := errors.New("migration 7 is broken")
@@ -125,8 +125,8 @@ func TestPrepareFailureIsReportedToEveryTest(t *testing.T) {
 	}
 }
 
-// Without this, the tests of what a server restart does to the program would
-// test another server, or one that lost what was committed.
+// Without this, tests of a server restart would run against another server, or
+// one that lost committed data.
 func TestClusterKeepsDataAndPortOverRestart(t *testing.T) {
 	c := StartCluster(t, "max_connections=17")
 	db := connect(t, c.URL("postgres"))
@@ -137,7 +137,7 @@ func TestClusterKeepsDataAndPortOverRestart(t *testing.T) {
 	port := c.Port
 	for _, mode := range []string{"fast", "immediate"} {
 		mustExec(t, db, "INSERT INTO kept VALUES (1)")
-		// A commit reaches the log a moment later, with synchronous_commit off.
+		// With synchronous_commit off, a commit reaches the log with a delay.
 		mustExec(t, db, "CHECKPOINT")
 		restart(t, c, mode)
 	}
@@ -150,7 +150,7 @@ func TestClusterKeepsDataAndPortOverRestart(t *testing.T) {
 	}
 }
 
-// restart stops the server, sees that it is stopped, and starts it.
+// restart stops the server, checks that it has stopped, and starts it.
 func restart(t *testing.T, c *Cluster, mode string) {
 	t.Helper()
 	if err := c.Stop(mode); err != nil {
@@ -164,7 +164,7 @@ func restart(t *testing.T, c *Cluster, mode string) {
 	}
 }
 
-// listens tells whether a server accepts connections on the port.
+// listens reports whether a server accepts connections on the port.
 func listens(port int) bool {
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err == nil {
@@ -173,14 +173,14 @@ func listens(port int) bool {
 	return err == nil
 }
 
-// Without this, a typing error in a test stops no server, and the test passes.
+// Without this, with a typo in the mode, a test would stop no server and pass.
 func TestStopRefusesAnUnknownMode(t *testing.T) {
 	if err := new(Cluster).Stop("gently"); err == nil {
 		t.Error("no error")
 	}
 }
 
-// Without this, the wrong setting in a test would be a timeout without a reason.
+// Without this, a wrong setting in a test would be a timeout without a reason.
 func TestClusterSaysWhyItDoesNotStart(t *testing.T) {
 	if _, err := serverPrograms(); err != nil {
 		checkPostgres(t, err)
@@ -192,7 +192,7 @@ func TestClusterSaysWhyItDoesNotStart(t *testing.T) {
 }
 
 // Without this, every test run that is killed leaves a server and its files on
-// the developer's machine for good.
+// the developer's machine.
 func TestKilledRunLeavesNothing(t *testing.T) {
 	if _, err := serverPrograms(); err != nil {
 		checkPostgres(t, err)
@@ -231,7 +231,7 @@ func startAndKill(t *testing.T) (port int, dir string) {
 		t.Fatal("the server does not listen before the kill")
 	}
 	_ = cmd.Process.Kill()
-	_ = cmd.Wait() // ends in the kill's error
+	_ = cmd.Wait() // returns the error of the kill
 	return port, dir
 }
 

@@ -14,9 +14,9 @@ import (
 )
 
 // janitorScript waits for the end of its input, which comes when the cluster is
-// removed or when the test process ends, however it ends: killed too. Then it
-// crashes what is left of the server, its whole process group, and removes the
-// directory, over and over, because a dying server may still write to it.
+// removed or when the test process ends for any reason, including SIGKILL. Then it
+// kills the server's process group and removes the directory. It repeats the
+// removal because a dying server may still write to the directory.
 const janitorScript = `
 trap '' HUP INT QUIT TERM
 read -r _
@@ -30,25 +30,25 @@ done
 [ ! -e "$1" ]
 `
 
-// startJanitor starts the process that outlives the tests to clean up. It leads
-// a process group, so that what ends the test's group does not end it as well.
+// startJanitor starts the process that cleans up after the tests. It leads its own
+// process group, so that a signal to the tests' group does not end it.
 func (c *Cluster) startJanitor() error {
 	c.janitor = exec.Command("sh", "-c", janitorScript, "sh", c.dir)
 	c.janitor.Dir = "/"
 	c.janitor.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	leash, err := c.janitor.StdinPipe()
+	input, err := c.janitor.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("start PostgreSQL's janitor: %w", err)
 	}
 	if err := c.janitor.Start(); err != nil {
 		return fmt.Errorf("start PostgreSQL's janitor: %w", err)
 	}
-	c.leash = leash
+	c.janitorInput = input
 	return nil
 }
 
-// command is one of the server's programs, run in the janitor's process group
-// and in a directory that the server's user can enter.
+// command returns a command that runs one of the server's programs in the
+// janitor's process group and in a directory that the server's user can enter.
 func (c *Cluster) command(program string, args ...string) (*exec.Cmd, error) {
 	credential, err := serverUser()
 	if err != nil {
@@ -65,7 +65,7 @@ func (c *Cluster) command(program string, args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// handOver gives files to the server's user.
+// handOver makes the server's user the owner of files.
 func handOver(paths ...string) error {
 	credential, err := serverUser()
 	if err != nil || credential == nil {
@@ -79,8 +79,8 @@ func handOver(paths ...string) error {
 	return nil
 }
 
-// serverUser is who runs the server: nil for the user of the tests, but another
-// for root, as whom PostgreSQL refuses to run.
+// serverUser returns the user that runs the server: nil for the tests' own user,
+// or another one if that is root, as whom PostgreSQL refuses to run.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -90,7 +90,7 @@ func serverUser() (*syscall.Credential, error) {
 		if err != nil {
 			continue
 		}
-		// Signed, because some systems give nobody the number -2.
+		// Signed, because on some systems the user nobody has the ID -2.
 		uid, uidErr := strconv.ParseInt(account.Uid, 10, 64)
 		gid, gidErr := strconv.ParseInt(account.Gid, 10, 64)
 		if err := errors.Join(uidErr, gidErr); err != nil {

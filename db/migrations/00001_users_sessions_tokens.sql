@@ -1,5 +1,5 @@
--- One text for both databases. SQLite takes any type name and stores what it is given: times arrive as
--- UTC text that sorts, lists as JSON text. A unique index is named table_column (see errors.go).
+-- Both databases run this file. SQLite accepts any type name and stores the value that it is given: times as sortable
+-- UTC text, lists as JSON text. A unique index is named table_column (see errors.go).
 
 -- +goose Up
 CREATE TABLE users (
@@ -19,17 +19,17 @@ CREATE TABLE users (
 CREATE UNIQUE INDEX users_username_key ON users (username_key);
 CREATE UNIQUE INDEX users_email ON users (email);
 
--- The truth about a login: access tokens carry its id, refresh tokens its id and generation.
+-- A row is one login. Access tokens contain its id, refresh tokens its id and generation.
 CREATE TABLE sessions (
     id              text        NOT NULL PRIMARY KEY,
     user_id         text        NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     device          text        NOT NULL, -- User-Agent at login
     ip              text        NOT NULL, -- client address at login or last refresh
-    login_network   text        NOT NULL, -- client address at login, of IPv6 the /64: from where its owner comes
+    login_network   text        NOT NULL, -- client address at login; for IPv6, the /64
     generation      integer     NOT NULL, -- of the newest refresh token
-    seen_generation integer     NOT NULL, -- newest generation that the client is known to have received
+    seen_generation integer     NOT NULL, -- newest generation that the client provably received
     created_at      timestamptz NOT NULL,
-    rotated_at      timestamptz NOT NULL, -- when the generation last moved; the session's last use
+    rotated_at      timestamptz NOT NULL, -- login or last refresh
     idle_at         timestamptz NOT NULL, -- ends then unless refreshed before
     expires_at      timestamptz NOT NULL, -- ends then at the latest
     ended_at        timestamptz,
@@ -42,7 +42,7 @@ CREATE TABLE api_tokens (
     id           text        NOT NULL PRIMARY KEY,
     user_id      text        NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     name         text        NOT NULL,
-    digest       text        NOT NULL, -- "sha256:" and hex; the token itself is not kept
+    digest       text        NOT NULL, -- "sha256:" and hex; the token itself is not stored
     scopes       text        NOT NULL, -- JSON list
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz,
@@ -58,8 +58,8 @@ CREATE TABLE signing_keys (
     public_key  text        NOT NULL, -- PKIX, base64
     sealed_key  text        NOT NULL, -- PKCS #8 under AES-256-GCM, base64
     created_at  timestamptz NOT NULL,
-    active_at   timestamptz NOT NULL, -- signs from then on, when verifiers have had time to read it
-    retired_at  timestamptz           -- trusted no longer
+    active_at   timestamptz NOT NULL, -- signs from then on, so that verifiers have time to fetch it before
+    retired_at  timestamptz           -- not trusted from then on
 );
 
 -- +goose Down

@@ -1,4 +1,4 @@
--- What other processes on the same file must forget, in commit order: SQLite's answer to NOTIFY.
+-- Changes that other processes on the same file must learn of, in commit order: a replacement for NOTIFY.
 -- +goose Up
 CREATE TABLE notices (
     seq     integer PRIMARY KEY AUTOINCREMENT,

@@ -1,10 +1,10 @@
--- What happened to accounts: written in the transaction of what it records.
+-- Events of accounts. An event is written in the transaction that it records.
 -- +goose Up
 CREATE TABLE events (
     id         text        NOT NULL PRIMARY KEY, -- sorts by time
     kind       text        NOT NULL, -- auth.EventKind
-    user_id    text,                 -- whose account; null where none is known. No reference: events outlive users
-    actor_id   text,                 -- who did it; null: nobody known, or the command line
+    user_id    text,                 -- the account, if known. Not a foreign key: events outlive users
+    actor_id   text,                 -- the user who caused it; null for an anonymous caller or the command line
     at         timestamptz NOT NULL,
     ip         text        NOT NULL,
     device     text        NOT NULL,

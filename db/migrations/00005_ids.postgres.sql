@@ -1,5 +1,5 @@
--- IDs are compared byte by byte, whatever collation the database has: pages of a list compare them, and in
--- some languages z does not sort after t. SQLite compares text so by default.
+-- Compare IDs byte by byte whatever the database's collation, because lists are paged by ID and in some languages z does
+-- not sort after t. SQLite compares text byte by byte by default.
 -- +goose Up
 ALTER TABLE users ALTER COLUMN id TYPE text COLLATE "C";
 ALTER TABLE sessions ALTER COLUMN id TYPE text COLLATE "C", ALTER COLUMN user_id TYPE text COLLATE "C";

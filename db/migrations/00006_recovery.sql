@@ -1,19 +1,19 @@
--- What recovery from a theft needs.
+-- Columns and tables for recovery from stolen credentials.
 -- +goose Up
--- When the session last proved the password. The default is for processes of the version before, which do not
--- write it while a rolling update is under way: such sessions count as never having proved it.
+-- When the password was last verified in the session. The default is for processes of the previous version, which do not
+-- write the column during a rolling update: their sessions count as never verified.
 ALTER TABLE sessions ADD COLUMN authenticated_at timestamptz NOT NULL DEFAULT '1970-01-01T00:00:00.000000Z';
 UPDATE sessions SET authenticated_at = created_at;
 
 CREATE INDEX events_actor_id ON events (actor_id, id);
 
--- Deleted users, until no access token of theirs can be valid any more: verifying services are told of them.
+-- Deleted users, until all their access tokens have expired, so that other services learn of the deletions.
 CREATE TABLE deleted_users (
     id         text        NOT NULL PRIMARY KEY,
     deleted_at timestamptz NOT NULL
 );
 
--- When old rows were last deleted: a clock that has jumped since must not delete what is not old.
+-- When old rows were last deleted, so that a clock that jumps forward does not make recent rows look old.
 CREATE TABLE housekeeping (
     name         text        NOT NULL PRIMARY KEY,
     at           timestamptz NOT NULL,
