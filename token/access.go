@@ -10,15 +10,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Access tokens are JWTs of RFC 9068: header {alg: ES256, typ: at+jwt, kid}, nothing else in it.
+// Access tokens are JWTs as in RFC 9068. The header is exactly {alg: ES256, typ: at+jwt, kid}.
 
-// Algorithm signs access tokens: ECDSA on P-256 with SHA-256 (RFC 7518, section 3.4). No other is accepted.
+// Algorithm signs access tokens: ECDSA on P-256 with SHA-256 (RFC 7518, section 3.4). No other algorithm is accepted.
 const Algorithm = "ES256"
 
 const typ = "at+jwt" // RFC 9068, section 2.1
 
-// Claims are the payload of an access token. Times are seconds since 1970. Audience is one text, never a list: a token
-// is for one service.
+// Claims are the payload of an access token. Times are in seconds since 1970. The audience is a single string, never a list:
+// a token is for one service.
 type Claims struct {
 	Issuer     string `json:"iss"`
 	Audience   string `json:"aud"`
@@ -32,7 +32,8 @@ type Claims struct {
 	Generation int    `json:"gen"`   // of the refresh token issued with it
 	Scope      string `json:"scope"` // space-separated
 
-	// Extra are the claims of the program that issues the tokens; nil if there are none. Their names are not those above.
+	// Extra are additional claims of the program that issues the tokens; nil if there are none. They cannot have the names
+	// above.
 	Extra map[string]any `json:"-"`
 }
 
@@ -48,7 +49,7 @@ func (c *Claims) MarshalJSON() ([]byte, error) {
 	}
 	for _, name := range reserved {
 		if _, taken := c.Extra[name]; taken {
-			return nil, fmt.Errorf("token: the claim %q cannot be set: it is one of Latchkey's", name)
+			return nil, fmt.Errorf("token: the claim %q cannot be set: it is reserved for Latchkey", name)
 		}
 	}
 	extra, err := json.Marshal(c.Extra)
@@ -84,8 +85,6 @@ func numericDate(seconds int64) *jwt.NumericDate {
 	return jwt.NewNumericDate(time.Unix(seconds, 0))
 }
 
-// The methods of jwt.Claims.
-
 // GetExpirationTime implements jwt.Claims.
 func (c *Claims) GetExpirationTime() (*jwt.NumericDate, error) { return numericDate(c.Expiry), nil }
 
@@ -104,13 +103,13 @@ func (c *Claims) GetSubject() (string, error) { return c.Subject, nil }
 // GetAudience implements jwt.Claims.
 func (c *Claims) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings{c.Audience}, nil }
 
-// Sign makes the access token with the claims.
+// Sign returns the access token with the claims.
 func (c *Claims) Sign(kid string, key *ecdsa.PrivateKey) (string, error) {
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
 	t.Header = map[string]any{"alg": Algorithm, "typ": typ, "kid": kid}
 	text, err := t.SignedString(key)
 	if err == nil && !Plausible(text) {
-		return "", errors.New("token: the claims make the access token longer than servers accept")
+		return "", errors.New("token: the access token is longer than servers accept: it has too many claims")
 	}
 	return text, err
 }
@@ -121,22 +120,24 @@ type Rules struct {
 	Audience string
 	Now      func() time.Time
 
-	// Key finds the server's public key with that ID: ErrUnknownKey if there is none. Verify returns its other errors.
+	// Key returns the server's public key with the ID, or ErrUnknownKey if there is none. Verify passes on other errors.
 	Key func(kid string) (*ecdsa.PublicKey, error)
 }
 
-// ErrUnknownKey says that the server has no key with that ID.
-var ErrUnknownKey = errors.New("no key of the server has this kid")
+// ErrUnknownKey says that the server has no key with the ID.
+var ErrUnknownKey = errors.New("the server has no key with this kid")
 
 var errHeader = errors.New("unexpected JWT header")
 
-// Verify checks everything that an access token says itself: signature, header and claims. Its error is an
-// UnauthenticatedError, or one of Rules.Key. EXPIRED and WRONG_AUDIENCE are said only of tokens that the server signed.
+// Verify checks the signature, header and claims of an access token, but not whether it was revoked. The error is an
+// UnauthenticatedError, or one of Rules.Key. The reasons EXPIRED and WRONG_AUDIENCE are only returned for tokens that the
+// server signed.
 func (r *Rules) Verify(text string) (*Claims, error) {
 	c := new(Claims)
 	var keyError error
 	_, err := r.parser().ParseWithClaims(text, c, func(t *jwt.Token) (any, error) {
-		// Exactly our three members: no jwk, jku, x5u, x5c to trust, no crit to understand (RFC 8725, section 3.10).
+		// Exactly our three members: keys in jwk, jku, x5u or x5c are not trusted, and crit is not supported (RFC 8725,
+		// section 3.10).
 		kid, ok := t.Header["kid"].(string)
 		if !ok || len(t.Header) != 3 || t.Header["typ"] != typ {
 			return nil, errHeader

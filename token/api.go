@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// An API token is "lk_", 30 random letters (178 bits) and the CRC-32 of the rest in 6 letters, all base 62.
-// The prefix lets secret scanners find a leaked token, and the checksum lets them and us tell a typo from a
-// guess without a look into the database.
+// An API token is "lk_", 30 random characters (178 bits) and the CRC-32 of both in 6 characters, all in base 62. The prefix
+// lets secret scanners find leaked tokens. With the checksum, scanners can discard false positives, and we can reject
+// damaged tokens without a query.
 
-// APIPrefix begins every API token.
+// APIPrefix is the beginning of every API token.
 const APIPrefix = "lk_"
 
 const (
@@ -22,14 +22,14 @@ const (
 	base62    = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// NewAPIToken makes an API token.
+// NewAPIToken returns a new API token.
 func NewAPIToken() string {
 	var b strings.Builder
 	b.WriteString(APIPrefix)
 	for range apiRandom {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(base62))))
 		if err != nil {
-			panic(err) // the system's generator does not fail
+			panic(err) // crypto/rand.Reader never fails
 		}
 		b.WriteByte(base62[n.Int64()])
 	}
@@ -52,7 +52,8 @@ func checksum(body string) string {
 	return string(out)
 }
 
-// Digest is what the database keeps of an API token. Plain SHA-256 is enough: 178 random bits cannot be guessed.
+// Digest returns what the database stores of an API token. Plain SHA-256 is enough, because 178 random bits cannot be
+// guessed.
 func Digest(apiToken string) string {
 	sum := sha256.Sum256([]byte(apiToken))
 	return "sha256:" + hex.EncodeToString(sum[:])

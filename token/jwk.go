@@ -9,7 +9,7 @@ import (
 	"fmt"
 )
 
-// A JWK is a public key in JSON (RFC 7517; members of EC keys: RFC 7518, section 6.2.1).
+// A JWK is a public key as JSON (RFC 7517; members of EC keys: RFC 7518, section 6.2.1).
 type JWK struct {
 	KeyType   string `json:"kty"`
 	Curve     string `json:"crv"`
@@ -25,7 +25,7 @@ type JWKSet struct {
 	Keys []JWK `json:"keys"`
 }
 
-// NewJWK describes a public key that verifies access tokens.
+// NewJWK returns the JWK of a public key for access tokens.
 func NewJWK(kid string, key *ecdsa.PublicKey) (JWK, error) {
 	point, err := key.Bytes() // 4, X, Y (SEC 1, section 2.3.3)
 	if err != nil {
@@ -37,7 +37,7 @@ func NewJWK(kid string, key *ecdsa.PublicKey) (JWK, error) {
 	}, nil
 }
 
-// PublicKey is nil for a key that does not verify access tokens, or that is no point of the curve.
+// PublicKey returns nil if the key is not one for access tokens, or not a point on the curve.
 func (j JWK) PublicKey() *ecdsa.PublicKey {
 	if j.KeyType != "EC" || j.Curve != "P-256" || j.Algorithm != Algorithm || j.Use != "sig" || j.ID == "" {
 		return nil
@@ -55,7 +55,7 @@ func (j JWK) PublicKey() *ecdsa.PublicKey {
 	return key
 }
 
-// ParseKeys reads a JWK set. Keys that do not verify access tokens are ignored; it fails if there are no others.
+// ParseKeys parses a JWK set. It ignores keys that are not for access tokens, and fails if no other key remains.
 func ParseKeys(data []byte) (map[string]*ecdsa.PublicKey, error) {
 	var set JWKSet
 	if err := json.Unmarshal(data, &set); err != nil {

@@ -18,7 +18,7 @@ const (
 	session = "session_01k8x3v5n8e9vbb9f1g2h3j4k5"
 )
 
-// The server signs what services verify: if the two disagreed, no one could log in, or anyone.
+// Services verify what the server signs: if the two disagreed, either no token or a forged one would be accepted.
 func TestAServiceAcceptsWhatTheServerSigns(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

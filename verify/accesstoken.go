@@ -9,19 +9,19 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// verified is an access token whose signature and claims were right. Whether it was taken back is asked
-// each time anew.
+// verified is an access token with a valid signature and valid claims. Whether it has been revoked is checked separately,
+// on each use.
 type verified struct {
 	viewer Viewer
-	scope  string // the claim as it stands
+	scope  string // the claim, verbatim
 	kid    string
 	key    *ecdsa.PublicKey
 }
 
-// verifyAccessToken checks all that the token itself says. EXPIRED and WRONG_AUDIENCE are said only of
-// tokens that the server signed.
+// verifyAccessToken checks the token's signature, header and claims. It returns the reasons EXPIRED and WRONG_AUDIENCE only
+// for tokens that the server signed.
 func (v *Verifier) verifyAccessToken(ctx context.Context, text string, digest digest) (*verified, error) {
-	if t, ok := v.tokens.get(digest, v.now().UnixNano()); ok && v.keys.known(t.kid) == t.key { // a retired key takes its tokens along
+	if t, ok := v.tokens.get(digest, v.now().UnixNano()); ok && v.keys.known(t.kid) == t.key { // tokens of a retired key are no longer valid
 		return t, nil
 	}
 	ticket := v.tokens.ticket()

@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// A digest stands for a token in memory: what is remembered cannot be used to log in.
+// A digest identifies a token in memory. Caches have digests as keys, so that their contents cannot be used to log in.
 type digest = [sha256.Size]byte
 
-// A cache remembers values of tokens until a time, in nanoseconds of whatever clock the caller goes by. When it is
-// full, any entry makes room.
+// A cache stores a value for each token until a time, in nanoseconds of a clock that the caller chooses. A full cache evicts
+// an arbitrary entry.
 type cache[V any] struct {
 	mu      sync.RWMutex
 	max     int
 	entries map[digest]entry[V]
-	drops   uint64 // how often something was taken out because it may have changed
+	drops   uint64 // number of calls of drop
 }
 
 type entry[V any] struct {
@@ -36,8 +36,8 @@ func (c *cache[V]) get(key digest, now int64) (value V, ok bool) {
 	return e.value, true
 }
 
-// ticket is to be taken before the value is read. put stores nothing if drop was called since: the value
-// may be older than the change.
+// ticket must be called before the value is read. put stores nothing if drop was called since then: the value may predate
+// the change.
 func (c *cache[V]) ticket() uint64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -59,14 +59,14 @@ func (c *cache[V]) put(ticket uint64, key digest, value V, until int64) {
 	c.entries[key] = entry[V]{value, until}
 }
 
-// remove takes out one value.
+// remove removes one value.
 func (c *cache[V]) remove(key digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.entries, key)
 }
 
-// drop takes out the values of which stale is true.
+// drop removes the values for which stale returns true.
 func (c *cache[V]) drop(stale func(V) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

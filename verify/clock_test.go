@@ -15,8 +15,8 @@ type movedClock struct{ by atomic.Int64 }
 func (c *movedClock) now() time.Time      { return time.Now().Add(time.Duration(c.by.Load())) }
 func (c *movedClock) set(d time.Duration) { c.by.Store(int64(d)) }
 
-// The revocation of a token must not be forgotten because the clock was wrong for a while. The server here does not
-// tell its own time. T176.
+// A clock that is wrong for a while must not cause revocations to be removed. The server in this test does not send its
+// time. T176.
 func TestAClockThatJumpsRevivesNoRevokedToken(t *testing.T) {
 	clock := new(movedClock)
 	p := startPeer(t)
@@ -39,13 +39,13 @@ func TestAClockThatJumpsRevivesNoRevokedToken(t *testing.T) {
 	}
 }
 
-// A server that tells its time lets us notice a wrong clock at once. T176.
+// If the server sends its time, a wrong clock is detected at once. T176.
 func TestWhileTheClockIsWrongEachTokenIsIntrospected(t *testing.T) {
 	clock, log := new(movedClock), new(logBuffer)
 	p := startPeer(t)
 	p.set(func() { p.silent = true })
 	v := p.verifier(Config{Now: clock.now, Log: slog.New(slog.NewTextHandler(log, nil)), APIToken: serviceToken})
-	v.feed.trust, v.feed.silence = time.Hour, time.Hour
+	v.feed.trust, v.feed.timeout = time.Hour, time.Hour
 	run(t, v)
 	eventually(t, "hears the feed", v.feed.fresh)
 	tell := func() { p.send("alive", fmt.Sprintf(`{"now":%d}`, time.Now().Unix())) }
@@ -60,7 +60,7 @@ func TestWhileTheClockIsWrongEachTokenIsIntrospected(t *testing.T) {
 		clock.set(wrong)
 		tell()
 		eventually(t, "notices that its clock is wrong", func() bool { return !v.feed.fresh() })
-		if got := outcome(v, token); got != Revoked { // the peer knows no such token
+		if got := outcome(v, token); got != Revoked { // the peer does not know the token
 			t.Errorf("with a clock wrong by %v: %s", wrong, got)
 		}
 		clock.set(0)

@@ -18,36 +18,36 @@ import (
 )
 
 const (
-	maxRevocations = 250_000             // held, at about 100 bytes each; with more, each token is introspected
-	purgeEvery     = 1 * time.Minute     // revocations of expired tokens are forgotten
+	maxRevocations = 250_000             // in memory, at about 100 bytes each; with more, each token is introspected
+	purgeEvery     = 1 * time.Minute     // how often revocations of expired tokens are removed
 	maxClockError  = 2 * token.ClockSkew // between the server's clock and ours
 )
 
-// A feed hears of tokens that are taken back. The server says "alive" twice a second while it is sure that
-// it hears of all changes itself; what it has not said for two seconds we do not believe any more.
+// A feed receives revocations. The server sends "alive" twice a second while it receives all changes itself. Two seconds
+// after the last one, the feed no longer counts as synced.
 type feed struct {
 	server *server
 	log    *slog.Logger
-	now    func() time.Time // for expiry; all else goes by boottime, which no change of the clock affects
+	now    func() time.Time // for expiry; everything else uses boottime, which changes of the clock do not affect
 	forget func(changed func(userID string) bool)
 
-	trust    time.Duration // after "alive"
-	silence  time.Duration // then the connection is dead, whatever TCP says
-	backoff  time.Duration // before the first new try, doubled up to backoffs
-	backoffs time.Duration
-	most     int // revocations
+	trust      time.Duration // how long the feed is synced after "alive"
+	timeout    time.Duration // without data, after which the connection is closed
+	backoff    time.Duration // before the first retry, doubled up to maxBackoff
+	maxBackoff time.Duration
+	limit      int // revocations
 
-	mu       sync.RWMutex
-	heard    time.Duration          // in boottime: the last "alive" or complete set; 0: nothing is believed
-	sessions map[string]int64       // until when, by sid
-	users    map[string]userRevoked // by sub
-	parts    revocation             // of a complete set that is arriving
-	purged   time.Duration          // when, in boottime,
-	cutoff   time.Time              // and what: revocations of tokens that expired before
-	wrong    bool                   // our clock, or the server's
+	mu         sync.RWMutex
+	syncedAt   time.Duration          // boottime of the last "alive" or complete set; 0 if not synced
+	sessions   map[string]int64       // expiry of the revocation, by sid
+	users      map[string]userRevoked // by sub
+	parts      revocation             // of a complete set that is arriving
+	purged     time.Duration          // boottime of the last purge
+	cutoff     time.Time              // revocations of tokens that expired before were removed
+	clockWrong bool                   // our clock, or the server's
 }
 
-// userRevoked says that the user's access tokens are revoked but for those with exactly this scope claim.
+// userRevoked says that the user's access tokens are revoked, except those with exactly this scope claim.
 type userRevoked struct {
 	scope string
 	until int64
@@ -56,37 +56,37 @@ type userRevoked struct {
 func newFeed(s *server, log *slog.Logger, now func() time.Time, forget func(func(string) bool)) *feed {
 	return &feed{
 		server: s, log: log, now: now, forget: forget,
-		trust: 2 * time.Second, silence: 3 * time.Second, backoff: 100 * time.Millisecond, backoffs: 2 * time.Second, most: maxRevocations,
+		trust: 2 * time.Second, timeout: 3 * time.Second, backoff: 100 * time.Millisecond, maxBackoff: 2 * time.Second, limit: maxRevocations,
 		sessions: map[string]int64{}, users: map[string]userRevoked{},
 	}
 }
 
-type verdict int
+type status int
 
 const (
-	unsure verdict = iota // ask the server
-	good
+	unknown status = iota // introspect the token
+	valid
 	revoked
 )
 
-// judge says whether the token was taken back, as far as the feed knows.
-func (f *feed) judge(t *verified) verdict {
+// status returns what the feed knows about the token.
+func (f *feed) status(t *verified) status {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	if _, ended := f.sessions[t.viewer.SessionID]; ended { // an ended session never comes back
+	if _, ended := f.sessions[t.viewer.SessionID]; ended { // a session that has ended stays so, even if the feed is not synced
 		return revoked
 	}
-	// Where the clock was set back, a token that had expired may look valid when its revocation is forgotten already.
+	// After the clock was set back, an expired token may look valid although its revocation was already removed.
 	if !f.synced() || t.viewer.Expires.Before(f.cutoff) {
-		return unsure
+		return unknown
 	}
 	if user, changed := f.users[t.viewer.UserID]; changed && user.scope != t.scope {
 		return revoked
 	}
-	return good
+	return valid
 }
 
-// fresh reports whether all changes of the last seconds were heard.
+// fresh reports whether all changes up to two seconds ago were received.
 func (f *feed) fresh() bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -94,17 +94,17 @@ func (f *feed) fresh() bool {
 }
 
 // synced is fresh for callers that hold the lock.
-func (f *feed) synced() bool { return f.heard != 0 && boottime.Now()-f.heard < f.trust }
+func (f *feed) synced() bool { return f.syncedAt != 0 && boottime.Now()-f.syncedAt < f.trust }
 
-// keep listens until the context ends, and again and again.
+// keep listens until the context ends, and reconnects after errors.
 func (f *feed) keep(ctx context.Context) {
-	wait, lost := f.backoff, false
+	wait, disconnected := f.backoff, false
 	for ctx.Err() == nil {
 		complete, err := f.listen(ctx, func() {
-			if lost {
-				f.log.Info("hearing of revocations again")
+			if disconnected {
+				f.log.Info("receiving revocations again")
 			}
-			lost = false
+			disconnected = false
 		})
 		if complete {
 			wait = f.backoff
@@ -112,31 +112,31 @@ func (f *feed) keep(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if !lost {
-			f.log.Warn("not hearing of revocations: asking Latchkey about each token until then", "error", err)
+		if !disconnected {
+			f.log.Warn("not receiving revocations: introspecting each token until the feed is back", "error", err)
 		}
-		lost = true
-		sleep(ctx, wait/2+rand.N(wait/2+1)) // not all services at the same moment
-		wait = min(2*wait, f.backoffs)
+		disconnected = true
+		sleep(ctx, wait/2+rand.N(wait/2+1)) // jitter, so that services do not all reconnect at once
+		wait = min(2*wait, f.maxBackoff)
 	}
 }
 
-var errSilent = errors.New("the feed has been silent for too long")
+var errTimeout = errors.New("the feed has sent nothing for too long")
 
-// listen holds one connection until it ends, which always has an error. connected is called when the set of
-// revocations is complete, and complete says that it was.
+// listen reads one connection until it ends, which is always an error. It calls connected when the set of revocations is
+// complete, and returns whether it ever was.
 func (f *feed) listen(ctx context.Context, connected func()) (complete bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	alarm := time.AfterFunc(f.silence, func() { cancel(errSilent) })
-	defer alarm.Stop()
+	timeout := time.AfterFunc(f.timeout, func() { cancel(errTimeout) })
+	defer timeout.Stop()
 	stream, err := f.connect(ctx)
 	if err != nil {
 		return false, fmt.Errorf("connect to the feed: %w", causeOf(ctx, err))
 	}
 	defer stream.Close()
 	f.startSet()
-	events := newEventReader(&watchedReader{stream, alarm, f.silence})
+	events := newEventReader(&timeoutReader{stream, timeout, f.timeout})
 	for {
 		e, err := events.next()
 		if err != nil {
@@ -152,7 +152,7 @@ func (f *feed) listen(ctx context.Context, connected func()) (complete bool, err
 	}
 }
 
-// startSet forgets the parts that an earlier connection brought.
+// startSet drops the parts that an earlier connection received.
 func (f *feed) startSet() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -169,14 +169,14 @@ func (f *feed) connect(ctx context.Context) (io.ReadCloser, error) {
 	case r.StatusCode != http.StatusOK:
 		err = statusError(r)
 	case mediaType != "text/event-stream":
-		err = fmt.Errorf("the answer is %q, not text/event-stream", mediaType)
+		err = fmt.Errorf("the response is %q, not text/event-stream", mediaType)
 	default:
 		return r.Body, nil
 	}
 	return nil, errors.Join(err, r.Body.Close())
 }
 
-// causeOf prefers the reason why we ended the connection to the way in which it ended.
+// causeOf returns why we closed the connection, or err if we did not.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -184,23 +184,23 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// A watchedReader puts the alarm off whenever something comes.
-type watchedReader struct {
-	in      io.Reader
-	alarm   *time.Timer
-	silence time.Duration
+// A timeoutReader resets the timer whenever data arrives.
+type timeoutReader struct {
+	in    io.Reader
+	timer *time.Timer
+	after time.Duration
 }
 
-func (r *watchedReader) Read(p []byte) (int, error) {
+func (r *timeoutReader) Read(p []byte) (int, error) {
 	n, err := r.in.Read(p)
 	if n > 0 {
-		r.alarm.Reset(r.silence)
+		r.timer.Reset(r.after)
 	}
 	return n, err
 }
 
-// A revocation is the data of "reset", "part" and "revoked". Until is in seconds since 1970: then all tokens that are
-// meant have expired. Now is the server's clock, in seconds since 1970; 0 if it does not say.
+// A revocation is the data of "reset", "part" and "revoked". At Until, in seconds since 1970, all affected tokens have
+// expired. Now is the server's clock, in seconds since 1970, or 0 if the server does not send it.
 type revocation struct {
 	Sessions []struct {
 		ID    string `json:"sid"`
@@ -214,9 +214,9 @@ type revocation struct {
 	Now int64 `json:"now,omitempty"`
 }
 
-// apply takes in one event, and reports whether the set of revocations is complete. A complete set is one "reset", or
-// any number of "part" and then "complete". Before it an "alive" proves nothing: what happened while there was no
-// connection is missing. Unknown events are for later versions.
+// apply processes one event and reports whether the set of revocations is complete. A complete set is one "reset", or any
+// number of "part" and then "complete". Before that, "alive" proves nothing: revocations from before the connection are
+// missing. Unknown events are ignored, since later versions may add some.
 func (f *feed) apply(e event, complete bool) (bool, error) {
 	var r revocation
 	switch e.name {
@@ -243,7 +243,7 @@ func (f *feed) apply(e event, complete bool) (bool, error) {
 		all.Now, f.parts = r.Now, revocation{}
 		return true, f.replace(all)
 	case "revoked":
-		if !complete { // it belongs to the set too
+		if !complete { // it is part of the set too
 			return false, errors.Join(f.addPart(r), f.add(r))
 		}
 		return complete, f.add(r)
@@ -251,32 +251,32 @@ func (f *feed) apply(e event, complete bool) (bool, error) {
 	return complete, nil
 }
 
-// addPart takes in a part of a complete set that is arriving. The caller holds the lock.
+// addPart adds a part of a complete set that is arriving. The caller holds the lock.
 func (f *feed) addPart(r revocation) error {
 	f.parts.Sessions, f.parts.Users = append(f.parts.Sessions, r.Sessions...), append(f.parts.Users, r.Users...)
 	return f.bounded(len(f.parts.Sessions) + len(f.parts.Users))
 }
 
-// trustClock counts as hearing the server now, unless its clock and ours differ by so much that one of them is wrong:
-// then times in tokens mean nothing to us, and each token is introspected. The caller holds the lock.
+// trustClock marks the feed as synced, unless the server's clock and ours differ by so much that one of them is wrong. Then
+// times in tokens cannot be compared with our clock, and each token is introspected. The caller holds the lock.
 func (f *feed) trustClock(server int64) {
 	off := time.Duration(0)
 	if server != 0 {
 		off = f.now().Sub(time.Unix(server, 0)).Round(time.Second)
 	}
 	wrong := off > maxClockError || off < -maxClockError
-	if wrong != f.wrong && wrong {
-		f.log.Error("this clock and Latchkey's differ: asking Latchkey about each token until then", "ahead", off.String())
-	} else if wrong != f.wrong {
+	if wrong != f.clockWrong && wrong {
+		f.log.Error("this clock and Latchkey's differ: introspecting each token until they agree", "ahead", off.String())
+	} else if wrong != f.clockWrong {
 		f.log.Info("this clock and Latchkey's agree again")
 	}
-	f.wrong, f.heard = wrong, boottime.Now()
+	f.clockWrong, f.syncedAt = wrong, boottime.Now()
 	if wrong {
-		f.heard = 0
+		f.syncedAt = 0
 	}
 }
 
-// replace takes in the complete set. The caller holds the lock.
+// replace replaces the current set with a complete one. The caller holds the lock.
 func (f *feed) replace(all revocation) error {
 	clear(f.sessions)
 	clear(f.users)
@@ -289,7 +289,7 @@ func (f *feed) replace(all revocation) error {
 	return f.add(all)
 }
 
-// add takes in further revocations. The caller holds the lock.
+// add adds revocations. The caller holds the lock.
 func (f *feed) add(r revocation) error {
 	changed := map[string]bool{}
 	for _, s := range r.Sessions {
@@ -303,33 +303,33 @@ func (f *feed) add(r revocation) error {
 	return f.bounded(len(f.sessions) + len(f.users))
 }
 
-// bounded returns an error for more revocations than are held, of which nothing is believed then.
+// bounded returns an error if there are too many revocations to keep. The feed is no longer synced then.
 func (f *feed) bounded(n int) error {
-	if n <= f.most {
+	if n <= f.limit {
 		return nil
 	}
-	f.heard = 0
-	return fmt.Errorf("more than %d revocations", f.most)
+	f.syncedAt = 0
+	return fmt.Errorf("more than %d revocations", f.limit)
 }
 
-// purge forgets revocations of tokens that nobody accepts any more, leeway included, unless the clock is wrong. The
-// caller holds the lock.
+// purge removes revocations of tokens that have expired, including the leeway, unless the clock is wrong. The caller holds
+// the lock.
 func (f *feed) purge() {
-	if f.wrong || f.purged != 0 && boottime.Now()-f.purged < purgeEvery {
+	if f.clockWrong || f.purged != 0 && boottime.Now()-f.purged < purgeEvery {
 		return
 	}
 	f.purged = boottime.Now()
 	if cutoff := f.now().Add(-token.ClockSkew); cutoff.After(f.cutoff) {
 		f.cutoff = cutoff
 	}
-	over := f.cutoff.Unix()
+	cutoff := f.cutoff.Unix()
 	for id, until := range f.sessions {
-		if until < over {
+		if until < cutoff {
 			delete(f.sessions, id)
 		}
 	}
 	for id, u := range f.users {
-		if u.until < over {
+		if u.until < cutoff {
 			delete(f.users, id)
 		}
 	}

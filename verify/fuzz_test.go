@@ -12,13 +12,13 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// What strangers send as a token, and what a broken or foreign server answers, must neither end the program nor pass
-// for something that it is not.
+// Neither tokens from untrusted clients nor responses of a broken or foreign server may crash the program or be
+// misinterpreted.
 
-// fuzzed lets the helpers of other tests make seeds; they do not fail.
+// fuzzed allows calling other tests' helpers to create seeds. They do not fail.
 var fuzzed = new(testing.T)
 
-// lonely is a verifier with that key, which speaks with nobody.
+// lonely returns a verifier that has the key and sends no requests.
 func lonely(f *testing.F, key *ecdsa.PrivateKey) *Verifier {
 	f.Helper()
 	v, err := New(Config{Issuer: "https://id.test", Audience: "https://notes.test", Log: slog.New(slog.DiscardHandler)})
@@ -26,7 +26,7 @@ func lonely(f *testing.F, key *ecdsa.PrivateKey) *Verifier {
 		f.Fatal(err)
 	}
 	v.keys.keys = map[string]*ecdsa.PublicKey{"key_1": &key.PublicKey}
-	v.keys.tried, v.keys.pause = time.Now(), 1000*time.Hour // an unknown key is not looked for
+	v.keys.tried, v.keys.pause = time.Now(), 1000*time.Hour // unknown keys are not fetched
 	return v
 }
 
@@ -108,8 +108,8 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzRevocations: a damaged event must end the feed, so that tokens are asked about, or take back what it says; it must
-// never give anything back.
+// A damaged event must either end the feed, so that tokens are introspected, or revoke what it lists. It must never undo a
+// revocation.
 func FuzzRevocations(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"reset", `{}`}, {"revoked", `{"sessions":[{"id":"` + session + `","until":1900000000}]}`}, {"revoked", `{"users":[{"id":"` + user + `","scope":"","until":1900000000}]}`}, {"revoked", `{"sessions":null,"users":[null]}`},
@@ -119,7 +119,7 @@ func FuzzRevocations(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, data string) {
 		if name == "reset" || name == "complete" {
-			return // it replaces all, as it should
+			return // "reset" replaces all revocations
 		}
 		fd := newFeed(nil, nil, time.Now, func(func(string) bool) {})
 		fd.sessions[session] = 1 << 40

@@ -19,13 +19,13 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// An answer is what the server says about a token: a viewer, or an UnauthenticatedError.
+// An answer is the result of an introspection: a viewer, or an UnauthenticatedError.
 type answer struct {
 	viewer *Viewer
 	err    error
 }
 
-// verifyAPIToken asks the server, or goes by what it said within the last seconds while the feed is heard.
+// verifyAPIToken introspects the token, or uses a cached answer while the feed is synced.
 func (v *Verifier) verifyAPIToken(ctx context.Context, text string, digest digest) (*Viewer, error) {
 	if !token.IsAPIToken(text) {
 		return nil, &UnauthenticatedError{Reason: Malformed}
@@ -45,44 +45,44 @@ func (v *Verifier) verifyAPIToken(ctx context.Context, text string, digest diges
 	return v.introspect(ctx, text, digest)
 }
 
-// Anyone can make up API tokens that look right. Of those that the server is not known to have accepted only so many
-// are asked about, so that they use up neither the rate that the server grants this service nor its connections.
+// Anyone can make up well-formed API tokens. Introspections of tokens that are not known to be valid are limited, so that
+// made-up tokens exhaust neither the rate limit that the server applies to this service nor its connections.
 const (
-	unknownRate   = 100 // a second,
-	unknownBurst  = 500 // and at once, as after a start
-	unknownAtOnce = 16  // questions that are open
+	unknownRate       = 100 // introspections per second
+	unknownBurst      = 500 // introspections at once, as after a start
+	unknownConcurrent = 16  // introspections in flight
 )
 
-var errUnknownTokens = errors.New("too many API tokens that were never seen before")
+var errUnknownTokens = errors.New("too many API tokens that were not seen before")
 
-// admitUnknown waits until the server may be asked about an API token that is not known to be valid. The caller calls
-// done afterwards.
+// admitUnknown waits until an API token that is not known to be valid may be introspected. The caller calls done
+// afterwards.
 func (v *Verifier) admitUnknown(ctx context.Context, digest digest) (done func(), err error) {
 	if _, known := v.known.get(digest, 0); known {
 		return func() {}, nil
 	}
-	if !v.unknown.Allow() {
+	if !v.unknownRate.Allow() {
 		return nil, errUnknownTokens
 	}
 	select {
-	case v.places <- struct{}{}:
-		return func() { <-v.places }, nil
+	case v.unknownSlots <- struct{}{}:
+		return func() { <-v.unknownSlots }, nil
 	case <-ctx.Done():
 		return nil, errUnknownTokens
 	}
 }
 
-// introspect asks the server about any token. Callers that ask for the same at the same time share one
-// question, so the answer may be as old as a question may last: two seconds.
+// introspect asks the server about a token of any kind. Concurrent calls for the same token share one request, so the answer
+// may be as old as askTimeout.
 func (v *Verifier) introspect(ctx context.Context, text string, digest digest) (*Viewer, error) {
-	a := v.asking.do(ctx, digest, func(ctx context.Context) answer {
+	a := v.flights.do(ctx, digest, func(ctx context.Context) answer {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		var a answer
 		var err error
 		if strings.HasPrefix(text, token.APIPrefix) {
 			a, err = v.askAPIToken(ctx, text, digest)
-		} else { // its signature is the server's
+		} else { // it needs no limit: its signature was verified
 			a, err = v.ask(ctx, text)
 		}
 		if err != nil {
@@ -93,7 +93,7 @@ func (v *Verifier) introspect(ctx context.Context, text string, digest digest) (
 	return a.viewer, a.err
 }
 
-// askAPIToken asks about an API token and remembers the answer.
+// askAPIToken introspects an API token and caches the answer.
 func (v *Verifier) askAPIToken(ctx context.Context, text string, digest digest) (answer, error) {
 	done, err := v.admitUnknown(ctx, digest)
 	if err != nil {
@@ -116,7 +116,7 @@ func (v *Verifier) askAPIToken(ctx context.Context, text string, digest digest) 
 	return a, nil
 }
 
-// lifetime is for how long an answer may be remembered.
+// lifetime returns how long an answer may be cached.
 func (v *Verifier) lifetime(a answer) time.Duration {
 	if a.err != nil {
 		return min(negativeFor, v.cacheFor)
@@ -127,14 +127,13 @@ func (v *Verifier) lifetime(a answer) time.Duration {
 	return min(v.cacheFor, a.viewer.Expires.Sub(v.now()))
 }
 
-// forgetAnswers drops what is remembered of API tokens. The feed calls it when something about their users
-// has changed.
+// forgetAnswers drops cached answers about API tokens. The feed calls it when their users have changed.
 func (v *Verifier) forgetAnswers(changed func(userID string) bool) {
 	v.answers.drop(func(a answer) bool { return changed(a.viewer.UserID) })
 	v.refusals.drop(func(answer) bool { return true })
 }
 
-// ask sends one question (RFC 7662, section 2.1). Its error means that there is no answer.
+// ask sends an introspection request (RFC 7662, section 2.1). It returns an error if there is no valid response.
 func (v *Verifier) ask(ctx context.Context, text string) (answer, error) {
 	form := url.Values{"token": {text}}.Encode()
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
@@ -153,9 +152,9 @@ func (v *Verifier) ask(ctx context.Context, text string) (answer, error) {
 	return v.parseAnswer(data)
 }
 
-// parseAnswer reads the answer (RFC 7662, section 2.2).
+// parseAnswer parses the response (RFC 7662, section 2.2).
 func (v *Verifier) parseAnswer(data []byte) (answer, error) {
-	var said struct {
+	var response struct {
 		Active    *bool            `json:"active"`
 		Scope     string           `json:"scope"`
 		Type      string           `json:"token_type"`
@@ -165,62 +164,62 @@ func (v *Verifier) parseAnswer(data []byte) (answer, error) {
 		Issuer    string           `json:"iss"`
 		Audience  jwt.ClaimStrings `json:"aud"`
 	}
-	if err := json.Unmarshal(data, &said); err != nil {
+	if err := json.Unmarshal(data, &response); err != nil {
 		return answer{}, fmt.Errorf("introspect: %w", err)
 	}
 	switch {
-	case said.Active == nil:
-		return answer{}, errors.New("introspect: the answer does not say whether the token is active")
-	case !*said.Active:
+	case response.Active == nil:
+		return answer{}, errors.New(`introspect: the response has no "active"`)
+	case !*response.Active:
 		return answer{err: &UnauthenticatedError{Reason: Revoked}}, nil
-	case said.Type != "" && !strings.EqualFold(said.Type, "Bearer"):
+	case response.Type != "" && !strings.EqualFold(response.Type, "Bearer"):
 		return answer{err: &UnauthenticatedError{Reason: Malformed}}, nil
-	case said.Issuer != "" && said.Issuer != v.issuer, len(said.Audience) > 0 && !slices.Contains(said.Audience, v.audience):
+	case response.Issuer != "" && response.Issuer != v.issuer, len(response.Audience) > 0 && !slices.Contains(response.Audience, v.audience):
 		return answer{err: &UnauthenticatedError{Reason: WrongAudience}}, nil
-	case !token.IsID("user", said.Subject):
-		return answer{}, errors.New("introspect: the answer does not say whose the token is")
+	case !token.IsID("user", response.Subject):
+		return answer{}, errors.New(`introspect: "sub" is not a user ID`)
 	}
-	viewer := &Viewer{UserID: said.Subject, SessionID: said.SessionID, Scopes: strings.Fields(said.Scope)}
-	if said.Expiry != 0 {
-		viewer.Expires = time.Unix(said.Expiry, 0)
+	viewer := &Viewer{UserID: response.Subject, SessionID: response.SessionID, Scopes: strings.Fields(response.Scope)}
+	if response.Expiry != 0 {
+		viewer.Expires = time.Unix(response.Expiry, 0)
 	}
 	return answer{viewer: viewer}, nil
 }
 
-// flights lets callers that ask the same question at the same time share one answer.
+// flights lets concurrent introspections of the same token share one request.
 type flights struct {
 	mu   sync.Mutex
 	open map[digest]*flight
 }
 
 type flight struct {
-	done   chan struct{} // closed when answer is there
+	done   chan struct{} // closed when answer is set
 	answer answer
 }
 
-// do answers what f answers. f gets a context that outlives the caller, since others wait for it too; a
-// caller who cannot wait answers ErrUnavailable.
+// do returns the answer of ask. The context of ask outlives the caller's, since others may wait for the same answer. do
+// returns ErrUnavailable if the caller's context ends first.
 func (f *flights) do(ctx context.Context, key digest, ask func(context.Context) answer) answer {
 	f.mu.Lock()
 	if f.open == nil {
 		f.open = map[digest]*flight{}
 	}
-	mine, running := f.open[key]
+	current, running := f.open[key]
 	if !running {
-		mine = &flight{done: make(chan struct{})}
-		f.open[key] = mine
+		current = &flight{done: make(chan struct{})}
+		f.open[key] = current
 		go func() {
-			mine.answer = ask(context.WithoutCancel(ctx))
+			current.answer = ask(context.WithoutCancel(ctx))
 			f.mu.Lock()
 			delete(f.open, key)
 			f.mu.Unlock()
-			close(mine.done)
+			close(current.done)
 		}()
 	}
 	f.mu.Unlock()
 	select {
-	case <-mine.done:
-		return mine.answer
+	case <-current.done:
+		return current.answer
 	case <-ctx.Done():
 		return answer{err: fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())}
 	}

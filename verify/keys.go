@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	minKeysAge = 30 * time.Second // keys are read again at the latest and at the earliest after so long,
-	maxKeysAge = time.Hour        // whatever the server's Cache-Control says
-	keysAge    = 5 * time.Minute  // if it says nothing
+	minKeysAge = 30 * time.Second // lower and
+	maxKeysAge = time.Hour        // upper bound of the server's Cache-Control: max-age
+	keysAge    = 5 * time.Minute  // without max-age
 	keysRetry  = 5 * time.Second  // after a failure
-	keysCheck  = 5 * time.Second  // after the machine was suspended, old keys are read again within this time
+	keysCheck  = 5 * time.Second  // outdated keys are fetched this soon after the machine was suspended
 )
 
-// A keySet holds the server's public keys. On a failure the keys that are known stay.
+// A keySet holds the server's public keys. If fetching them fails, it keeps the previous ones.
 type keySet struct {
 	server *server
 	log    *slog.Logger
-	pause  time.Duration // between reloads for the sake of unknown key IDs
+	pause  time.Duration // minimum time between loads caused by unknown key IDs
 
 	loading sync.Mutex // held during a load
 	tried   time.Time  // end of the last load
@@ -35,22 +35,22 @@ type keySet struct {
 	etag    string
 
 	mu   sync.RWMutex
-	keys map[string]*ecdsa.PublicKey // by kid; never changed, only replaced
+	keys map[string]*ecdsa.PublicKey // by kid; the map is replaced, not modified
 }
 
 func newKeySet(s *server, log *slog.Logger) *keySet {
 	return &keySet{server: s, log: log, pause: time.Second}
 }
 
-// known answers the key with that ID, or nil.
+// known returns the key with the ID, or nil.
 func (k *keySet) known(kid string) *ecdsa.PublicKey {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.keys[kid]
 }
 
-// find answers the key with that ID. An unknown one may be new: then the keys are read again, at most once a
-// second, whoever sends whatever. The error is token.ErrUnknownKey, or ErrUnavailable if the keys cannot be read.
+// find returns the key with the ID. An unknown ID may be that of a new key, so find fetches the keys, at most once a second
+// no matter how many unknown IDs arrive. The error is token.ErrUnknownKey, or ErrUnavailable if the keys cannot be fetched.
 func (k *keySet) find(ctx context.Context, kid string) (*ecdsa.PublicKey, error) {
 	if key := k.known(kid); key != nil {
 		return key, nil
@@ -64,7 +64,7 @@ func (k *keySet) find(ctx context.Context, kid string) (*ecdsa.PublicKey, error)
 	return nil, token.ErrUnknownKey
 }
 
-// keep reads the keys again when they are old, until the context ends.
+// keep fetches the keys when they are outdated, until the context ends.
 func (k *keySet) keep(ctx context.Context) {
 	for failing := false; ctx.Err() == nil; {
 		age, err := k.load(ctx, 0)
@@ -72,27 +72,27 @@ func (k *keySet) keep(ctx context.Context) {
 		case err != nil:
 			age = keysRetry
 			if !failing && ctx.Err() == nil {
-				k.log.Warn("Latchkey's keys cannot be read; the known ones stay", "error", err)
+				k.log.Warn("Latchkey's keys cannot be fetched; keeping the previous ones", "error", err)
 			}
 		case failing:
-			k.log.Info("Latchkey's keys can be read again")
+			k.log.Info("Latchkey's keys can be fetched again")
 		}
 		failing = err != nil
 		for next := boottime.Now() + age; boottime.Now() < next && ctx.Err() == nil; {
-			sleep(ctx, min(keysCheck, next-boottime.Now())) // timers stand still while the machine is suspended
+			sleep(ctx, min(keysCheck, next-boottime.Now())) // timers do not run while the machine is suspended
 		}
 	}
 }
 
-// load reads the keys, unless somebody did within the pause; then it answers as that one was answered. age
-// is for how long the keys are good.
+// load fetches the keys, unless the last load was within the pause; then it returns the result of that one. age is how long
+// the keys may be used.
 func (k *keySet) load(ctx context.Context, pause time.Duration) (age time.Duration, err error) {
 	k.loading.Lock()
 	defer k.loading.Unlock()
 	if !k.tried.IsZero() && time.Since(k.tried) < pause {
 		return 0, k.failure
 	}
-	// Others wait for the outcome, so the caller's end must not be theirs.
+	// Other callers wait for the result, so the end of this caller's context must not cancel the load.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	age, k.failure = k.fetch(ctx)
@@ -101,13 +101,13 @@ func (k *keySet) load(ctx context.Context, pause time.Duration) (age time.Durati
 }
 
 func (k *keySet) fetch(ctx context.Context) (age time.Duration, err error) {
-	header := http.Header{"Cache-Control": {"no-cache"}} // no proxy's copy: a key may be new
+	header := http.Header{"Cache-Control": {"no-cache"}} // a proxy's copy may lack a new key
 	if k.etag != "" {
 		header.Set("If-None-Match", k.etag)
 	}
 	r, err := k.server.send(ctx, http.MethodGet, "/.well-known/jwks.json", nil, header, false)
 	if err != nil {
-		return 0, fmt.Errorf("read the keys: %w", err)
+		return 0, fmt.Errorf("fetch the keys: %w", err)
 	}
 	defer r.Body.Close()
 	if r.StatusCode == http.StatusNotModified && k.etag != "" {
@@ -118,11 +118,11 @@ func (k *keySet) fetch(ctx context.Context) (age time.Duration, err error) {
 	}
 	data, err := readAll(r.Body)
 	if err != nil {
-		return 0, fmt.Errorf("read the keys: %w", err)
+		return 0, fmt.Errorf("fetch the keys: %w", err)
 	}
 	keys, err := token.ParseKeys(data)
 	if err != nil {
-		return 0, fmt.Errorf("read the keys: %w", err)
+		return 0, fmt.Errorf("parse the keys: %w", err)
 	}
 	k.etag = r.Header.Get("ETag")
 	k.mu.Lock()
@@ -131,7 +131,7 @@ func (k *keySet) fetch(ctx context.Context) (age time.Duration, err error) {
 	return maxAge(r.Header), nil
 }
 
-// maxAge reads Cache-Control: max-age (RFC 9111, section 5.2.2.1), within our bounds.
+// maxAge returns Cache-Control: max-age (RFC 9111, section 5.2.2.1), within our bounds.
 func maxAge(h http.Header) time.Duration {
 	for directive := range strings.SplitSeq(h.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
@@ -143,7 +143,7 @@ func maxAge(h http.Header) time.Duration {
 	return keysAge
 }
 
-// sleep waits, but not beyond the context's end.
+// sleep waits for the duration or until the context ends.
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

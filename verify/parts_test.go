@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A complete set that is too long for one event arrives in parts, and counts when it is whole. T177.
+// A complete set that is too long for one event arrives in parts, and takes effect when it is complete. T177.
 func TestACompleteSetMayComeInParts(t *testing.T) {
 	p := startPeer(t)
 	v := p.verifier(Config{APIToken: serviceToken})
@@ -38,14 +38,14 @@ func TestACompleteSetMayComeInParts(t *testing.T) {
 	if complete, err := v.feed.apply(event{"complete", "{}"}, false); !complete || err != nil || len(v.feed.sessions) != 0 {
 		t.Errorf("the parts of an earlier connection count: %d, %v", len(v.feed.sessions), err)
 	}
-	v.feed.most = 50_000
+	v.feed.limit = 50_000
 	_, _ = v.feed.apply(part(0), false)
 	if _, err := v.feed.apply(part(40_000), false); err == nil || v.feed.fresh() {
 		t.Errorf("more than the bound: %v", err)
 	}
 }
 
-// Servers of before send all in one event, however long.
+// Older servers send the set in one event, regardless of its size.
 func TestACompleteSetOfAnOlderServerMayBeLong(t *testing.T) {
 	var b strings.Builder
 	for i := range 100_000 {

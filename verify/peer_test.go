@@ -25,7 +25,7 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// A peer speaks Latchkey's protocol, as a server that tests can break.
+// A peer is a server with Latchkey's protocol whose behaviour tests can break.
 type peer struct {
 	t   *testing.T
 	web *httptest.Server
@@ -75,14 +75,14 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// set changes the peer under its lock.
+// set modifies the peer under its lock.
 func (p *peer) set(f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f()
 }
 
-// count is how often an endpoint was called.
+// count returns how often an endpoint was called.
 func (p *peer) count(endpoint string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,7 +145,7 @@ func (p *peer) serveIntrospection(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(answer)
 }
 
-// aliveEvery is a twentieth of the tests' trust, so that a busy machine does not look like a lost feed.
+// aliveEvery is a twentieth of the tests' trust, so that on a busy machine the feed does not seem disconnected.
 const aliveEvery = 25 * time.Millisecond
 
 func (p *peer) serveFeed(w http.ResponseWriter, r *http.Request) {
@@ -203,7 +203,7 @@ func (p *peer) send(name, data string) {
 	})
 }
 
-// revoke tells the feeds, and whoever connects later.
+// revoke sends a revocation to the feeds, also to those that connect later.
 func (p *peer) revoke(data string) {
 	var r revocation
 	if err := json.Unmarshal([]byte(data), &r); err != nil {
@@ -228,7 +228,7 @@ func (p *peer) cutFeeds() {
 // A change of a token's header or claims; nil deletes a member.
 type change map[string]any
 
-// token signs an access token as the server does, with changes.
+// token returns an access token signed as by the server, with changes.
 func (p *peer) token(header, payload change) string {
 	p.mu.Lock()
 	key := p.keys["key_1"]
@@ -259,10 +259,10 @@ func sign(t *testing.T, key *ecdsa.PrivateKey, issuer string, header, payload ch
 	return text
 }
 
-// letters are base 62.
+// letters is the alphabet of base 62.
 const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// apiToken makes a well-formed API token.
+// apiToken returns a well-formed API token.
 func apiToken(letter string) string {
 	body := token.APIPrefix + strings.Repeat(letter, 30)
 	sum, end := crc32.ChecksumIEEE([]byte(body)), ""
@@ -300,7 +300,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// verifier makes a verifier of the peer's tokens, with a faster pulse.
+// verifier returns a verifier of the peer's tokens, with shorter timeouts.
 func (p *peer) verifier(c Config) *Verifier {
 	p.t.Helper()
 	c.Issuer = p.web.URL
@@ -312,12 +312,12 @@ func (p *peer) verifier(c Config) *Verifier {
 		p.t.Fatal(err)
 	}
 	if v.feed != nil {
-		v.feed.trust, v.feed.silence, v.feed.backoff, v.feed.backoffs = 20*aliveEvery, 28*aliveEvery, 10*time.Millisecond, 50*time.Millisecond
+		v.feed.trust, v.feed.timeout, v.feed.backoff, v.feed.maxBackoff = 20*aliveEvery, 28*aliveEvery, 10*time.Millisecond, 50*time.Millisecond
 	}
 	return v
 }
 
-// running is verifier with the feed, heard.
+// running returns a verifier whose feed is synced.
 func (p *peer) running(c Config) *Verifier {
 	p.t.Helper()
 	c.APIToken = serviceToken
@@ -343,7 +343,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// outcome is what Verify answers, in a word: OK, a reason, UNAVAILABLE or the error.
+// outcome returns the result of Verify as text: OK, a reason, UNAVAILABLE or the error.
 func outcome(v *Verifier, token string) Reason {
 	_, err := v.Verify(context.Background(), token)
 	return wordFor(err)

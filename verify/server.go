@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A server is the way to Latchkey's endpoints.
+// A server sends requests to Latchkey's endpoints.
 type server struct {
 	base     string
 	apiToken string
@@ -22,16 +22,16 @@ func newServer(c Config) *server {
 		s.client = *c.HTTPClient
 	} else {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxConnsPerHost, t.MaxIdleConnsPerHost = 64, 16 // strangers' tokens must not open any number
+		t.MaxConnsPerHost, t.MaxIdleConnsPerHost = 64, 16 // untrusted clients must not cause any number of connections
 		s.client.Transport = t
 	}
-	s.client.Timeout = 0 // each request has a context; the feed goes on for ever
-	// Following a redirect could hand tokens to somebody else.
+	s.client.Timeout = 0 // each request has a context, and the feed has no end
+	// Following a redirect could send tokens to another server.
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return s
 }
 
-// send asks the server; the caller closes the body. authorized shows our API token.
+// send sends a request, with our API token if authorized. The caller closes the body.
 func (s *server) send(ctx context.Context, method, path string, body io.Reader, header http.Header, authorized bool) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, s.base+path, body)
 	if err != nil {
@@ -44,21 +44,21 @@ func (s *server) send(ctx context.Context, method, path string, body io.Reader, 
 	return s.client.Do(r)
 }
 
-// readAll reads a short answer.
+// readAll reads a body of at most maxAnswer bytes.
 func readAll(body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
 	if err == nil && len(data) > maxAnswer {
-		err = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+		err = fmt.Errorf("the response has more than %d bytes", maxAnswer)
 	}
 	return data, err
 }
 
-// statusError says what an unexpected status means to whoever has to mend it.
+// statusError returns an error for an unexpected status, with the likely cause.
 func statusError(r *http.Response) error {
 	hint := map[int]string{
-		http.StatusUnauthorized: ": the API token is not good, or has been revoked",
+		http.StatusUnauthorized: ": the API token is not valid, or has been revoked",
 		http.StatusForbidden:    ": the API token needs the scope tokens:introspect",
-		http.StatusNotFound:     ": is this the address of a Latchkey?",
+		http.StatusNotFound:     ": is this the address of a Latchkey server?",
 	}[r.StatusCode]
-	return fmt.Errorf("%s %s answers %d%s", r.Request.Method, r.Request.URL.Path, r.StatusCode, hint)
+	return fmt.Errorf("%s %s returned status %d%s", r.Request.Method, r.Request.URL.Path, r.StatusCode, hint)
 }

@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-const maxEvent = 16 << 20 // bytes; enough for maxRevocations of an old server, which sends them in one event
+const maxEvent = 16 << 20 // bytes; enough for maxRevocations from an old server, which sends them in one event
 
-var errTooLong = errors.New("an event is too long")
+var errTooLong = errors.New("event is too long")
 
 // An event is a server-sent event (HTML Living Standard, section 9.2). IDs and retry times are ignored.
 type event struct{ name, data string }
@@ -18,11 +18,11 @@ type eventReader struct {
 	in      *bufio.Reader
 	afterCR bool // the last byte was a CR, which ends a line; an LF after it is ignored
 	buffer  []byte
-	most    int // the largest size of a line and of the data of an event, in bytes
+	limit   int // maximum size of a line and of the data of an event, in bytes
 }
 
 func newEventReader(in io.Reader) *eventReader {
-	return &eventReader{in: bufio.NewReader(in), most: maxEvent}
+	return &eventReader{in: bufio.NewReader(in), limit: maxEvent}
 }
 
 // next returns the next event with data. An incomplete event at the end of the stream is dropped.
@@ -50,7 +50,7 @@ func (r *eventReader) next() (event, error) {
 				data = append(data, '\n')
 			}
 			data, hasData = append(data, value...), true
-			if len(data) > r.most {
+			if len(data) > r.limit {
 				return event{}, errTooLong
 			}
 		}
@@ -71,7 +71,7 @@ func (r *eventReader) line() ([]byte, error) {
 		case skip:
 		case b == '\n' || b == '\r':
 			return r.buffer, nil
-		case len(r.buffer) >= r.most:
+		case len(r.buffer) >= r.limit:
 			return nil, errTooLong
 		default:
 			r.buffer = append(r.buffer, b)

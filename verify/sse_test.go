@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 )
 
-// eventsOf reads all events of a stream.
+// eventsOf returns all events of a stream.
 func eventsOf(in io.Reader) (events []event, err error) {
 	r := newEventReader(in)
 	for {
@@ -46,7 +46,7 @@ func TestEventStreams(t *testing.T) {
 func TestAnEndlessEventIsGivenUp(t *testing.T) {
 	for name, part := range map[string]string{"one line": "x", "many lines": "data: " + strings.Repeat("x", 1000) + "\n"} {
 		r := newEventReader(repeat(part))
-		r.most = 10_000
+		r.limit = 10_000
 		if e, err := r.next(); !errors.Is(err, errTooLong) {
 			t.Errorf("%s: %q, %v", name, e.name, err)
 		}
@@ -57,7 +57,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// repeat is a text without end.
+// repeat reads as an endless text.
 func repeat(part string) io.Reader {
 	rest := ""
 	return readerFunc(func(p []byte) (int, error) {
@@ -70,7 +70,7 @@ func repeat(part string) io.Reader {
 	})
 }
 
-// However the network cuts a stream, it says the same; and what is written is read.
+// The events of a stream do not depend on how the network splits it, and events that are written can be read back.
 func FuzzEventReader(f *testing.F) {
 	f.Add("event: reset\ndata: {}\n\n")
 	f.Add("event: a\rdata: 1\r\n\rdata: 2\n\n: x\n\ndata\n\n")

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// madeUp makes an API token that no server knows, with a right checksum.
+// madeUp returns an API token with a correct checksum that no server knows.
 func madeUp(n int) string {
 	body := fmt.Sprintf("%s%030d", token.APIPrefix, n)
 	sum, end := crc32.ChecksumIEEE([]byte(body)), ""
@@ -21,11 +21,10 @@ func madeUp(n int) string {
 	return body + end
 }
 
-// Made-up tokens must not use up what the server grants this service: valid ones would be UNAVAILABLE.
-// T174.
+// Made-up tokens must not exhaust this service's rate limit at the server: valid ones would be UNAVAILABLE. T174.
 func TestMadeUpAPITokensLeaveRoomForValidOnes(t *testing.T) {
 	p := startPeer(t)
-	v := p.running(Config{CacheFor: time.Nanosecond}) // a valid token is asked about each time
+	v := p.running(Config{CacheFor: time.Nanosecond}) // a valid token is introspected each time
 	program := apiToken("a")
 	p.active(program, nil)
 	if got := outcome(v, program); got != "OK" {
@@ -49,11 +48,11 @@ func TestMadeUpAPITokensLeaveRoomForValidOnes(t *testing.T) {
 	}
 }
 
-// Refusals of made-up tokens must not drive out what is remembered of valid ones. T174.
+// Cached answers about made-up tokens must not evict those about valid ones. T174.
 func TestMadeUpAPITokensDoNotDriveValidOnesOutOfMemory(t *testing.T) {
 	p := startPeer(t)
 	v := p.running(Config{CacheFor: time.Hour})
-	v.unknown.SetBurst(1 << 20)
+	v.unknownRate.SetBurst(1 << 20)
 	v.answers.max, v.refusals.max, v.known.max = 10, 10, 10
 	program := apiToken("a")
 	p.active(program, nil)
@@ -67,7 +66,7 @@ func TestMadeUpAPITokensDoNotDriveValidOnesOutOfMemory(t *testing.T) {
 	}
 }
 
-// A slow server must not have all connections taken by questions about made-up tokens. T174.
+// Introspections of made-up tokens must not occupy all connections to a slow server. T174.
 func TestQuestionsAboutUnknownTokensAreFew(t *testing.T) {
 	p := startPeer(t)
 	v := p.running(Config{CacheFor: time.Nanosecond})
@@ -89,9 +88,9 @@ func TestQuestionsAboutUnknownTokensAreFew(t *testing.T) {
 	for i := range 100 {
 		go outcome(v, madeUp(i))
 	}
-	eventually(t, "asks about unknown tokens", func() bool { return len(open) == unknownAtOnce })
+	eventually(t, "asks about unknown tokens", func() bool { return len(open) == unknownConcurrent })
 	time.Sleep(50 * time.Millisecond)
-	if got := outcome(v, program); got != "OK" || len(open) != unknownAtOnce {
+	if got := outcome(v, program); got != "OK" || len(open) != unknownConcurrent {
 		t.Errorf("the valid token: %s, beside %d open questions", got, len(open))
 	}
 }

@@ -1,12 +1,12 @@
-// Package verify accepts Latchkey's tokens in another service. Access tokens are checked with the server's
-// public keys, so that a request costs no call; API tokens are introspected (RFC 7662) and remembered for
-// seconds; a feed of revocations takes tokens back at once. While the feed is not heard, each token is
-// introspected: slower, never wrong.
+// Package verify checks Latchkey's tokens in another service. Access tokens are verified locally with the server's public
+// keys. API tokens are introspected (RFC 7662), and the answers are cached for seconds. A feed of revocations makes revoked
+// tokens invalid at once. While the feed is disconnected, each token is introspected, which is slower but equally strict.
 //
-// It shares the formats of tokens with the server (package token) and otherwise knows only its public endpoints: nothing
-// of its database. Beside the standard library it needs golang-jwt, golang.org/x/time and golang.org/x/sys. It does not
-// log users in, issues nothing, and does not decide what a viewer may do: for that, ask Viewer.Satisfies. It verifies a
-// token once a request; a handler that holds a request open for long must call Verify again.
+// The package shares the formats of tokens with the server (package token). Otherwise it only uses the server's public
+// endpoints, not its database. Beside the standard library it depends on golang-jwt, golang.org/x/time and
+// golang.org/x/sys. It does not log users in or issue tokens, and does not decide what a viewer may do: use
+// Viewer.Satisfies. It verifies the token once per request; a handler that keeps a request open for long must call Verify
+// again.
 package verify
 
 import (
@@ -27,28 +27,28 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// Config says whose tokens are accepted, and for whom. Only Issuer is required.
+// Config says which issuer's tokens are accepted, and for which audience. Only Issuer is required.
 type Config struct {
 	Issuer   string // the iss of tokens: the server's LATCHKEY_ISSUER
 	Audience string // the aud of tokens; default: Issuer
-	BaseURL  string // where the server is reached from here; default: Issuer
+	BaseURL  string // the server's address from this service; default: Issuer
 
-	// APIToken is an API token with the scope tokens:introspect. Without it API tokens are refused, and a
-	// token that was taken back is accepted until it expires.
+	// APIToken is an API token with the scope tokens:introspect. Without it, API tokens are rejected, and a revoked access
+	// token is accepted until it expires.
 	APIToken string
 
-	CacheFor   time.Duration    // how long an API token is accepted without asking again; default: 10 s
+	CacheFor   time.Duration    // how long an API token is accepted before it is introspected again; default: 10 s
 	HTTPClient *http.Client     // its timeout and redirects are not used; default: one with 64 connections
-	Log        *slog.Logger     // never gets a token; default: slog.Default()
-	Now        func() time.Time // tells whether a token has expired; default: time.Now
+	Log        *slog.Logger     // tokens are never logged; default: slog.Default()
+	Now        func() time.Time // the clock that decides whether a token has expired; default: time.Now
 }
 
-// Bounds on what the server is asked, and on what is remembered of its answers.
+// Bounds on requests to the server and on the caches.
 const (
-	maxRemembered = 10_000          // tokens in each of the caches
-	maxAnswer     = 64 << 10        // bytes of an answer, the feed aside
-	askTimeout    = 2 * time.Second // for one question to the server
-	negativeFor   = 2 * time.Second // a refusal of an API token is remembered for so long
+	cacheSize   = 10_000          // tokens in each of the caches
+	maxAnswer   = 64 << 10        // bytes of a response, except the feed
+	askTimeout  = 2 * time.Second // of a request to the server
+	negativeFor = 2 * time.Second // how long the rejection of an API token is cached
 )
 
 // A Verifier checks tokens. Its methods may be called concurrently.
@@ -57,13 +57,13 @@ type Verifier struct {
 	now              func() time.Time
 	server           *server
 	keys             *keySet
-	tokens           *cache[*verified] // access tokens whose signature was checked
-	answers          *cache[answer]    // what introspection said about API tokens: that they are valid,
-	refusals         *cache[answer]    // or not; apart, so that made-up tokens do not drive out valid ones
-	known            *cache[struct{}]  // API tokens that were valid when last asked about
-	unknown          *rate.Limiter     // of questions about others,
-	places           chan struct{}     // and how many of these are open
-	asking           flights
+	tokens           *cache[*verified] // access tokens whose signature was verified
+	answers          *cache[answer]    // valid API tokens
+	refusals         *cache[answer]    // invalid API tokens; separate, so that made-up tokens do not evict valid ones
+	known            *cache[struct{}]  // API tokens that were valid when last introspected
+	unknownRate      *rate.Limiter     // of introspections of other API tokens
+	unknownSlots     chan struct{}     // bounds the number of these in flight
+	flights          flights
 	cacheFor         time.Duration
 	feed             *feed // nil without an API token
 }
@@ -75,7 +75,7 @@ func New(c Config) (*Verifier, error) {
 		return nil, err
 	}
 	if c.APIToken != "" && !token.IsAPIToken(c.APIToken) {
-		return nil, errors.New("verify: APIToken must be an API token of Latchkey's, lk_…, and this is none or damaged")
+		return nil, errors.New("verify: APIToken must be an API token of Latchkey, lk_…, and its checksum must be correct")
 	}
 	if c.CacheFor < 0 {
 		return nil, errors.New("verify: CacheFor must not be negative")
@@ -90,8 +90,8 @@ func New(c Config) (*Verifier, error) {
 	v := &Verifier{
 		issuer: c.Issuer, audience: c.Audience, now: c.Now, cacheFor: cmp.Or(c.CacheFor, 10*time.Second),
 		server: s, keys: newKeySet(s, c.Log),
-		tokens: newCache[*verified](maxRemembered), answers: newCache[answer](maxRemembered), refusals: newCache[answer](maxRemembered), known: newCache[struct{}](maxRemembered),
-		unknown: rate.NewLimiter(unknownRate, unknownBurst), places: make(chan struct{}, unknownAtOnce),
+		tokens: newCache[*verified](cacheSize), answers: newCache[answer](cacheSize), refusals: newCache[answer](cacheSize), known: newCache[struct{}](cacheSize),
+		unknownRate: rate.NewLimiter(unknownRate, unknownBurst), unknownSlots: make(chan struct{}, unknownConcurrent),
 	}
 	if c.APIToken != "" {
 		v.feed = newFeed(s, c.Log, c.Now, v.forgetAnswers)
@@ -107,8 +107,8 @@ func checkURL(name, text string) error {
 	return nil
 }
 
-// Run keeps the keys and the feed until the context ends. Before it runs and without it the answers are
-// right too, but with an API token each Verify asks the server, and retired keys stay trusted.
+// Run keeps the keys up to date and receives the feed until the context ends. Without it, Verify works, but with an API
+// token it introspects each token, and retired keys stay trusted.
 func (v *Verifier) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { v.keys.keep(ctx) })
@@ -118,8 +118,8 @@ func (v *Verifier) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// Verify answers who a token stands for; do not change the viewer. The error is an UnauthenticatedError, or
-// wraps ErrUnavailable if the server has to be asked and does not answer within two seconds.
+// Verify returns the viewer of a token, which must not be modified. The error is an UnauthenticatedError, or wraps
+// ErrUnavailable if the server must be asked and does not respond within two seconds.
 func (v *Verifier) Verify(ctx context.Context, text string) (*Viewer, error) {
 	if text == "" {
 		return nil, &UnauthenticatedError{Reason: Missing}
@@ -138,8 +138,8 @@ func (v *Verifier) Verify(ctx context.Context, text string) (*Viewer, error) {
 	if v.feed == nil {
 		return &t.viewer, nil
 	}
-	switch v.feed.judge(t) {
-	case good:
+	switch v.feed.status(t) {
+	case valid:
 		return &t.viewer, nil
 	case revoked:
 		return nil, &UnauthenticatedError{Reason: Revoked}

@@ -74,7 +74,7 @@ func TestOnlyTheServersTokensForThisServiceLogIn(t *testing.T) {
 		{"a refresh token", "lr_abcdefghijklmnopqrstuvwxyz", Malformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for range 2 { // the second time from memory
+			for range 2 { // the second time from the cache
 				if got := outcome(v, c.token); got != c.want {
 					t.Errorf("got %s, want %s", got, c.want)
 				}
@@ -346,7 +346,7 @@ func TestWhatIsTakenBackIsRefusedAtOnce(t *testing.T) {
 			if c.want == Revoked {
 				eventually(t, "the token is refused", func() bool { return outcome(v, token) == Revoked })
 			}
-			p.cutFeeds() // the next connection's reset says it too
+			p.cutFeeds() // the next connection's reset contains it too
 			eventually(t, "connected again", func() bool { return p.count("feed") > 1 && v.feed.fresh() })
 			if got := outcome(v, token); got != c.want {
 				t.Errorf("after reset: %s, want %s", got, c.want)
@@ -381,7 +381,7 @@ func TestWithoutTheFeedEachTokenIsAsked(t *testing.T) {
 			token, program := p.token(nil, nil), apiToken("a")
 			p.active(token, change{"sid": session})
 			p.active(program, nil)
-			outcome(v, program) // remembered
+			outcome(v, program) // cached
 			lose(p)
 			eventually(t, "the feed is lost", func() bool { return !v.feed.fresh() })
 			before := p.count("introspect")
@@ -416,7 +416,7 @@ func TestASilentlyDeadConnectionIsGivenUp(t *testing.T) {
 	v := p.running(Config{Log: slog.New(slog.NewTextHandler(log, nil))})
 	p.set(func() { p.silent = true })
 	eventually(t, "connects again", func() bool { return p.count("feed") > 1 })
-	if !strings.Contains(log.String(), errSilent.Error()) {
+	if !strings.Contains(log.String(), errTimeout.Error()) {
 		t.Errorf("the log does not say why: %s", log)
 	}
 	p.set(func() { p.silent = false })
@@ -434,9 +434,9 @@ func TestAnAliveBeforeTheResetProvesNothing(t *testing.T) {
 func TestTooManyRevocationsAreAskedInstead(t *testing.T) {
 	p := startPeer(t)
 	v := p.verifier(Config{APIToken: serviceToken})
-	v.feed.most = 100
+	v.feed.limit = 100
 	var b strings.Builder
-	for i := range v.feed.most + 1 {
+	for i := range v.feed.limit + 1 {
 		fmt.Fprintf(&b, `,{"sid":"session_%d","until":1}`, i)
 	}
 	if _, err := v.feed.apply(event{"reset", `{"sessions":[` + b.String()[1:] + `]}`}, false); err == nil || v.feed.fresh() {
@@ -518,7 +518,7 @@ func TestAnAnswerFromBeforeAChangeIsNotRemembered(t *testing.T) {
 	program := apiToken("a")
 	p.active(program, nil)
 	p.set(func() {
-		p.introspect = func(http.ResponseWriter, string) bool { // the user changes while the answer is on its way
+		p.introspect = func(http.ResponseWriter, string) bool { // the user changes while the response is in transit
 			v.forgetAnswers(func(string) bool { return true })
 			return false
 		}
@@ -585,7 +585,7 @@ func TestOnlyAClearAnswerLogsIn(t *testing.T) {
 		{"half an answer", 200, `{"active":true,"sub":"` + user, "UNAVAILABLE"},
 		{"too long", 200, `{"active":true,"sub":"` + user + `","x":"` + strings.Repeat("x", maxAnswer) + `"}`, "UNAVAILABLE"},
 		{"another page", 200, `<html>`, "UNAVAILABLE"},
-		{"our API token is not good", 401, `{"active":true,"sub":"` + user + `"}`, "UNAVAILABLE"},
+		{"our API token is not valid", 401, `{"active":true,"sub":"` + user + `"}`, "UNAVAILABLE"},
 		{"our API token lacks the scope", 403, ``, "UNAVAILABLE"},
 		{"elsewhere", 307, ``, "UNAVAILABLE"},
 		{"down", 503, ``, "UNAVAILABLE"},
@@ -624,8 +624,8 @@ func TestAServerThatHangsDoesNotHangUs(t *testing.T) {
 	}
 }
 
-// BenchmarkMemoryOfRevocations tells what revoked sessions hold in a service that verifies. It is no benchmark of
-// time: go test -run '^$' -bench MemoryOfRevocations -benchtime 1x ./verify
+// BenchmarkMemoryOfRevocations measures the memory of revoked sessions in a service that verifies tokens, not time:
+// go test -run '^$' -bench MemoryOfRevocations -benchtime 1x ./verify
 func BenchmarkMemoryOfRevocations(b *testing.B) {
 	const sessions = 10_000
 	for b.Loop() {

@@ -14,17 +14,18 @@ import (
 type Viewer struct {
 	UserID    string    // "user_…"
 	SessionID string    // "session_…"; empty for an API token
-	Scopes    []string  // what the viewer may
-	Expires   time.Time // when the token runs out; zero: never
+	Scopes    []string  // granted to the viewer
+	Expires   time.Time // when the token expires; zero if never
 
-	// Claims are those that the server adds to access tokens beside its own; nil if there are none. Do not change them.
+	// Claims are the additional claims that the server's program adds to access tokens; nil if there are none. Do not modify
+	// them.
 	Claims map[string]any
 }
 
-// Satisfies reports whether the viewer has all scopes of at least one of the ways: [[a, b], [c]] is (a and b)
-// or c, as in @requiresScopes.
-func (v *Viewer) Satisfies(ways [][]string) bool {
-	return slices.ContainsFunc(ways, func(all []string) bool {
+// Satisfies reports whether the viewer has all scopes of at least one alternative: [[a, b], [c]] means (a and b) or c, as in
+// @requiresScopes.
+func (v *Viewer) Satisfies(alternatives [][]string) bool {
+	return slices.ContainsFunc(alternatives, func(all []string) bool {
 		return !slices.ContainsFunc(all, func(scope string) bool { return !slices.Contains(v.Scopes, scope) })
 	})
 }
@@ -32,19 +33,19 @@ func (v *Viewer) Satisfies(ways [][]string) bool {
 // A Reason says why a caller is not authenticated.
 type Reason = token.Reason
 
-// The reasons that services see: docs/errors.md says what a client does on each.
+// The reasons that other services see. docs/errors.md says how a client should react to each.
 const (
 	Missing       = token.Missing
 	Malformed     = token.Malformed
 	Expired       = token.Expired
 	Revoked       = token.Revoked
-	WrongAudience = token.WrongAudience // also an API token where none are accepted
+	WrongAudience = token.WrongAudience // also for an API token if Config.APIToken is not set
 )
 
 // An UnauthenticatedError says that the caller is not authenticated, and why.
 type UnauthenticatedError = token.UnauthenticatedError
 
-// ErrUnavailable says that the server had to be asked about a token and did not answer.
+// ErrUnavailable says that the server had to be asked about a token and did not respond.
 var ErrUnavailable = errors.New("the token cannot be checked now")
 
 type contextKey struct{}
@@ -54,9 +55,9 @@ type identity struct {
 	err    error
 }
 
-// Middleware puts the viewer into the request's context, or the reason why there is none. It never refuses:
-// that is for whoever asks FromContext. It reads one "Authorization: Bearer TOKEN" (RFC 6750, section 2.1)
-// or "Token TOKEN", the scheme in any case.
+// Middleware puts the viewer into the request's context, or the reason why there is none. It never rejects a request: that
+// is up to the caller of FromContext. It reads one header "Authorization: Bearer TOKEN" (RFC 6750, section 2.1) or
+// "Authorization: Token TOKEN"; the scheme is case-insensitive.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		viewer, err := v.identify(r.Context(), r.Header.Values("Authorization"))
@@ -64,7 +65,7 @@ func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// FromContext answers the viewer whom Middleware has put into the context; otherwise Verify's error.
+// FromContext returns the viewer that Middleware put into the context, or Verify's error.
 func FromContext(ctx context.Context) (*Viewer, error) {
 	id, ok := ctx.Value(contextKey{}).(identity)
 	if !ok {

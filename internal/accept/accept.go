@@ -1,5 +1,4 @@
-// Package accept reads the headers in which clients say what they accept: Accept and Accept-Encoding (RFC 9110,
-// section 12.5). It ignores malformed entries.
+// Package accept parses the headers Accept and Accept-Encoding (RFC 9110, section 12.5). It ignores malformed entries.
 package accept
 
 import (
@@ -17,7 +16,7 @@ type Entry struct {
 	Weight float64           // the parameter q, from 0 (not acceptable) to 1 (the default)
 }
 
-// Parse returns the entries of a header in their order.
+// Parse returns the entries of a header in order.
 func Parse(header []string) (entries []Entry) {
 	for part := range strings.SplitSeq(strings.Join(header, ","), ",") {
 		name, params, err := mime.ParseMediaType(part)
@@ -41,7 +40,7 @@ func Lists(header []string, name string) bool {
 	return slices.ContainsFunc(Parse(header), func(e Entry) bool { return e.Name == name })
 }
 
-// Preferred returns the name with the largest weight, of several the first, or "" if nothing is acceptable.
+// Preferred returns the first name with the largest weight, or "" if nothing is acceptable.
 func Preferred(header []string) string {
 	var best Entry
 	for _, e := range Parse(header) {
@@ -52,9 +51,9 @@ func Preferred(header []string) string {
 	return best.Name
 }
 
-// Choose returns the media type that an Accept header prefers among those that the server offers in UTF-8, or "" if
-// none is acceptable. Of several with the same weight it is the one that is named more precisely, then the one that
-// stands first in the header, then the one that is offered first. Without a header it is the first offer.
+// Choose returns the offered media type that an Accept header prefers, or "" if none is acceptable. Offers are in UTF-8.
+// Offers of equal weight are ranked by how precisely the header names them, then by their position in the header, then by
+// the order of the offers. Without a header, Choose returns the first offer.
 func Choose(header []string, offers ...string) (chosen string) {
 	if strings.TrimSpace(strings.Join(header, ",")) == "" {
 		return offers[0]
@@ -69,11 +68,11 @@ func Choose(header []string, offers ...string) (chosen string) {
 	return chosen
 }
 
-// A match is what a header says about an offer.
+// A match is the entry of a header that applies to an offer.
 type match struct {
 	weight    float64
-	precision int // 3: by name; 2: by type/*; 1: by */*; 0: nothing
-	place     int // in the header
+	precision int // 3: by name; 2: by type/*; 1: by */*; 0: no match
+	place     int // position in the header
 }
 
 func (m match) compare(o match) int {

@@ -67,8 +67,8 @@ func FuzzChoose(f *testing.F) {
 	})
 }
 
-// An event stream, which may have no end, is never sent to a client that did not ask for one. What is preferred is
-// listed: the server counts streams by the latter.
+// A client that did not ask for an event stream, which may have no end, never gets one. What is preferred is also listed:
+// the server counts streams by the latter.
 func FuzzPreferred(f *testing.F) {
 	for _, seed := range []string{"", "*/*", eventStream, "TEXT/Event-Stream", "text/event-stream;q=0", "text/event-stream;q=NaN", "application/json, text/event-stream", "application/json;q=0.9, text/event-stream", "text/event-stream;q=", ",;,", "\xff", `a/b;x="text/event-stream"`} {
 		f.Add(seed)

@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Now returns the time since the machine started, suspension included (CLOCK_BOOTTIME, clock_gettime(2)). Only
-// differences within one process mean something: without that clock it counts from the start of the process.
+// Now returns the time since the machine started, including suspension (CLOCK_BOOTTIME, clock_gettime(2)). If that clock is
+// not available, it counts from the start of the process, so only differences within one process are meaningful.
 func Now() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		return monotonic() // as in a sandbox without that clock
+		return monotonic() // a sandbox may not have the clock
 	}
 	return time.Duration(t.Nano())
 }

@@ -1,4 +1,4 @@
-// Package hub passes values on to subscribers in this process.
+// Package hub delivers values to subscribers in this process.
 package hub
 
 import (
@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// pending is how many values may wait for a slow subscriber; then its subscription ends.
+// pending is how many values a subscriber may lag behind before its subscription ends.
 const pending = 64
 
-// A Hub passes values on to subscribers. Its zero value is ready. A subscription that ends has missed something: the
-// subscriber subscribes again.
+// A Hub delivers values to subscribers. The zero value is ready to use. If a subscription ends before its context, the
+// subscriber may have missed values and must subscribe again.
 type Hub[T any] struct {
 	mu          sync.Mutex
 	subscribers map[*subscriber[T]]struct{}
@@ -21,7 +21,7 @@ type subscriber[T any] struct {
 	values chan T
 }
 
-// Subscribe returns the values that are wanted, from now on until the context ends.
+// Subscribe returns a channel of the wanted values that are published from now on, until the context ends.
 func (h *Hub[T]) Subscribe(ctx context.Context, wants func(T) bool) <-chan T {
 	s := &subscriber[T]{wants, make(chan T, pending)}
 	h.mu.Lock()
@@ -38,7 +38,7 @@ func (h *Hub[T]) Subscribe(ctx context.Context, wants func(T) bool) <-chan T {
 	return s.values
 }
 
-// end ends a subscription; the caller holds the lock.
+// end ends a subscription. The caller holds the lock.
 func (h *Hub[T]) end(s *subscriber[T]) {
 	if _, open := h.subscribers[s]; open {
 		close(s.values)
@@ -46,14 +46,14 @@ func (h *Hub[T]) end(s *subscriber[T]) {
 	}
 }
 
-// Open is how many subscriptions there are.
+// Open returns the number of open subscriptions.
 func (h *Hub[T]) Open() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.subscribers)
 }
 
-// Publish passes a value on, and ends subscriptions that are too slow.
+// Publish delivers a value, and ends the subscriptions of subscribers that lag too far behind.
 func (h *Hub[T]) Publish(v T) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +69,7 @@ func (h *Hub[T]) Publish(v T) {
 	}
 }
 
-// EndAll ends all subscriptions: something may have been missed.
+// EndAll ends all subscriptions, when values may have been missed.
 func (h *Hub[T]) EndAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

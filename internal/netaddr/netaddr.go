@@ -1,13 +1,13 @@
-// Package netaddr says which network addresses belong to one client.
+// Package netaddr determines which network addresses belong to one client.
 package netaddr
 
 import "net/netip"
 
-// Canonical returns the one form in which addresses are compared: IPv4 not mapped into IPv6, and without a zone.
+// Canonical returns the form in which addresses are compared: IPv4 not mapped into IPv6, and no zone.
 func Canonical(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// Client returns the addresses of the client at a: an IPv4 address alone, and the /64 of an IPv6 address, in which a
-// client chooses its address itself.
+// Client returns the addresses of the client at a: the IPv4 address itself, or the /64 of an IPv6 address, within which a
+// client can choose any address.
 func Client(a netip.Addr) netip.Prefix {
 	a = Canonical(a)
 	bits := a.BitLen()

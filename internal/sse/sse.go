@@ -1,5 +1,5 @@
-// Package sse writes server-sent events (HTML Living Standard, section 9.2). It does not read them, and knows nothing
-// of what they carry.
+// Package sse writes server-sent events (HTML Living Standard, section 9.2). It does not parse them, and does not interpret
+// their data.
 package sse
 
 import (
@@ -12,18 +12,18 @@ import (
 // MediaType is the media type of an event stream.
 const MediaType = "text/event-stream"
 
-// writeWait is how long a client may take to read an event.
-const writeWait = 10 * time.Second
+// writeTimeout is how long a client may take to read an event.
+const writeTimeout = 10 * time.Second
 
-// A Writer sends events as the response to a request. A client that does not read is disconnected. Several goroutines
-// may use a Writer at the same time.
+// A Writer sends events as the response to a request. A client that does not read is disconnected. A Writer is safe for
+// concurrent use.
 type Writer struct {
 	mu         sync.Mutex
 	w          http.ResponseWriter
 	controller *http.ResponseController
 }
 
-// NewWriter sets the headers of the response. Nothing is sent before the first event or comment.
+// NewWriter sets the response headers. They are sent with the first event or comment.
 func NewWriter(w http.ResponseWriter) *Writer {
 	h := w.Header()
 	h.Set("Content-Type", MediaType)
@@ -33,7 +33,7 @@ func NewWriter(w http.ResponseWriter) *Writer {
 	return &Writer{w: w, controller: http.NewResponseController(w)}
 }
 
-// Send sends an event. The data, which may be empty, must not have ends of lines; JSON has none.
+// Send sends an event. The data may be empty and must not contain line breaks, which json.Marshal does not produce.
 func (s *Writer) Send(event string, data []byte) error {
 	text := "event: " + event + "\ndata:"
 	if len(data) > 0 {
@@ -48,8 +48,8 @@ func (s *Writer) Comment() error { return s.write([]byte(":\n\n")) }
 func (s *Writer) write(text []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.controller.SetReadDeadline(time.Time{}) // the server's would end the stream
-	s.controller.SetWriteDeadline(time.Now().Add(writeWait))
+	s.controller.SetReadDeadline(time.Time{}) // the server's deadline would end the stream
+	s.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if _, err := s.w.Write(text); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func TestAClientThatIsGoneIsReported(t *testing.T) {
 	}
 }
 
-// gone is a response that cannot be written.
+// gone is a ResponseWriter whose writes fail.
 type gone struct{ http.ResponseWriter }
 
 func (gone) Write([]byte) (int, error) { return 0, http.ErrHandlerTimeout }

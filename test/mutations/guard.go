@@ -35,12 +35,12 @@ func guard() []mutation {
 		},
 		{
 			"services: few questions about made-up API tokens", "verify/introspect.go",
-			"if !v.unknown.Allow() {", "if v.unknown == nil {",
+			"if !v.unknownRate.Allow() {", "if v.unknownRate == nil {",
 			"./verify", "TestMadeUpAPITokensLeave",
 		},
 		{
 			"services: few questions at once about made-up API tokens", "verify/introspect.go",
-			"case v.places <- struct{}{}:\n\t\treturn func() { <-v.places }, nil", "case v.places <- struct{}{}:\n\t\t<-v.places\n\t\treturn func() {}, nil",
+			"case v.unknownSlots <- struct{}{}:\n\t\treturn func() { <-v.unknownSlots }, nil", "case v.unknownSlots <- struct{}{}:\n\t\t<-v.unknownSlots\n\t\treturn func() {}, nil",
 			"./verify", "TestQuestionsAboutUnknown",
 		},
 		{
