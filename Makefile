@@ -1,4 +1,4 @@
-# `make help` lists what there is. Only audits, browser, clients and client need Node.
+# `make help` lists the targets. Only audits, browser, clients and client need Node.
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
@@ -12,12 +12,12 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 .PHONY: help test mutations lint generate bench fuzz strangers audits browser clients client build vuln sbom
 
-help: ## This list.
+help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-# Tests on PostgreSQL start their own, and are skipped, loudly, where none is installed;
-# LATCHKEY_TEST_REQUIRE_POSTGRES=1 makes that an error.
-# Most tests wait more than they compute: -parallel 6 keeps two cores busy.
+# Tests on PostgreSQL start their own server. Without PostgreSQL they are skipped or, with
+# LATCHKEY_TEST_REQUIRE_POSTGRES=1, fail.
+# Most tests spend their time waiting: -parallel 6 keeps two cores busy.
 test: ## All tests, with the race detector if there is a C compiler.
 	@$(if $(RACE),:,echo "there is no C compiler (or CGO_ENABLED=0): testing without the race detector")
 	go test $(RACE) -parallel 6 -timeout 20m ./...
@@ -27,12 +27,12 @@ test: ## All tests, with the race detector if there is a C compiler.
 mutations: ## Removes each protection of docs/security.md in turn: its tests must fail. ONLY=REGEXP runs some.
 	go run ./test/mutations -run '$(ONLY)'
 
-lint: ## golangci-lint, with .golangci.yml. The first run builds it, in a minute or two.
+lint: ## Runs golangci-lint with .golangci.yml. The first run builds it, which takes a minute or two.
 	$(GOLANGCI) run ./...
 	cd examples/notes && $(GOLANGCI) run --config ../../.golangci.yml ./...
 	cd examples/shop && $(GOLANGCI) run --config ../../.golangci.yml ./...
 
-generate: ## What gqlgen makes of the schema.
+generate: ## Generates code from the schemas with gqlgen.
 	go tool gqlgen
 	cd examples/notes && go tool gqlgen
 	cd examples/shop && go generate ./...
@@ -50,15 +50,15 @@ fuzz: ## Every fuzz target for FUZZTIME (10s).
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "$$package" </dev/null; \
 	done
 
-strangers: ## Damaged requests to a running server, for STRANGERSTIME (10m) on each database.
+strangers: ## Sends damaged requests to a server, for STRANGERSTIME (10m) on each database.
 	LATCHKEY_TEST_FUZZ=$(STRANGERSTIME) go test -count=1 -timeout 0 -v -run '^TestStrangersGetNothingButAnswers$$' ./test/strangers
 
-audits: password ## Holds the server at URL against GraphQL over HTTP and Apollo Client; PASSWORD is admin's.
+audits: password ## Tests the server at URL against GraphQL over HTTP and Apollo Client; PASSWORD is admin's.
 	cd test/audits && npm ci --no-audit --no-fund
 	cd test/audits && node audits.mjs '$(URL)/graphql'
 	@cd test/audits && node apollo.mjs '$(URL)/graphql' admin "$$PASSWORD"
 
-browser: password ## Logs in to the server at URL in GraphiQL, in Chromium; PASSWORD is admin's.
+browser: password ## Logs in to the server at URL with GraphiQL in Chromium; PASSWORD is admin's.
 	cd test/browser && npm ci --no-audit --no-fund
 	@cd test/browser && node graphiql.mjs '$(URL)/' "$$PASSWORD"
 
@@ -70,18 +70,18 @@ clients: password ## Runs graphql-ws, graphql-sse, Apollo Client, urql and jose 
 	cd test/clients && npm ci --no-audit --no-fund
 	@cd test/clients && node clients.mjs '$(URL)' admin "$$PASSWORD"
 
-client: ## Builds and tests clients/apollo, the npm package, against the server at URL if there is a PASSWORD, and its own.
+client: ## Builds and tests the npm package clients/apollo, against its own server and, with PASSWORD, the one at URL.
 	cd clients/apollo && npm ci --no-audit --no-fund
 	cd clients/apollo && npm run build && npm run size && npm run check
 	@cd clients/apollo && URL='$(URL)' npm test
 
-build: ## One static binary, ./latchkey; the same bytes wherever it is built.
+build: ## Builds one static binary, ./latchkey, reproducibly.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X github.com/latchkey/latchkey/app.stamp=$(VERSION)' -o latchkey .
 
-# The database of vulnerabilities is on the network, or where GOVULNDB says. Exit code 3 is a finding.
-vuln: ## Known vulnerabilities in what is linked.
+# The vulnerability database is on the network, or at GOVULNDB. Exit code 3 means that there are findings.
+vuln: ## Checks linked code for known vulnerabilities.
 	@$(GOVULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./... || { code=$$?; [ $$code = 3 ] && exit 3; \
 	echo "SKIPPED: govulncheck could not read the database of vulnerabilities; set GOVULNDB to a copy"; }
 
-sbom: ## A bill of materials, sbom.json (CycloneDX), with licences.
+sbom: ## Writes a bill of materials with licences, sbom.json (CycloneDX).
 	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 app -json -licenses -output sbom.json .

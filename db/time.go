@@ -2,9 +2,7 @@ package db
 
 import (
 	"database/sql/driver"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -52,24 +50,4 @@ func (t *Time) parse(s string) error {
 	parsed, err := time.Parse(time.RFC3339Nano, s)
 	*t = TimeOf(parsed)
 	return err
-}
-
-// MarshalGQL writes the time in RFC 3339.
-func (t Time) MarshalGQL(w io.Writer) {
-	b := make([]byte, 0, 40)
-	b = append(b, '"')
-	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
-	w.Write(append(b, '"'))
-}
-
-// ErrBadTime says that a text is no time.
-var ErrBadTime = errors.New("must be a time in RFC 3339 form, such as 2026-01-31T12:00:00Z")
-
-// UnmarshalGQL reads RFC 3339 text.
-func (t *Time) UnmarshalGQL(v any) error {
-	s, ok := v.(string)
-	if !ok || t.parse(s) != nil || t.Year() > 9999 || t.Year() < 1 {
-		return ErrBadTime
-	}
-	return nil
 }

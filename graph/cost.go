@@ -18,58 +18,57 @@ import (
 	"github.com/latchkey/latchkey/graph/relay"
 )
 
-// QueryTooComplex refuses an operation before any of its fields runs; with measure, figure and limit.
+// QueryTooComplex rejects an operation before it is executed; with measure, figure and limit.
 const QueryTooComplex Code = "QUERY_TOO_COMPLEX"
 
-// CostLimits are how much one operation may ask for. All are counted as if fragments were written out where
-// they are spread, and whatever @skip and @include say: a screen must not begin to fail on the day when a
-// flag flips. Zero values are DefaultCostLimits'.
+// CostLimits limit one operation. Fragments count wherever they are spread. @skip and @include are ignored, so that a
+// query does not start to fail when a variable of such a directive changes. A zero value means the value of
+// DefaultCostLimits.
 type CostLimits struct {
-	Cost                    int `env:"COST" default:"1000" help:"Fields that an answer may have, lists multiplied. It bounds the work of one request."`
-	Depth                   int `env:"DEPTH" default:"12" help:"Fields within fields; { me { id } } has 2."`
-	Selections              int `env:"SELECTIONS" default:"500" help:"Fields of an operation, fragments written out."`
-	Aliases                 int `env:"ALIASES" default:"30" help:"Fields with an alias that is not their name. Each may repeat what is dear."`
-	RootFields              int `env:"ROOT_FIELDS" default:"20" help:"Fields of the operation itself."`
-	Directives              int `env:"DIRECTIVES" default:"25" help:"@skip, @include and the like."`
-	IntrospectionSelections int `env:"INTROSPECTION_SELECTIONS" default:"400" help:"Fields below __schema and __type, which count here only."`
-	IntrospectionDepth      int `env:"INTROSPECTION_DEPTH" default:"20" help:"Fields within fields from __schema or __type on. Answers grow exponentially with it."`
+	Cost                    int `env:"COST" default:"1000" help:"Fields that a response may have, multiplied by the size of lists. It bounds the work of one request."`
+	Depth                   int `env:"DEPTH" default:"12" help:"Nesting of fields; { me { id } } has depth 2."`
+	Selections              int `env:"SELECTIONS" default:"500" help:"Fields of an operation, including those of spread fragments."`
+	Aliases                 int `env:"ALIASES" default:"30" help:"Fields with an alias. Each alias can run an expensive field once more."`
+	RootFields              int `env:"ROOT_FIELDS" default:"20" help:"Root fields of an operation."`
+	Directives              int `env:"DIRECTIVES" default:"25" help:"Directives of an operation, such as @skip and @include."`
+	IntrospectionSelections int `env:"INTROSPECTION_SELECTIONS" default:"400" help:"Fields below __schema and __type, which do not count in other limits."`
+	IntrospectionDepth      int `env:"INTROSPECTION_DEPTH" default:"20" help:"Nesting of fields from __schema or __type on. Responses grow exponentially with it."`
 
-	// Of the document as a whole:
-	Operations int `env:"OPERATIONS" default:"10" help:"Operations in a document. Validation looks at all, though one runs."`
-	Fragments  int `env:"FRAGMENTS" default:"30" help:"Fragments in a document. Validation compares each with each."`
-	Repeats    int `env:"REPEATS" default:"20000" help:"Pairs of fields with one name, which validation compares."`
+	// Of the whole document:
+	Operations int `env:"OPERATIONS" default:"10" help:"Operations in a document. All are validated, though only one runs."`
+	Fragments  int `env:"FRAGMENTS" default:"30" help:"Fragments in a document. Validation compares all pairs."`
+	Repeats    int `env:"REPEATS" default:"20000" help:"Pairs of fields with the same name, which validation compares."`
 }
 
-// DefaultCostLimits leave room for a large screen, and for the introspection of GraphiQL and Apollo.
+// DefaultCostLimits allow the queries of a large screen, and introspection by GraphiQL and Apollo.
 var DefaultCostLimits = CostLimits{
 	Selections: 500, Depth: 12, Aliases: 30, RootFields: 20, Directives: 25, Cost: 1000,
 	IntrospectionSelections: 400, IntrospectionDepth: 20,
 	Operations: 10, Fragments: 30, Repeats: 20000,
 }
 
-// An operation's cost is the number of fields that it may have to answer: a field costs 1, and what stands
-// below a list as often as the list has items. The number of items is the argument first or last, or
-// assumedItems. In a connection it multiplies what stands below edges and nodes, and not pageInfo or totalCount.
+// The cost of an operation is the number of fields that its response may have. A field costs 1. The cost of the selections
+// below a list is multiplied by the number of items, which is the argument first or last, or assumedItems. In a connection,
+// it multiplies the selections below edges and nodes, but not pageInfo and totalCount.
 //
-// A schema may say otherwise with @cost and @listSize: the directives of IBM's cost specification, in the form that
-// Apollo Federation 2.9 gave them.
-//
-// Weights of arguments and types, sizedFields (here always edges and nodes) and requireOneSlicingArgument
-// are not read.
+// A schema may override this with @cost and @listSize: the directives of IBM's cost specification, as in Apollo
+// Federation 2.9. Weights of arguments and types, sizedFields (always edges and nodes here) and requireOneSlicingArgument
+// are not supported.
 
 const (
-	assumedItems = relay.DefaultPage // of a list that says nothing about its size
+	assumedItems = relay.DefaultPage // of a list without a declared size
 
 	// In one operation:
 	maxCredentials          = 1 // of the fields marked @credentials
-	maxIntrospections       = 2 // of __schema and __type; tools ask once
-	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools have none
+	maxIntrospections       = 2 // __schema and __type; tools select one of them once
+	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools use none
 
-	maxAliasLength = 200 // bytes of one alias; an answer repeats it for each item of a list
+	maxAliasLength = 200 // bytes of one alias; a response repeats it for each item of a list
 )
 
-// credentialFields are the names of the mutations that are marked @credentials: they check, change or issue credentials.
-// One request gets one try, however many aliases it has. Otherwise limits of requests would not limit guessing.
+// credentialFields are the names of the mutations that are marked @credentials: they check, change or issue credentials. An
+// operation may contain only one. Otherwise a single request could try many passwords through aliases, and rate limits
+// would not limit guessing.
 type credentialFields map[string]bool
 
 func credentialsOf(schema *ast.Schema) credentialFields {
@@ -85,12 +84,12 @@ func credentialsOf(schema *ast.Schema) credentialFields {
 	return names
 }
 
-// costGuard refuses what asks for too much, on every transport. A document that is not in the cache is
-// counted before it is validated, since validation compares all fields of one name with each other: 2,800
-// bytes took it 1.5 seconds. An operation is counted again when its variables are known.
+// costGuard rejects operations that exceed the limits, on every transport. A document that is not in the cache is checked
+// before it is validated, because validation compares all fields with the same name: a document of 2,800 bytes took 1.5
+// seconds. An operation is checked again when its variables are known.
 type costGuard struct {
 	limits      CostLimits
-	documents   graphql.Cache[*ast.QueryDocument] // the executor's: what is there has passed
+	documents   graphql.Cache[*ast.QueryDocument] // the executor's; its documents have passed
 	credentials credentialFields
 }
 
@@ -109,7 +108,7 @@ func (g costGuard) MutateOperationParameters(ctx context.Context, request *graph
 	}
 	document, err := parser.ParseQuery(&ast.Source{Input: request.Query})
 	if err != nil {
-		return nil //nolint:nilerr // the executor will say so
+		return nil //nolint:nilerr // the executor reports it
 	}
 	return g.limits.checkDocument(document, g.credentials)
 }
@@ -118,7 +117,7 @@ func (g costGuard) MutateOperationContext(_ context.Context, op *graphql.Operati
 	return g.limits.checkOperation(op.Doc, op.Operation, op.Variables, g.credentials)
 }
 
-// orDefault fills in the zero values.
+// orDefault replaces zero values by the defaults.
 func (l CostLimits) orDefault() CostLimits {
 	d := DefaultCostLimits
 	return CostLimits{
@@ -130,14 +129,14 @@ func (l CostLimits) orDefault() CostLimits {
 	}
 }
 
-// A measurement is one figure beside its limit.
+// A measurement is a figure with its limit.
 type measurement struct {
 	measure       string
 	figure, limit int
 	hint          string // what a client can do about it
 }
 
-// over refuses the first figure over its limit.
+// over returns an error for the first figure over its limit.
 func over(measurements ...measurement) *gqlerror.Error {
 	for _, m := range measurements {
 		if m.figure > m.limit {
@@ -150,7 +149,7 @@ func over(measurements ...measurement) *gqlerror.Error {
 	return nil
 }
 
-// checkDocument counts what can be counted without the schema, in each operation: validation looks at all.
+// checkDocument checks the limits that do not depend on the schema, for all operations, because all are validated.
 func (l CostLimits) checkDocument(document *ast.QueryDocument, credentials credentialFields) *gqlerror.Error {
 	if err := over(
 		measurement{"operations", len(document.Operations), l.Operations, "send only the operation that runs"},
@@ -171,7 +170,7 @@ func (l CostLimits) checkDocument(document *ast.QueryDocument, credentials crede
 		}
 	}
 	for i := range document.Fragments {
-		if c.counted[i] == nil { // used by no operation, which validation will say; but it looks at all of it
+		if c.counted[i] == nil { // no operation uses it: validation will reject it, but only after it has visited all of it
 			t := c.count(i)
 			t.direct, t.credentials = 0, 0
 			if err := l.check(t); err != nil {
@@ -182,14 +181,14 @@ func (l CostLimits) checkDocument(document *ast.QueryDocument, credentials crede
 	return nil
 }
 
-// checkOperation counts one operation with its variables.
+// checkOperation checks one operation with its variables.
 func (l CostLimits) checkOperation(document *ast.QueryDocument, operation *ast.OperationDefinition, variables map[string]any, credentials credentialFields) *gqlerror.Error {
 	if err := over(measurement{"fragments", len(document.Fragments), l.Fragments, splitQuery}); err != nil {
 		return err
 	}
 	c := counter{fragments: document.Fragments, credentials: credentials, variables: variables}
 	t := c.operation(operation)
-	if operation.Operation == ast.Subscription && t.direct != 1 { // gqlparser looks at documents of one operation only
+	if operation.Operation == ast.Subscription && t.direct != 1 { // gqlparser only checks this in documents of one operation
 		return gqlerrorOf(ValidationFailed, "a subscription has exactly one root field")
 	}
 	return l.check(t)
@@ -215,24 +214,24 @@ func (l CostLimits) check(t tally) *gqlerror.Error {
 
 const splitQuery = "split the query"
 
-// A tally is what a selection set asks for. It depends on nothing outside of the set, so that a fragment is
-// counted once, wherever and however often it is spread: exponential documents take linear time.
+// A tally has the figures of a selection set. They do not depend on where the set is used, so a fragment is counted once
+// however often it is spread, and documents that expand exponentially are counted in linear time.
 type tally struct {
 	fields, depth, aliases, directives int
 
 	aliasLength int // of the longest alias
 
-	direct         int // fields of the set itself; root fields, in the operation's set
-	credentials    int // of them, those that take credentials, if they are mutations
-	introspections int // of them, __schema and __type
+	direct         int // fields of the set itself; in an operation's set, its root fields
+	credentials    int // of these, the fields marked @credentials
+	introspections int // __schema and __type
 
-	introspectionFields, introspectionDepth, introspectionAliases int // those and below
+	introspectionFields, introspectionDepth, introspectionAliases int // of these and the fields below
 
-	cost    int // of all but the next
-	perItem int // what stands below edges and nodes: once for each item of the page around the set
+	cost    int // without perItem
+	perItem int // cost below edges and nodes, to be multiplied by the size of the page
 }
 
-// add takes in a fragment.
+// add adds the figures of a fragment.
 func (t *tally) add(u tally) {
 	t.within(u)
 	t.fields = plus(t.fields, u.fields)
@@ -243,7 +242,7 @@ func (t *tally) add(u tally) {
 	t.perItem = plus(t.perItem, u.perItem)
 }
 
-// within takes in what counts alike wherever it stands.
+// within adds the figures that do not depend on the level of nesting.
 func (t *tally) within(u tally) {
 	t.aliases = plus(t.aliases, u.aliases)
 	t.aliasLength = max(t.aliasLength, u.aliasLength)
@@ -254,13 +253,13 @@ func (t *tally) within(u tally) {
 	t.introspectionAliases = plus(t.introspectionAliases, u.introspectionAliases)
 }
 
-// A counter counts the operations of one document. It needs no valid document: what is not known yet counts
-// as one plain field.
+// A counter counts the operations of one document. The document need not be validated: a field without a known definition
+// counts as a plain field.
 type counter struct {
 	fragments   ast.FragmentDefinitionList
 	credentials credentialFields
 	variables   map[string]any
-	counted     []*tally // by fragment; one that is being counted is empty, so that a cycle ends
+	counted     []*tally // by fragment; empty while the fragment is being counted, so that cycles end
 }
 
 func (c *counter) operation(operation *ast.OperationDefinition) tally {
@@ -269,7 +268,7 @@ func (c *counter) operation(operation *ast.OperationDefinition) tally {
 		t.directives += len(v.Directives)
 	}
 	c.set(operation.SelectionSet, &t)
-	t.cost = plus(t.cost, times(assumedItems, t.perItem)) // lists named edges or nodes that have no page around them
+	t.cost = plus(t.cost, times(assumedItems, t.perItem)) // lists named edges or nodes outside a page
 	if operation.Operation != ast.Mutation {
 		t.credentials = 0
 	}
@@ -294,12 +293,12 @@ func (c *counter) set(set ast.SelectionSet, t *tally) {
 func (c *counter) fragment(name string, t *tally) {
 	i := indexOf(c.fragments, name)
 	if i < 0 {
-		return // validation will say so
+		return // validation will report it
 	}
 	t.add(c.count(i))
 }
 
-// count counts a fragment, the first time that it is asked for.
+// count returns the figures of a fragment, which it counts once.
 func (c *counter) count(i int) tally {
 	if c.counted == nil {
 		c.counted = make([]*tally, len(c.fragments))
@@ -338,10 +337,10 @@ func (c *counter) field(field *ast.Field, t *tally) {
 	t.addCost(field, below, c.variables)
 }
 
-// addCost adds what the field costs, with what is below it.
+// addCost adds the cost of the field and the selections below it.
 func (t *tally) addCost(field *ast.Field, below tally, variables map[string]any) {
 	if field.Name == "__typename" {
-		return // needs no data, and Apollo's client writes it into every set
+		return // it needs no data, and Apollo Client adds it to every selection set
 	}
 	t.cost = plus(t.cost, weightOf(field.Definition))
 	if len(field.SelectionSet) == 0 {
@@ -373,7 +372,7 @@ func weightOf(def *ast.FieldDefinition) int {
 	return 1
 }
 
-// itemsOf is how many items the field's list or page has at most, and whether the field itself says so.
+// itemsOf returns the maximum number of items in the field's list or page, and whether the field itself defines it.
 func itemsOf(field *ast.Field, variables map[string]any) (items int, sized bool) {
 	def := field.Definition
 	if def == nil {
@@ -397,12 +396,12 @@ func itemsOf(field *ast.Field, variables map[string]any) (items int, sized bool)
 	}
 	items = largest(field, variables, assumedItems, "first", "last")
 	if !isList(def) {
-		items = min(items, relay.MaxPage) // the connection refuses more, and says which argument is wrong
+		items = min(items, relay.MaxPage) // the resolver rejects more, with an error that names the argument
 	}
 	return items, true
 }
 
-// largest is the largest of the arguments, at least 1, or assumed if none is given.
+// largest returns the largest of the arguments, at least 1, or assumed if none is given.
 func largest(field *ast.Field, variables map[string]any, assumed int, names ...string) int {
 	n, given := 1, false
 	for _, name := range names {
@@ -425,7 +424,7 @@ func argument(arguments ast.ArgumentList, name string) *ast.Value {
 	return nil
 }
 
-// number reads an integer, at most many; null and what is no number count as absent.
+// number returns an integer, bounded by countLimit. Null and other types count as absent.
 func number(value *ast.Value, variables map[string]any) (n int, ok bool) {
 	switch {
 	case value == nil || value.Kind != ast.Variable && value.Kind != ast.IntValue:
@@ -435,9 +434,9 @@ func number(value *ast.Value, variables map[string]any) (n int, ok bool) {
 	}
 	switch v := variables[value.Raw].(type) {
 	case int64:
-		return int(max(-many, min(v, many))), true
+		return int(max(-countLimit, min(v, countLimit))), true
 	case int:
-		return max(-many, min(v, many)), true
+		return max(-countLimit, min(v, countLimit)), true
 	case json.Number:
 		return parsed(v.String())
 	}
@@ -449,20 +448,21 @@ func parsed(digits string) (n int, ok bool) {
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, false
 	}
-	return max(-many, min(n, many)), true // Atoi gives the nearest number that there is
+	return max(-countLimit, min(n, countLimit)), true // after ErrRange, n is the nearest int
 }
 
-// many is where counting stops: figures grow exponentially with the document. Twice as much is an int still.
-const many = math.MaxInt32 / 2
+// countLimit is where figures saturate, since they can grow exponentially with the document. Twice as much fits into an
+// int.
+const countLimit = math.MaxInt32 / 2
 
-// plus and times take numbers from 0 to many.
-func plus(a, b int) int { return min(a+b, many) }
+// plus and times take and return numbers from 0 to countLimit.
+func plus(a, b int) int { return min(a+b, countLimit) }
 
-func times(a, b int) int { return int(min(int64(a)*int64(b), many)) }
+func times(a, b int) int { return int(min(int64(a)*int64(b), countLimit)) }
 
-// countRepeats counts the pairs of fields with one name, and of spreads, in each operation with the fragments
-// that it reaches, each taken once, and in fragments that no operation reaches: validation compares about as many. It
-// stops above the limit.
+// countRepeats counts the pairs of fields with the same name, and of fragment spreads, in each operation with the fragments
+// that it reaches, each once, and in fragments that no operation reaches. This is about the number of pairs that
+// validation compares. Counting stops above the limit.
 func countRepeats(document *ast.QueryDocument, limit int) int {
 	n := len(document.Fragments)
 	r := repeats{fragments: document.Fragments, seen: make([]bool, n), names: map[string]int{}, limit: limit}
@@ -490,7 +490,7 @@ func countRepeats(document *ast.QueryDocument, limit int) int {
 type repeats struct {
 	fragments ast.FragmentDefinitionList
 	seen      []bool         // by fragment
-	names     map[string]int // fields so far, by the name in the answer
+	names     map[string]int // fields so far, by response name
 	spreads   int            // so far
 	pairs     int
 	limit     int
@@ -529,7 +529,7 @@ func indexOf(fragments ast.FragmentDefinitionList, name string) int {
 	return slices.IndexFunc(fragments, func(f *ast.FragmentDefinition) bool { return f.Name == name })
 }
 
-// auditCosts finds the directives of the schema that would be misread.
+// auditCosts returns an error for directives of the schema that would be misinterpreted.
 func auditCosts(schema *ast.Schema) error {
 	var faults []error
 	for _, def := range ownTypes(schema) {
@@ -538,7 +538,7 @@ func auditCosts(schema *ast.Schema) error {
 		}
 	}
 	if err := errors.Join(faults...); err != nil {
-		return fmt.Errorf("the schema has costs that would be misread:\n%w", err)
+		return fmt.Errorf("the schema has costs that would be misinterpreted:\n%w", err)
 	}
 	return nil
 }
@@ -561,7 +561,7 @@ func auditCost(name string, field *ast.FieldDefinition) error {
 	if v := argument(d.Arguments, "slicingArguments"); v != nil {
 		for _, argument := range v.Children {
 			if field.Arguments.ForName(argument.Value.Raw) == nil {
-				return fault(d.Position, "%s: @listSize names the argument %s, which is not there", name, argument.Value.Raw)
+				return fault(d.Position, "%s: @listSize names the argument %s, which does not exist", name, argument.Value.Raw)
 			}
 		}
 	}

@@ -588,7 +588,7 @@ func FuzzCountingOnceEqualsWritingOut(f *testing.F) {
 		}
 		w := writtenOut{doc: doc, variables: variables}
 		w.set(doc.Operations[0].SelectionSet, 0, assumedItems, 1, false)
-		if w.steps > 20000 || w.cost >= many {
+		if w.steps > 20000 || w.cost >= countLimit {
 			return
 		}
 		for _, v := range doc.Operations[0].VariableDefinitions {

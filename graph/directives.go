@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey/latchkey/graph/generated"
 )
 
-// Directives are the guards of the schema. gqlgen runs them before the field's resolver.
+// Directives are the implementations of the access directives. gqlgen calls them before the field's resolver.
 func Directives(service *auth.Service) generated.DirectiveRoot {
 	return generated.DirectiveRoot{
 		Public: public,
@@ -24,17 +24,17 @@ func Directives(service *auth.Service) generated.DirectiveRoot {
 	}
 }
 
-// A guard lets the viewer pass, or says why not.
+// A guard returns nil if the viewer may access the field, or the reason why not.
 type guard func(v *auth.Viewer) error
 
 func authenticated(v *auth.Viewer) error { return v.Authenticated() }
 
-func requiresScopes(ways [][]string) guard {
-	return func(v *auth.Viewer) error { return v.Require(ways...) }
+func requiresScopes(alternatives [][]string) guard {
+	return func(v *auth.Viewer) error { return v.Require(alternatives...) }
 }
 
-// recordDenied resolves what the guard lets pass, and records a change that was refused to a known viewer, by the
-// guard or by what stands behind it: somebody tries doors.
+// recordDenied resolves the field if the guard allows it. It records a mutation that was forbidden to an authenticated
+// viewer, by the guard or by the resolver, because it may be probing.
 func recordDenied(ctx context.Context, service *auth.Service, mayPass guard, next graphql.Resolver) (result any, err error) {
 	if err = mayPass(auth.ViewerFrom(ctx)); err == nil {
 		result, err = next(ctx)
@@ -52,8 +52,7 @@ func recordDenied(ctx context.Context, service *auth.Service, mayPass guard, nex
 
 func public(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return next(ctx) }
 
-// asNewViewer resolves the fields below as the user whom login or refresh has just let in; the request
-// itself came from nobody.
+// asNewViewer resolves the fields below as the user who has just logged in or refreshed. The request itself is anonymous.
 func asNewViewer(ctx context.Context, obj any, next graphql.Resolver) (any, error) {
 	return next(obj.(*auth.LoginPayload).WithViewer(ctx))
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/latchkey/latchkey/graph/scalar"
 )
 
-// A Code is errors[].extensions.code. Codes are API: see docs/errors.md.
+// A Code is errors[].extensions.code. Codes are part of the API: see docs/errors.md.
 type Code string
 
-// An Error is an error of a program's own fields, with a code of its own, such as OUT_OF_STOCK. Clients see all of it.
+// An Error is an error of a program's own fields, with its own code, such as OUT_OF_STOCK. Clients see all of it.
 type Error struct {
 	Code       Code
 	Message    string
-	Extensions map[string]any // beside the code; may be nil
+	Extensions map[string]any // in addition to the code; may be nil
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -33,8 +33,8 @@ func (e *Error) Error() string { return e.Message }
 // The codes of errors of fields.
 const (
 	Unauthenticated          Code = "UNAUTHENTICATED"           // with reason
-	InvalidCredentials       Code = "INVALID_CREDENTIALS"       // a login or a current password was refused
-	Forbidden                Code = "FORBIDDEN"                 // with requiredScopes where scopes are missing
+	InvalidCredentials       Code = "INVALID_CREDENTIALS"       // at a login, or a wrong current password
+	Forbidden                Code = "FORBIDDEN"                 // with requiredScopes if scopes are missing
 	ReauthenticationRequired Code = "REAUTHENTICATION_REQUIRED" // with maxAge, in seconds
 	BadUserInput             Code = "BAD_USER_INPUT"            // with field
 	NotFound                 Code = "NOT_FOUND"
@@ -44,7 +44,7 @@ const (
 	Internal                 Code = "INTERNAL_SERVER_ERROR"
 )
 
-// The codes of requests that are refused before any field is read.
+// The codes of requests that are rejected before they are executed.
 const (
 	ParseFailed          Code = "GRAPHQL_PARSE_FAILED"
 	ValidationFailed     Code = "GRAPHQL_VALIDATION_FAILED"
@@ -54,22 +54,22 @@ const (
 	UnsupportedMediaType Code = "UNSUPPORTED_MEDIA_TYPE"
 	PayloadTooLarge      Code = "PAYLOAD_TOO_LARGE"
 
-	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED" // Apollo's; clients send the query then
+	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED" // Apollo's; clients then send the query
 )
 
-// Codes are all codes, for the test that keeps docs/errors.md complete.
+// Codes lists all codes, for the test that docs/errors.md is complete.
 var Codes = []Code{
 	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
 	QueryTooComplex, PersistedQueryNotSupported,
 }
 
-// presenter writes an error as clients see it: the one place where errors become codes. What is no error
-// of ours is logged and hidden, unless own (see Options.Errors) says what clients see.
+// presenter converts an error to what clients see. It is the only place where errors are mapped to codes. Unknown errors
+// are logged, and clients only see "internal error", unless own (see Options.Errors) converts them.
 func presenter(log *slog.Logger, report func(context.Context, error), who introspection, own func(error) *Error) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		e := graphql.DefaultErrorPresenter(ctx, err)
-		if e.Message == "introspection disabled" { // gqlgen's
+		if e.Message == "introspection disabled" { // gqlgen's error
 			e = gqlerror.WrapPath(e.Path, who.refusal(ctx))
 		}
 		if argument := argumentOf(ctx, e); argument != "" {
@@ -92,7 +92,7 @@ func presenter(log *slog.Logger, report func(context.Context, error), who intros
 	}
 }
 
-// shortened bounds a message that repeats a name of the request: an untrusted client may have made it long.
+// shortened bounds a message that contains a name from the request, which an untrusted client may have made long.
 func shortened(message string) string {
 	const longest = 500 // bytes
 	if len(message) <= longest {
@@ -150,12 +150,12 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 	case errors.Is(err, db.ErrUnavailable):
 		return "the service is not available now: try again", code(Unavailable)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return "the request took too long or was given up", code(Unavailable)
+		return "the request took too long or was cancelled", code(Unavailable)
 	}
 	return presentRequestError(err, code)
 }
 
-// presentRequestError writes what gqlparser and the transport found wrong with a request.
+// presentRequestError converts errors of gqlparser and the transports.
 func presentRequestError(err *gqlerror.Error, code func(Code, ...any) map[string]any) (string, map[string]any) {
 	if field, ok := err.Extensions["field"]; ok && err.Rule == valuesRule {
 		return err.Message, code(BadUserInput, "field", field)
@@ -166,8 +166,8 @@ func presentRequestError(err *gqlerror.Error, code func(Code, ...any) map[string
 	return "internal error", code(Internal)
 }
 
-// argumentOf names the argument or input field that could not be read, if that is what the error is about:
-// then its path goes on below the path of the field.
+// argumentOf returns the argument or input field that could not be unmarshalled, if the error is about one: then the
+// error's path continues below the path of the field.
 func argumentOf(ctx context.Context, err *gqlerror.Error) string {
 	field := graphql.GetFieldContext(ctx)
 	if field == nil || len(err.Path) <= len(field.Path()) {
@@ -176,7 +176,7 @@ func argumentOf(ctx context.Context, err *gqlerror.Error) string {
 	return lastName(err.Path)
 }
 
-// lastName is the innermost name of a path: `extensions.field` is a text, also where the fault is in a list.
+// lastName returns the innermost name of a path. It skips list indices, because `extensions.field` is a name.
 func lastName(path ast.Path) string {
 	for _, step := range slices.Backward(path) {
 		if name, ok := step.(ast.PathName); ok {
@@ -188,9 +188,8 @@ func lastName(path ast.Path) string {
 
 func presentArgument(ctx context.Context, argument string, err *gqlerror.Error) *gqlerror.Error {
 	message := "is not valid"
-	var bad scalar.Error
-	if errors.As(err, &bad) || errors.Is(err, db.ErrBadTime) {
-		message = errors.Unwrap(err).Error()
+	if bad, ok := errors.AsType[scalar.Error](err); ok {
+		message = bad.Error()
 	}
 	return &gqlerror.Error{
 		Message: argument + " " + message, Path: graphql.GetFieldContext(ctx).Path(),
@@ -206,7 +205,7 @@ func recovered(log *slog.Logger) graphql.RecoverFunc {
 	}
 }
 
-// requestIDOf is the request's ID, which the log and the answer's X-Request-Id header carry.
+// requestIDOf returns the request's ID, which is also in the log and in the response's X-Request-Id header.
 func requestIDOf(ctx context.Context) string {
 	if !graphql.HasOperationContext(ctx) {
 		return ""

@@ -14,9 +14,9 @@ import (
 
 // A document's tokens are checked before gqlparser parses it, because gqlparser
 //
-//   - reads half of a surrogate pair as U+FFFD,
+//   - decodes half of a surrogate pair as U+FFFD,
 //   - keeps the indentation of a block string whose first line has text,
-//   - reads 1x as 1 and x,
+//   - splits 1x into 1 and x,
 //   - describes every invalid token as "Unexpected <Invalid>",
 //   - has no error code for too many tokens.
 
@@ -70,7 +70,7 @@ func readTokens(document string) (tokens int, blocks []ast.Position, err *gqlerr
 				return 0, nil, lexicalError(at, loneSurrogate)
 			}
 		case lexer.BlockString:
-			if at.End < len(runes) && runes[at.End] == '"' { // the first three close it, unlike in gqlparser
+			if at.End < len(runes) && runes[at.End] == '"' { // the first three close the string, unlike in gqlparser
 				return 0, nil, lexicalError(at, `a block string is followed by a quotation mark; write \""" within one`)
 			}
 			blocks = append(blocks, at)
@@ -94,16 +94,16 @@ func describeInvalid(problem error, document []rune, at ast.Position) string {
 		{"Invalid character escape sequence", `unknown escape sequence in a string; write \\ for a backslash`},
 		{"Invalid character within String", "a string has a control character; write it as an escape sequence"},
 		{"Invalid number", malformedNumber},
-		{"Unexpected single quote", `strings stand in double quotes (")`},
+		{"Unexpected single quote", `strings need double quotes (")`},
 	} {
 		if strings.Contains(message, c.lexer) {
 			return c.ours
 		}
 	}
 	if at.End < len(document) {
-		return fmt.Sprintf("the character %#U cannot stand here", document[at.End])
+		return fmt.Sprintf("the character %#U is not allowed here", document[at.End])
 	}
-	return "this is no token of GraphQL"
+	return "this is not a token of GraphQL"
 }
 
 const malformedNumber = "malformed number"
@@ -142,8 +142,8 @@ func surrogate(text string) (code uint64, ok bool) {
 	return code, err == nil && 0xD800 <= code && code <= 0xDFFF
 }
 
-// withoutIndentation removes the common indentation of block strings (GraphQL, section 2.9.4). The first line does not
-// count; for gqlparser it does, so none must be left for it. Line numbers do not change.
+// withoutIndentation removes the common indentation of block strings (GraphQL, section 2.9.4), so that gqlparser, which
+// wrongly takes the first line into account, finds none. Line numbers do not change.
 func withoutIndentation(document string, blocks []ast.Position) string {
 	runes := []rune(document)
 	var b strings.Builder
@@ -157,7 +157,7 @@ func withoutIndentation(document string, blocks []ast.Position) string {
 	return b.String()
 }
 
-// dedent does so for one block string, including its quotation marks.
+// dedent removes the indentation of one block string, which includes its quotation marks.
 func dedent(block string) string {
 	const quotes = `"""`
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(block[len(quotes) : len(block)-len(quotes)])

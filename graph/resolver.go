@@ -1,6 +1,6 @@
-// Package graph is GraphQL and nothing else: resolvers, access directives, errors, limits and the HTTP
-// transport. Resolvers take the input, call one function of auth or db, and return its result; who may call
-// them stands in the schema, and what a field needs beyond that (ownership) in auth.
+// Package graph is the GraphQL API: resolvers, access directives, errors, limits and transports. A resolver takes the
+// input, calls one function of auth or db, and returns its result. The schema declares who may access a field. Rules beyond
+// that, such as ownership, are in package auth.
 package graph
 
 import (
@@ -12,20 +12,20 @@ import (
 	"github.com/latchkey/latchkey/graph/relay"
 )
 
-// A Resolver holds what resolvers call: auth for actions and for what belongs to users, db for plain reads.
+// A Resolver has the dependencies of resolvers: auth for actions and for data of users, db for plain reads.
 type Resolver struct {
 	Auth *auth.Service
 	DB   *db.DB
 
-	// Nodes find the objects of a program's own types for Query.node, by the kind of their IDs (db.KindOf). What the viewer
-	// may not see is db.ErrNotFound.
+	// Nodes maps the kinds of IDs (db.KindOf) of a program's own types to functions that Query.node calls. They return
+	// db.ErrNotFound for objects that the viewer may not see.
 	Nodes map[string]func(ctx context.Context, id string) (relay.Node, error)
 }
 
-// viewer is who is asking.
+// viewer returns the request's viewer.
 func viewer(ctx context.Context) *auth.Viewer { return auth.ViewerFrom(ctx) }
 
-// node finds any object by its ID.
+// node returns the object with the ID.
 func (r *Resolver) node(ctx context.Context, id string) (relay.Node, error) {
 	switch db.KindOf(id) {
 	case db.UserID:
@@ -41,7 +41,7 @@ func (r *Resolver) node(ctx context.Context, id string) (relay.Node, error) {
 	return nil, &auth.InputError{Field: "id", Message: "must be the ID of an object"}
 }
 
-// found keeps a nil pointer from becoming a Node that is not nil.
+// found prevents a nil pointer from becoming a non-nil Node.
 func found[T any](object *T, err error) (relay.Node, error) {
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func userID(u *db.User) string         { return u.ID }
 func sessionID(s *db.Session) string   { return s.ID }
 func apiTokenID(t *db.APIToken) string { return t.ID }
 
-// maxSearch bounds the text that users are searched for, in bytes.
+// maxSearch bounds the search text, in bytes.
 const maxSearch = 200
 
 func (r *Resolver) users(ctx context.Context, search *string, args relay.Args) (*relay.UserConnection, error) {
@@ -121,7 +121,7 @@ func (r *Resolver) auditLog(ctx context.Context, filter *db.EventFilter, args re
 	return relay.New(rows, eventID, func(ctx context.Context) (int, error) { return r.Auth.CountEvents(ctx, *filter) }), nil
 }
 
-// changesOf tells what is absent, which stays, from what is null, which goes.
+// changesOf converts the input: an absent field is left unchanged, an explicit null clears it.
 func changesOf(in model.UpdateUserInput) auth.UserChanges {
 	changes := auth.UserChanges{Username: in.Username}
 	if email, ok := in.Email.ValueOK(); ok {

@@ -16,7 +16,7 @@ import (
 
 // checkVariables returns BAD_USER_INPUT for the first variable whose value does not match its type (GraphQL, sections
 // 3 and 6.1.2), with the innermost name as `field`. gqlparser's check ignores the case of enum values, and its messages
-// name types of Go. The operation must be valid, and numbers must be json.Number. Messages never echo values.
+// contain names of Go types. The operation must be valid, and numbers must be json.Number. Messages never contain values.
 func checkVariables(schema *ast.Schema, operation *ast.OperationDefinition, values map[string]any) *gqlerror.Error {
 	for _, definition := range operation.VariableDefinitions {
 		if fault := checkVariable(schema, definition, values); fault != nil {
@@ -33,7 +33,7 @@ func checkVariables(schema *ast.Schema, operation *ast.OperationDefinition, valu
 type variableFault struct {
 	place   string // such as $input.roles[0]
 	field   string // the innermost name
-	message string // continues the place
+	message string // follows the place
 }
 
 func checkVariable(schema *ast.Schema, definition *ast.VariableDefinition, values map[string]any) *variableFault {
@@ -75,7 +75,7 @@ func checkValue(schema *ast.Schema, typ *ast.Type, value any, at variableFault) 
 		return nil
 	}
 	if typ.Elem != nil {
-		items := reflect.ValueOf(value) // []any, or a slice that gqlparser made of a single value, such as []string
+		items := reflect.ValueOf(value) // []any, or a slice such as []string that gqlparser made of a single value
 		if items.Kind() != reflect.Slice {
 			return checkValue(schema, typ.Elem, value, at) // a list of one item (section 3.11)
 		}

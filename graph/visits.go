@@ -7,8 +7,8 @@ import "github.com/vektah/gqlparser/v2/ast"
 // A document of 1,500 tokens in a chain of 25 fragments has 7,000 visits.
 const maxVisits = 20_000
 
-// countVisits returns the number of selections and values that validation visits: for each operation and each
-// fragment its own, and those of each fragment that it reaches, once.
+// countVisits returns the number of selections and values that validation visits. For each operation and each fragment,
+// these are its own and those of all fragments that it reaches.
 func countVisits(document *ast.QueryDocument) (n int) {
 	v := visits{fragments: document.Fragments, own: make([]*visited, len(document.Fragments))}
 	for _, operation := range document.Operations {
@@ -29,10 +29,10 @@ func countVisits(document *ast.QueryDocument) (n int) {
 
 type visits struct {
 	fragments ast.FragmentDefinitionList
-	own       []*visited // by fragment; nil: not counted yet
+	own       []*visited // by fragment; nil if not counted yet
 }
 
-// visited has the number of selections and values in a selection set, and the names of the fragments that it spreads.
+// visited is the number of selections and values in a selection set, and the names of the fragments that it spreads.
 type visited struct {
 	count   int
 	spreads []string

@@ -216,7 +216,7 @@ var models = map[string]string{
 	"SessionEdge":             "graph/relay.SessionEdge",
 	"SessionSet":              "auth.SessionSet",
 	"SetUserPasswordInput":    "auth.SetUserPasswordInput",
-	"Time":                    "db.Time",
+	"Time":                    "graph/scalar.Time",
 	"User":                    "db.User",
 	"UserConnection":          "graph/relay.UserConnection",
 	"UserEdge":                "graph/relay.UserEdge",

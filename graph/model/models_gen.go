@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// What changing the password did.
+// The result of changing the password.
 type ChangePasswordPayload struct {
 	// The viewer.
 	User *db.User `json:"user"`
@@ -18,59 +18,59 @@ type ChangePasswordPayload struct {
 	RevokedAPITokens int `json:"revokedApiTokens"`
 }
 
-// The user that was made.
+// The created user.
 type CreateUserPayload struct {
 	// The user.
 	User *db.User `json:"user"`
 }
 
-// Which user is deleted.
+// Which user to delete.
 type DeleteUserInput struct {
 	// The ID of the user.
 	ID string `json:"id"`
 }
 
-// The user who was deleted.
+// The deleted user.
 type DeleteUserPayload struct {
-	// The ID that the user had.
+	// The ID of the deleted user.
 	DeletedUserID string `json:"deletedUserId"`
 }
 
-// Which user is disabled.
+// Which user to disable.
 type DisableUserInput struct {
 	// The ID of the user.
 	ID string `json:"id"`
-	// Whether API tokens only stop working until the user is enabled, instead of being revoked.
+	// Whether API tokens are only suspended until the user is enabled, instead of being revoked.
 	KeepAPITokens bool `json:"keepApiTokens"`
 }
 
-// The user that was disabled.
+// The disabled user.
 type DisableUserPayload struct {
 	// The user.
 	User *db.User `json:"user"`
 }
 
-// Which user is enabled.
+// Which user to enable.
 type EnableUserInput struct {
 	// The ID of the user.
 	ID string `json:"id"`
 }
 
-// The user that was enabled.
+// The enabled user.
 type EnableUserPayload struct {
 	// The user.
 	User *db.User `json:"user"`
 }
 
-// Which sessions end.
+// Which sessions to end.
 type LogoutInput struct {
 	// Which of the viewer's sessions.
 	Sessions auth.SessionSet `json:"sessions"`
-	// Whether the viewer's API tokens are revoked too.
+	// Whether to revoke the viewer's API tokens too.
 	RevokeAPITokens bool `json:"revokeApiTokens"`
 }
 
-// What logging out did.
+// The result of logging out.
 type LogoutPayload struct {
 	// How many sessions ended.
 	EndedSessions int `json:"endedSessions"`
@@ -78,25 +78,25 @@ type LogoutPayload struct {
 	RevokedAPITokens int `json:"revokedApiTokens"`
 }
 
-// What proving the password did.
+// The result of verifying the password.
 type ReauthenticatePayload struct {
-	// When the session last proved the password: now.
+	// When the password was last verified in the session: now.
 	AuthenticatedAt db.Time `json:"authenticatedAt"`
 }
 
-// Which API token is revoked.
+// Which API token to revoke.
 type RevokeAPITokenInput struct {
 	// The ID of the token, not the token itself.
 	ID string `json:"id"`
 }
 
-// A token that was just revoked.
+// The revoked token.
 type RevokeAPITokenPayload struct {
-	// The token that no longer works.
+	// The token.
 	APIToken *db.APIToken `json:"apiToken"`
 }
 
-// Which session ends.
+// Which session to end.
 type RevokeSessionInput struct {
 	// The ID of the session.
 	ID string `json:"id"`
@@ -104,19 +104,19 @@ type RevokeSessionInput struct {
 
 // The session that has ended.
 type RevokeSessionPayload struct {
-	// The session that no longer works.
+	// The session.
 	Session *db.Session `json:"session"`
 }
 
-// Whose sessions end.
+// Whose sessions to end.
 type RevokeSessionsInput struct {
 	// The ID of the user.
 	ID string `json:"id"`
-	// Whether the user's API tokens are revoked too.
+	// Whether to revoke the user's API tokens too.
 	RevokeAPITokens bool `json:"revokeApiTokens"`
 }
 
-// What ending sessions did.
+// The result of ending sessions.
 type RevokeSessionsPayload struct {
 	// How many sessions ended.
 	EndedSessions int `json:"endedSessions"`
@@ -130,21 +130,21 @@ type SetUserPasswordPayload struct {
 	User *db.User `json:"user"`
 }
 
-// Changes of a user. What is absent stays as it is; null removes.
+// Changes of a user. Absent fields are left unchanged; null clears a field.
 type UpdateUserInput struct {
 	// Which user.
 	ID string `json:"id"`
 	// 1 to 150 letters (a-z), digits and . _ + -
 	Username *string `json:"username,omitempty"`
-	// One address; null: none.
+	// One e-mail address; null for none.
 	Email graphql.Omittable[*string] `json:"email,omitempty"`
-	// As people write it; null: none.
+	// The display name; null for none.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
-	// All roles from now on.
+	// The new roles, which replace all current ones.
 	Roles []db.Role `json:"roles,omitempty"`
 }
 
-// The user that was changed.
+// The changed user.
 type UpdateUserPayload struct {
 	// The user.
 	User *db.User `json:"user"`

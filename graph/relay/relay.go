@@ -1,5 +1,5 @@
-// Package relay shapes lists as Relay's Cursor Connections specification wants them. It makes and reads
-// cursors; it does not read rows.
+// Package relay implements the connections of Relay's Cursor Connections specification. It encodes and decodes cursors, but
+// does not query the database.
 package relay
 
 import (
@@ -13,7 +13,7 @@ import (
 
 // Page sizes.
 const (
-	DefaultPage = 20 // without an argument
+	DefaultPage = 20 // without first and last
 	MaxPage     = 100
 )
 
@@ -50,7 +50,7 @@ type Edge[T any] struct {
 	Node   *T
 }
 
-// PageInfo says where a page stands in its list.
+// PageInfo is the position of a page in its list.
 type PageInfo struct {
 	HasNextPage     bool
 	HasPreviousPage bool
@@ -58,7 +58,7 @@ type PageInfo struct {
 	EndCursor       *string
 }
 
-// New makes a connection. total counts the whole list; it is called only if the client asks.
+// New returns a connection. total counts the whole list. It is only called if the client selects totalCount.
 func New[T any](page db.PageOf[T], id func(*T) string, total func(context.Context) (int, error)) *Connection[T] {
 	c := &Connection[T]{
 		Edges:    make([]*Edge[T], len(page.Rows)),
@@ -74,7 +74,7 @@ func New[T any](page db.PageOf[T], id func(*T) string, total func(context.Contex
 	return c
 }
 
-// Nodes are the items without their cursors.
+// Nodes returns the items without their cursors.
 func (c *Connection[T]) Nodes() []*T {
 	nodes := make([]*T, len(c.Edges))
 	for i, e := range c.Edges {
@@ -94,7 +94,7 @@ type Args struct {
 	Before *string
 }
 
-// Int converts an argument where a project binds Int to another Go type than int, as the template of gqlgen.yml does.
+// Int converts an argument for projects that bind Int to another Go type than int, as gqlgen's template of gqlgen.yml does.
 func Int[T ~int32 | ~int64](n *T) *int {
 	if n == nil {
 		return nil
@@ -103,7 +103,7 @@ func Int[T ~int32 | ~int64](n *T) *int {
 	return &converted
 }
 
-// Page reads the arguments; kind is the kind of IDs in the list.
+// Page converts the arguments. kind is the kind of the IDs in the list.
 func (a Args) Page(kind string) (p db.Page, err error) {
 	if a.First != nil && a.Last != nil {
 		return p, &auth.InputError{Field: "last", Message: "cannot be combined with first"}
@@ -128,14 +128,14 @@ func (a Args) Page(kind string) (p db.Page, err error) {
 	return p, err
 }
 
-// A cursor is an item's ID, in base 64 so that nobody builds on it.
+// cursorOf returns an item's ID in base 64, so that clients treat cursors as opaque.
 func cursorOf(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
 
 var errCursor = errors.New("not a cursor")
 
 func parseCursor(kind, cursor string) (id string, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || db.CheckID(kind, string(b)) != nil || cursorOf(string(b)) != cursor { // the decoder passes over ends of lines
+	if err != nil || db.CheckID(kind, string(b)) != nil || cursorOf(string(b)) != cursor { // the decoder ignores line breaks
 		return "", errCursor
 	}
 	return string(b), nil
@@ -146,10 +146,10 @@ func readCursor(kind, field string, cursor *string) (id string, err error) {
 		return "", nil
 	}
 	if id, err = parseCursor(kind, *cursor); err != nil {
-		return "", &auth.InputError{Field: field, Message: "must be a cursor that this list gave out"}
+		return "", &auth.InputError{Field: field, Message: "must be a cursor from this list"}
 	}
 	return id, nil
 }
 
-// A Node is any object of the schema's interface Node: *db.User, *db.Session or *db.APIToken.
+// A Node is an object of the schema's interface Node: *db.User, *db.Session, *db.APIToken, or a type of the program.
 type Node any

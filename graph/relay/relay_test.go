@@ -78,7 +78,7 @@ func TestAConnectionGivesOutCursorsThatItTakes(t *testing.T) {
 	}
 }
 
-// A cursor is what the server gave out: one spelling of one ID.
+// A cursor has only one valid spelling for each ID.
 func FuzzCursor(f *testing.F) {
 	good := cursorOf(db.NewID(db.UserID))
 	for _, seed := range []string{"", good, good + "=", good + "\n", good[:10] + "\r\n" + good[10:], good[:len(good)-1], strings.ToUpper(good), cursorOf("user_x"), cursorOf(""), "!", "\xff"} {

@@ -1,5 +1,5 @@
-// Package scalar reads and writes GraphQL's built-in scalars strictly, as the specification says (section
-// 3.5): a number is no String, a text no Int. gqlgen's own are lenient. It knows no other types.
+// Package scalar implements GraphQL's built-in scalars strictly, as the specification requires (section 3.5): a number is
+// not a String, and a string is not an Int. gqlgen's own functions are lenient. It also implements the scalar Time.
 package scalar
 
 import (
@@ -14,12 +14,12 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// An Error says why a value was refused. It continues "ARGUMENT …".
+// An Error says why a value was rejected. The text follows the name of the argument.
 type Error string
 
 func (e Error) Error() string { return string(e) }
 
-// MarshalString writes text.
+// MarshalString writes a string.
 func MarshalString(s string) graphql.Marshaler { return graphql.MarshalString(s) }
 
 // UnmarshalString accepts valid UTF-8 without NUL, which PostgreSQL cannot store.
@@ -39,7 +39,7 @@ func UnmarshalString(v any) (string, error) {
 // MarshalID writes an ID.
 func MarshalID(id string) graphql.Marshaler { return graphql.MarshalString(id) }
 
-// UnmarshalID accepts what UnmarshalString accepts, and whole numbers.
+// UnmarshalID accepts strings as UnmarshalString does, and integers.
 func UnmarshalID(v any) (string, error) {
 	switch n := v.(type) {
 	case json.Number:
@@ -57,10 +57,10 @@ func UnmarshalID(v any) (string, error) {
 	return s, err
 }
 
-// MarshalInt writes a whole number.
+// MarshalInt writes an integer.
 func MarshalInt(n int) graphql.Marshaler { return graphql.MarshalInt(n) }
 
-// UnmarshalInt accepts whole numbers of 32 bits.
+// UnmarshalInt accepts integers of 32 bits.
 func UnmarshalInt(v any) (int, error) {
 	var n int64
 	var err error

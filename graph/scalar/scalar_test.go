@@ -15,7 +15,7 @@ func TestScalarsTakeTheirOwnKindAlone(t *testing.T) {
 	big := strings.Repeat("9", 400)
 	for _, c := range []struct {
 		in                  any
-		text, id, num, bool string // what is read; "-": refused
+		text, id, num, bool string // the expected value; "-" if rejected
 	}{
 		{"a", "a", "a", "-", "-"}, {"", "", "", "-", "-"}, {"1", "1", "1", "-", "-"}, {"ä🗝\n\"", "ä🗝\n\"", "ä🗝\n\"", "-", "-"}, {"true", "true", "true", "-", "-"},
 		{"a\x00b", "-", "-", "-", "-"}, {"a\xffb", "-", "-", "-", "-"}, {nil, "-", "-", "-", "-"}, {[]any{"a"}, "-", "-", "-", "-"}, {map[string]any{}, "-", "-", "-", "-"},
@@ -33,7 +33,7 @@ func TestScalarsTakeTheirOwnKindAlone(t *testing.T) {
 	}
 }
 
-// check compares what was read; an error must be one that clients may see, and not repeat the value.
+// check compares the result. An error must be one that clients may see, and must not contain the value.
 func check(t *testing.T, kind string, in any, want string) func(string, error) {
 	t.Helper()
 	return func(got string, err error) {
@@ -56,7 +56,7 @@ func written(m graphql.Marshaler) string {
 	return b.String()
 }
 
-// FuzzString writes texts as JSON and reads them again.
+// FuzzString writes strings as JSON and reads them back.
 func FuzzString(f *testing.F) {
 	for _, seed := range []string{"", "a", "\"\\/\b\f\n\r\t", "\x00", "\x1f\x7f", "\u2028\u2029", "🗝", "\xff", "</script>", "\ufffd", "\xed\xa0\x80"} {
 		f.Add(seed)
@@ -75,7 +75,7 @@ func FuzzString(f *testing.F) {
 	})
 }
 
-// FuzzNumber reads numbers as the transport hands them over.
+// FuzzNumber unmarshals numbers as the transport passes them.
 func FuzzNumber(f *testing.F) {
 	for _, seed := range []string{"0", "-0", "1", "2147483647", "2147483648", "-2147483649", "1.0", "1e2", "99999999999999999999", "x", ""} {
 		f.Add(seed)

@@ -10,7 +10,7 @@ func authorization() []mutation {
 		},
 		{
 			"T70 T72: @requiresScopes refuses callers without the scopes", "graph/directives.go",
-			"return v.Require(ways...)", "return v.Authenticated()",
+			"return v.Require(alternatives...)", "return v.Authenticated()",
 			"./test/server", "TestT070_",
 		},
 		{

@@ -70,7 +70,7 @@ func cost() []mutation {
 		},
 		{
 			"T101: counting does not overflow", "graph/cost.go",
-			"func plus(a, b int) int { return min(a+b, many) }", "func plus(a, b int) int { return a + b }",
+			"func plus(a, b int) int { return min(a+b, countLimit) }", "func plus(a, b int) int { return a + b }",
 			"./graph", "TestADocumentBuiltToExplode",
 		},
 		{

@@ -35,7 +35,7 @@ func documents() []mutation {
 		},
 		{
 			"T98: directives count in fragments that no operation uses", "graph/cost.go",
-			"if c.counted[i] == nil { // used", "if i < 0 { // used",
+			"if c.counted[i] == nil { // no", "if i < 0 { // used",
 			"./test/server", "TestT096_",
 		},
 		{

@@ -387,7 +387,7 @@ func tokens() []mutation {
 		},
 		{
 			"T49: a scope is needed to change users", "graph/directives.go",
-			"return v.Require(ways...)", "return v.Authenticated()",
+			"return v.Require(alternatives...)", "return v.Authenticated()",
 			"./test/server", "TestT070_|TestT073_",
 		},
 		{

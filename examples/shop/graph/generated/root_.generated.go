@@ -1408,15 +1408,15 @@ type OrderPayload {
 }
 `, BuiltIn: false},
 	{Name: "../../latchkey.graphqls", Input: `"""
-Anyone may read this field.
+Anyone may access this field, without credentials.
 """
 directive @public on FIELD_DEFINITION
 """
-Any viewer who is logged in, or comes with an API token, may read this field.
+Viewers who are logged in or have an API token may access this field.
 """
 directive @authenticated on FIELD_DEFINITION
 """
-Viewers may read this field who have all scopes of at least one of the inner lists.
+Viewers who have all scopes of at least one of the inner lists may access this field.
 """
 directive @requiresScopes(
   """
@@ -1425,19 +1425,19 @@ directive @requiresScopes(
   scopes: [[Scope!]!]!
 ) on FIELD_DEFINITION
 """
-Every field of this type must say who may read it.
+Every field of this type must have an access directive.
 """
 directive @sensitive on OBJECT
 """
-The fields below are read as the user whom this payload logged in.
+The fields below are resolved as the user who has just logged in or refreshed.
 """
 directive @asNewViewer on FIELD_DEFINITION
 """
-One operation may have one field of these: it checks, changes or issues credentials.
+The field checks, changes or issues credentials. An operation may have only one such field.
 """
 directive @credentials on FIELD_DEFINITION
 """
-What the field adds to the cost of a query, where that is not 1.
+The cost of the field in a query, if it is not 1.
 """
 directive @cost(
   """
@@ -1446,25 +1446,25 @@ directive @cost(
   weight: Int!
 ) on FIELD_DEFINITION
 """
-How many items a list has, for the cost of a query.
+The number of items in a list, for the cost of a query.
 """
 directive @listSize(
   """
-  Where no argument says it.
+  The number of items if no argument gives it.
   """
   assumedSize: Int
 
   """
-  The arguments that say it; the largest counts.
+  The arguments that give the number; the largest counts.
   """
   slicingArguments: [String!]
 ) on FIELD_DEFINITION
 """
-Maps a field to Go; never shown to clients.
+Maps a field to Go; not visible to clients.
 """
 directive @goField(
   """
-  Whether the field has a resolver of its own.
+  Whether the field has its own resolver.
   """
   forceResolver: Boolean
 
@@ -1474,16 +1474,16 @@ directive @goField(
   name: String
 
   """
-  Whether an absent argument differs from null.
+  Whether an absent argument is distinguished from null.
   """
   omittable: Boolean
 ) on INPUT_FIELD_DEFINITION | FIELD_DEFINITION
 """
-A moment in UTC, in RFC 3339 form with up to six digits after the second: 2026-01-31T12:00:00Z.
+A time in UTC, in RFC 3339 form with up to six fractional digits: 2026-01-31T12:00:00Z.
 """
 scalar Time @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 """
-A right, of the form NOUN:VERB, such as users:read.
+A permission of the form NOUN:VERB, such as users:read.
 """
 scalar Scope @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc6749#section-3.3")
 """
@@ -1491,7 +1491,7 @@ A named set of scopes.
 """
 enum Role {
   """
-  No scopes: one's own account only.
+  No scopes: access to the user's own account only.
   """
   USER
   """
@@ -1500,16 +1500,16 @@ enum Role {
   ADMIN
 }
 """
-Something with an ID that is unique across all types (Relay's Global Object Identification).
+An object with an ID that is unique across all types (Relay's Global Object Identification).
 """
 interface Node {
   """
-  Opaque; begins with the kind of the object and sorts by time of creation.
+  Opaque. It begins with the kind of the object and sorts by time of creation.
   """
   id: ID!
 }
 """
-Reads. Nothing here changes anything.
+Queries.
 """
 type Query {
   """
@@ -1517,7 +1517,7 @@ type Query {
   """
   me: User @authenticated
   """
-  Any object by its ID: one's own user, sessions and API tokens; with users:read anybody's. NOT_FOUND for all others.
+  An object by its ID: the viewer's own user, sessions and API tokens or, with users:read, those of any user. Otherwise NOT_FOUND.
   """
   node(
     """
@@ -1559,12 +1559,12 @@ type Query {
     before: String
 
     """
-    Only users whose user name, e-mail or name contains this text, in any case. At most 200 bytes.
+    Only users whose user name, e-mail or name contains this text, case-insensitively. At most 200 bytes.
     """
     search: String
   ): UserConnection @requiresScopes(scopes: [["users:read"]])
   """
-  What has happened to all accounts, oldest first.
+  The security events of all accounts, oldest first.
   """
   auditLog(
     """
@@ -1588,31 +1588,31 @@ type Query {
     before: String
 
     """
-    Which events; without it all.
+    Which events; all by default.
     """
     filter: AuditFilter
   ): SecurityEventConnection @requiresScopes(scopes: [["audit:read"]])
 }
 """
-What happens from now on, by WebSocket (graphql-transport-ws) or server-sent events.
+Subscriptions, over WebSocket (graphql-transport-ws) or server-sent events.
 """
 type Subscription {
   """
-  What happens to the viewer's own account: logins, a stolen refresh token, tokens, passwords.
+  Security events of the viewer's own account, such as logins and the reuse of a refresh token.
   """
   securityEvents: SecurityEvent @authenticated
   """
-  What happens to all accounts.
+  Security events of all accounts.
   """
   allSecurityEvents: SecurityEvent @requiresScopes(scopes: [["audit:read"]])
 }
 """
-Changes.
+Mutations.
 """
 type Mutation {
   """
   Opens a session for a user name (or e-mail) and password. Send the access token with further requests:
-  ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. Refused by INVALID_CREDENTIALS.
+  ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. Fails with INVALID_CREDENTIALS.
   """
   login(
     """
@@ -1621,28 +1621,28 @@ type Mutation {
     input: LoginInput!
   ): LoginPayload @credentials @public
   """
-  Exchanges a refresh token for a new pair of tokens. Refused by UNAUTHENTICATED with a reason; then log in again.
-  Asking again within ten seconds, or after an answer that was lost, gives the same refresh token.
+  Exchanges a refresh token for a new pair of tokens. Fails with UNAUTHENTICATED and a reason; then log in again.
+  A repeated request within ten seconds, or after a response was lost, returns the same refresh token.
   """
   refresh(
     """
-    The refresh token; without it, that of the cookie.
+    The refresh token; by default, that of the cookie.
     """
     input: RefreshInput
   ): LoginPayload @credentials @public
   """
-  Ends sessions of the viewer; their tokens stop working at once. Not with an API token.
+  Ends sessions of the viewer. Their tokens are invalid at once. Not allowed with an API token.
   """
   logout(
     """
-    Which sessions; without it the current one.
+    Which sessions; by default the current one.
     """
     input: LogoutInput
   ): LogoutPayload @authenticated
   """
-  Proves the viewer's password again, in the current session. Mutations that make API tokens, give roles, set passwords
-  or delete users need a login or this mutation within the last hour; otherwise they fail with
-  REAUTHENTICATION_REQUIRED. Not with an API token.
+  Verifies the viewer's password again, in the current session. Mutations that create API tokens, grant roles, set
+  passwords or delete users need a login or this mutation within the last hour; otherwise they fail with
+  REAUTHENTICATION_REQUIRED. Not allowed with an API token.
   """
   reauthenticate(
     """
@@ -1651,7 +1651,7 @@ type Mutation {
     input: ReauthenticateInput!
   ): ReauthenticatePayload @credentials @authenticated
   """
-  Ends one session: of the viewer's own or, with users:write, of a user with no more scopes. Not with an API token.
+  Ends one session: the viewer's own or, with users:write, one of a user with no more scopes. Not allowed with an API token.
   """
   revokeSession(
     """
@@ -1660,7 +1660,7 @@ type Mutation {
     input: RevokeSessionInput!
   ): RevokeSessionPayload @authenticated
   """
-  Changes the viewer's password and ends the viewer's other sessions. Not with an API token.
+  Changes the viewer's password and ends the viewer's other sessions. Not allowed with an API token.
   """
   changePassword(
     """
@@ -1669,17 +1669,17 @@ type Mutation {
     input: ChangePasswordInput!
   ): ChangePasswordPayload @credentials @authenticated
   """
-  Makes an API token for a program. Not with an API token. A user has at most 100.
+  Creates an API token for a program. A user can have at most 100. Not allowed with an API token.
   """
   createApiToken(
     """
-    What the token is for and may do.
+    The name and permissions of the token.
     """
     input: CreateApiTokenInput!
   ): CreateApiTokenPayload @credentials @authenticated
   """
-  Revokes an API token at once: of the viewer's own or, with users:write, of a user with no more scopes. Not with an
-  API token.
+  Revokes an API token at once: the viewer's own or, with users:write, one of a user with no more scopes. Not allowed
+  with an API token.
   """
   revokeApiToken(
     """
@@ -1697,8 +1697,8 @@ type Mutation {
     input: CreateUserInput!
   ): CreateUserPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Changes a user who has no more scopes than the viewer. After a change of roles the user's access tokens are
-  refused until refreshed.
+  Changes a user who has no more scopes than the viewer. After a change of roles, the user's access tokens are invalid
+  until refreshed.
   """
   updateUser(
     """
@@ -1707,7 +1707,7 @@ type Mutation {
     input: UpdateUserInput!
   ): UpdateUserPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Disables a user: sessions end and API tokens are revoked, at once.
+  Disables a user: sessions end and API tokens are revoked at once.
   """
   disableUser(
     """
@@ -1716,7 +1716,7 @@ type Mutation {
     input: DisableUserInput!
   ): DisableUserPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Lets a disabled user log in again. Sessions stay ended, and revoked API tokens revoked.
+  Lets a disabled user log in again. Ended sessions and revoked API tokens stay so.
   """
   enableUser(
     """
@@ -1725,8 +1725,8 @@ type Mutation {
     input: EnableUserInput!
   ): EnableUserPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Sets a user's password without the old one, ends the user's sessions and revokes the API tokens. Not with an API
-  token.
+  Sets a user's password without the old one, ends the user's sessions and revokes the user's API tokens. Not allowed
+  with an API token.
   """
   setUserPassword(
     """
@@ -1735,7 +1735,7 @@ type Mutation {
     input: SetUserPasswordInput!
   ): SetUserPasswordPayload @credentials @requiresScopes(scopes: [["users:write"]])
   """
-  Ends all sessions of a user, and on request revokes the API tokens. Not with an API token.
+  Ends all sessions of a user and optionally revokes the user's API tokens. Not allowed with an API token.
   """
   revokeSessions(
     """
@@ -1744,8 +1744,8 @@ type Mutation {
     input: RevokeSessionsInput!
   ): RevokeSessionsPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Deletes a user with all sessions and API tokens. The events about the user stay, without addresses, devices and
-  details. Not with an API token.
+  Deletes a user with all sessions and API tokens. The user's security events are kept, without addresses, devices and
+  details. Not allowed with an API token.
   """
   deleteUser(
     """
@@ -1755,7 +1755,7 @@ type Mutation {
   ): DeleteUserPayload @requiresScopes(scopes: [["users:write"]])
 }
 """
-A person or program with an account.
+A person or program that has an account.
 """
 type User implements Node @sensitive {
   """
@@ -1763,7 +1763,7 @@ type User implements Node @sensitive {
   """
   id: ID! @authenticated
   """
-  Unique; upper and lower case letters count as the same.
+  Unique, case-insensitively.
   """
   username: String! @authenticated
   """
@@ -1771,11 +1771,11 @@ type User implements Node @sensitive {
   """
   email: String @authenticated
   """
-  As people write it.
+  The display name.
   """
   name: String @authenticated
   """
-  What the user may do.
+  The user's roles.
   """
   roles: [Role!]! @goField(name: "RoleNames") @authenticated
   """
@@ -1783,11 +1783,11 @@ type User implements Node @sensitive {
   """
   scopes: [Scope!]! @authenticated
   """
-  When the account was made.
+  When the account was created.
   """
   createdAt: Time! @authenticated
   """
-  When the account was last changed; logging in does not count.
+  When the account was last changed; logins do not count.
   """
   updatedAt: Time! @authenticated
   """
@@ -1885,7 +1885,7 @@ type Session implements Node @sensitive {
   current: Boolean! @authenticated
 }
 """
-A long-lived token for a program. The token itself is shown when it is made, and never again.
+A long-lived token for a program. The token itself is only returned when it is created.
 """
 type ApiToken implements Node @sensitive {
   """
@@ -1893,28 +1893,28 @@ type ApiToken implements Node @sensitive {
   """
   id: ID! @authenticated
   """
-  What it is for.
+  What the token is for.
   """
   name: String! @authenticated
   """
-  What it may do, as far as its owner may.
+  The scopes of the token. Only those that its owner also has are effective.
   """
   scopes: [Scope!]! @goField(name: "ScopeNames") @authenticated
   """
-  When it was made.
+  When the token was created.
   """
   createdAt: Time! @authenticated
   """
-  When it stops working; null: never.
+  When the token expires; null if never.
   """
   expiresAt: Time @authenticated
   """
-  When it was last used, within a minute; null: never.
+  When the token was last used, within a minute; null if never.
   """
   lastUsedAt: Time @authenticated
 }
 """
-What may happen to an account.
+The kinds of security events.
 """
 enum SecurityEventKind {
   """
@@ -1922,39 +1922,39 @@ enum SecurityEventKind {
   """
   LOGIN
   """
-  Somebody tried to log in and failed; user is null where no such user exists.
+  A login failed; userId is null if the user does not exist.
   """
   LOGIN_FAILED
   """
-  The session was refreshed, the first time on a day or from another address than before.
+  The session was refreshed, for the first time on a day or from a new address.
   """
   REFRESH
   """
-  A login or a check of the password was refused because of too many failures. Recorded once a minute.
+  A login or a check of the password was rejected because of too many failures. Recorded once a minute.
   """
   LOGIN_THROTTLED
   """
-  The viewer of a session gave a wrong current password.
+  A wrong current password was given in a session.
   """
   PASSWORD_CHECK_FAILED
   """
-  The viewer of a session proved the password again.
+  The password was verified again in a session.
   """
   REAUTHENTICATED
   """
-  A user asked for a change that needs more scopes; detail names the field. Recorded once a minute.
+  A user called a mutation without permission; detail names the field. Recorded once a minute.
   """
   ACCESS_DENIED
   """
-  An API token was used that is no longer good; detail says why. Recorded once a minute.
+  An API token was used that is no longer valid; detail says why. Recorded once a minute.
   """
   API_TOKEN_REFUSED
   """
-  A spent refresh token came back: perhaps stolen. The session has ended.
+  A refresh token was used again, so it may be stolen. The session has ended.
   """
   REFRESH_REUSED
   """
-  The user, or a service for the user, ended sessions.
+  The user, or a service on behalf of the user, ended sessions.
   """
   LOGOUT
   """
@@ -1966,7 +1966,7 @@ enum SecurityEventKind {
   """
   SESSION_REVOKED
   """
-  An operator ended all sessions and revoked all API tokens of everyone.
+  An operator ended the sessions and revoked the API tokens of all users.
   """
   ALL_REVOKED
   """
@@ -1974,7 +1974,7 @@ enum SecurityEventKind {
   """
   PASSWORD_CHANGED
   """
-  An API token was made.
+  An API token was created.
   """
   API_TOKEN_CREATED
   """
@@ -1982,7 +1982,7 @@ enum SecurityEventKind {
   """
   API_TOKEN_REVOKED
   """
-  The account was made.
+  The account was created.
   """
   USER_CREATED
   """
@@ -2006,7 +2006,7 @@ enum SecurityEventKind {
   """
   USER_DELETED
   """
-  A key that signs access tokens was made.
+  A key that signs access tokens was created.
   """
   SIGNING_KEY_CREATED
   """
@@ -2015,7 +2015,7 @@ enum SecurityEventKind {
   SIGNING_KEY_RETIRED
 }
 """
-Something that happened to an account.
+A security event of an account.
 """
 type SecurityEvent @sensitive {
   """
@@ -2023,23 +2023,23 @@ type SecurityEvent @sensitive {
   """
   id: ID! @authenticated
   """
-  What happened.
+  The kind of event.
   """
   kind: SecurityEventKind! @authenticated
   """
-  When.
+  When it happened.
   """
   at: Time! @authenticated
   """
-  The ID of the user whose account it is; null where none is known.
+  The ID of the affected user; null if unknown.
   """
   userId: ID @authenticated
   """
-  The ID of the user who did it; null: nobody known, or an operator at the command line.
+  The ID of the user who caused it; null for an anonymous caller or an operator at the command line.
   """
   actorId: ID @authenticated
   """
-  The ID of the session, API token or key that it is about.
+  The ID of the affected session, API token or key.
   """
   objectId: ID @authenticated
   """
@@ -2051,36 +2051,36 @@ type SecurityEvent @sensitive {
   """
   device: String! @authenticated
   """
-  The request's ID, as in the log and in the answer's X-Request-Id header.
+  The request's ID, as in the log and in the response's X-Request-Id header.
   """
   requestId: String! @authenticated
   """
-  More, for people.
+  Details, as text for humans.
   """
   detail: String! @authenticated
 }
 """
-Which events of the audit log; what is absent does not narrow.
+Selects events of the audit log. Absent fields match all events.
 """
 input AuditFilter {
   """
-  Of these kinds.
+  Events of these kinds.
   """
   kinds: [SecurityEventKind!]
   """
-  About this user's account.
+  Events of this user's account.
   """
   userId: ID
   """
-  Done by this user.
+  Events caused by this user.
   """
   actorId: ID
   """
-  At this time or later.
+  Events at this time or later.
   """
   since: Time
   """
-  Before this time.
+  Events before this time.
   """
   before: Time
 }
@@ -2093,15 +2093,15 @@ type SecurityEventConnection {
   """
   edges: [SecurityEventEdge!]!
   """
-  The events alone.
+  The events without their cursors.
   """
   nodes: [SecurityEvent!]!
   """
-  Where the page stands.
+  The position of the page in the list.
   """
   pageInfo: PageInfo!
   """
-  How many events there are on all pages.
+  The number of events on all pages.
   """
   totalCount: Int!
 }
@@ -2110,7 +2110,7 @@ An event in a list.
 """
 type SecurityEventEdge {
   """
-  Where the event stands in the list; opaque.
+  The position of the event in the list; opaque.
   """
   cursor: String!
   """
@@ -2119,7 +2119,7 @@ type SecurityEventEdge {
   node: SecurityEvent!
 }
 """
-Where a page stands in its list (Relay's Cursor Connections).
+The position of a page in its list (Relay's Cursor Connections).
 """
 type PageInfo {
   """
@@ -2148,15 +2148,15 @@ type UserConnection {
   """
   edges: [UserEdge!]!
   """
-  The users alone.
+  The users without their cursors.
   """
   nodes: [User!]!
   """
-  Where the page stands.
+  The position of the page in the list.
   """
   pageInfo: PageInfo!
   """
-  How many users there are on all pages.
+  The number of users on all pages.
   """
   totalCount: Int!
 }
@@ -2165,7 +2165,7 @@ A user in a list.
 """
 type UserEdge {
   """
-  Where the user stands in the list; opaque.
+  The position of the user in the list; opaque.
   """
   cursor: String!
   """
@@ -2182,15 +2182,15 @@ type SessionConnection {
   """
   edges: [SessionEdge!]!
   """
-  The sessions alone.
+  The sessions without their cursors.
   """
   nodes: [Session!]!
   """
-  Where the page stands.
+  The position of the page in the list.
   """
   pageInfo: PageInfo!
   """
-  How many sessions there are on all pages.
+  The number of sessions on all pages.
   """
   totalCount: Int!
 }
@@ -2199,7 +2199,7 @@ A session in a list.
 """
 type SessionEdge {
   """
-  Where the session stands in the list; opaque.
+  The position of the session in the list; opaque.
   """
   cursor: String!
   """
@@ -2216,15 +2216,15 @@ type ApiTokenConnection {
   """
   edges: [ApiTokenEdge!]!
   """
-  The tokens alone.
+  The tokens without their cursors.
   """
   nodes: [ApiToken!]!
   """
-  Where the page stands.
+  The position of the page in the list.
   """
   pageInfo: PageInfo!
   """
-  How many tokens there are on all pages.
+  The number of tokens on all pages.
   """
   totalCount: Int!
 }
@@ -2233,7 +2233,7 @@ An API token in a list.
 """
 type ApiTokenEdge {
   """
-  Where the token stands in the list; opaque.
+  The position of the token in the list; opaque.
   """
   cursor: String!
   """
@@ -2255,11 +2255,11 @@ input LoginInput {
   password: String!
 }
 """
-What a client holds after login or refresh. Keep both tokens secret.
+The tokens of a session. Keep both secret.
 """
 type LoginPayload {
   """
-  Send it as ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. A JWT of RFC 9068; clients treat it as opaque.
+  Send it as ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. A JWT (RFC 9068); clients should treat it as opaque.
   """
   accessToken: String!
   """
@@ -2267,33 +2267,33 @@ type LoginPayload {
   """
   tokenType: String!
   """
-  When the access token ends; refresh before.
+  When the access token expires; refresh before.
   """
   expiresAt: Time!
   """
-  Works once: exchange it with the mutation refresh. Null if it is in a cookie.
+  Valid for one use, by the mutation refresh. Null if it is in a cookie.
   """
   refreshToken: String @goField(name: "RefreshTokenOrNil")
   """
-  When the refresh token ends; then the user logs in again.
+  When the refresh token expires; then the user must log in again.
   """
   refreshExpiresAt: Time!
   """
-  Who logged in.
+  The user who logged in.
   """
   user: User! @asNewViewer
 }
 """
-A session's newest refresh token.
+A session's current refresh token.
 """
 input RefreshInput {
   """
-  As login or the last refresh gave it; null: that of the cookie.
+  As returned by login or the last refresh; by default, that of the cookie.
   """
   refreshToken: String
 }
 """
-Which of the viewer's sessions end.
+A set of the viewer's sessions.
 """
 enum SessionSet {
   """
@@ -2301,16 +2301,16 @@ enum SessionSet {
   """
   CURRENT
   """
-  All but the session of this request.
+  All sessions except that of this request.
   """
   OTHERS
   """
-  All.
+  All sessions.
   """
   ALL
 }
 """
-Which sessions end.
+Which sessions to end.
 """
 input LogoutInput {
   """
@@ -2318,12 +2318,12 @@ input LogoutInput {
   """
   sessions: SessionSet! = CURRENT
   """
-  Whether the viewer's API tokens are revoked too.
+  Whether to revoke the viewer's API tokens too.
   """
   revokeApiTokens: Boolean! = false
 }
 """
-What logging out did.
+The result of logging out.
 """
 type LogoutPayload {
   """
@@ -2345,16 +2345,16 @@ input ReauthenticateInput {
   password: String!
 }
 """
-What proving the password did.
+The result of verifying the password.
 """
 type ReauthenticatePayload {
   """
-  When the session last proved the password: now.
+  When the password was last verified in the session: now.
   """
   authenticatedAt: Time!
 }
 """
-Which session ends.
+Which session to end.
 """
 input RevokeSessionInput {
   """
@@ -2367,29 +2367,29 @@ The session that has ended.
 """
 type RevokeSessionPayload {
   """
-  The session that no longer works.
+  The session.
   """
   session: Session!
 }
 """
-A change of one's own password.
+A change of the viewer's own password.
 """
 input ChangePasswordInput {
   """
-  The password so far; INVALID_CREDENTIALS if it is wrong.
+  The current password; INVALID_CREDENTIALS if it is wrong.
   """
   currentPassword: String!
   """
-  8 characters to 1,024 bytes; no common password and not one's own name.
+  8 characters to 1,024 bytes; not a common password or the user's own name.
   """
   newPassword: String!
   """
-  Whether the viewer's API tokens are revoked too: yes, if someone else may have made one.
+  Whether to revoke the viewer's API tokens too. Do so if someone else may have created one.
   """
   revokeApiTokens: Boolean! = false
 }
 """
-What changing the password did.
+The result of changing the password.
 """
 type ChangePasswordPayload {
   """
@@ -2410,33 +2410,33 @@ A new API token.
 """
 input CreateApiTokenInput {
   """
-  What it is for; at most 200 bytes.
+  What the token is for; at most 200 bytes.
   """
   name: String!
   """
-  What it may do: among the owner's scopes. Without any it may read what every logged-in user may.
+  The token's scopes, which the owner must have. Without any, it has the access of every logged-in user.
   """
   scopes: [Scope!]! = []
   """
-  When it stops working; null: never.
+  When the token expires; null if never.
   """
   expiresAt: Time
 }
 """
-A token that was just made.
+The created token.
 """
 type CreateApiTokenPayload {
   """
-  The token. It is shown this once: keep it secret and safe. Send it as ` + "`" + `Authorization: Bearer <token>` + "`" + `.
+  The token, which is never returned again. Keep it secret. Send it as ` + "`" + `Authorization: Bearer <token>` + "`" + `.
   """
   token: String!
   """
-  What is known about it from now on.
+  The stored object of the token.
   """
   apiToken: ApiToken!
 }
 """
-Which API token is revoked.
+Which API token to revoke.
 """
 input RevokeApiTokenInput {
   """
@@ -2445,11 +2445,11 @@ input RevokeApiTokenInput {
   id: ID!
 }
 """
-A token that was just revoked.
+The revoked token.
 """
 type RevokeApiTokenPayload {
   """
-  The token that no longer works.
+  The token.
   """
   apiToken: ApiToken!
 }
@@ -2462,24 +2462,24 @@ input CreateUserInput {
   """
   username: String!
   """
-  One address; it logs in too.
+  One e-mail address, which can also be used to log in.
   """
   email: String
   """
-  As people write it; at most 200 bytes.
+  The display name; at most 200 bytes.
   """
   name: String
   """
-  8 characters to 1,024 bytes; null: the user cannot log in by password until one is set.
+  8 characters to 1,024 bytes. Without a password, the user cannot log in by password until one is set.
   """
   password: String
   """
-  What the user may do; without it, USER.
+  The user's roles; by default USER.
   """
   roles: [Role!]
 }
 """
-The user that was made.
+The created user.
 """
 type CreateUserPayload {
   """
@@ -2488,7 +2488,7 @@ type CreateUserPayload {
   user: User!
 }
 """
-Changes of a user. What is absent stays as it is; null removes.
+Changes of a user. Absent fields are left unchanged; null clears a field.
 """
 input UpdateUserInput {
   """
@@ -2500,20 +2500,20 @@ input UpdateUserInput {
   """
   username: String
   """
-  One address; null: none.
+  One e-mail address; null for none.
   """
   email: String @goField(omittable: true)
   """
-  As people write it; null: none.
+  The display name; null for none.
   """
   name: String @goField(omittable: true)
   """
-  All roles from now on.
+  The new roles, which replace all current ones.
   """
   roles: [Role!]
 }
 """
-The user that was changed.
+The changed user.
 """
 type UpdateUserPayload {
   """
@@ -2522,7 +2522,7 @@ type UpdateUserPayload {
   user: User!
 }
 """
-Which user is disabled.
+Which user to disable.
 """
 input DisableUserInput {
   """
@@ -2530,12 +2530,12 @@ input DisableUserInput {
   """
   id: ID!
   """
-  Whether API tokens only stop working until the user is enabled, instead of being revoked.
+  Whether API tokens are only suspended until the user is enabled, instead of being revoked.
   """
   keepApiTokens: Boolean! = false
 }
 """
-The user that was disabled.
+The disabled user.
 """
 type DisableUserPayload {
   """
@@ -2544,7 +2544,7 @@ type DisableUserPayload {
   user: User!
 }
 """
-Which user is enabled.
+Which user to enable.
 """
 input EnableUserInput {
   """
@@ -2553,7 +2553,7 @@ input EnableUserInput {
   id: ID!
 }
 """
-The user that was enabled.
+The enabled user.
 """
 type EnableUserPayload {
   """
@@ -2570,11 +2570,11 @@ input SetUserPasswordInput {
   """
   id: ID!
   """
-  8 characters to 1,024 bytes; no common password and not the user's name.
+  8 characters to 1,024 bytes; not a common password or the user's name.
   """
   password: String!
   """
-  Whether API tokens stay valid: for a service account that is given a password.
+  Whether API tokens stay valid, as for a service account that gets a password.
   """
   keepApiTokens: Boolean! = false
 }
@@ -2588,7 +2588,7 @@ type SetUserPasswordPayload {
   user: User!
 }
 """
-Whose sessions end.
+Whose sessions to end.
 """
 input RevokeSessionsInput {
   """
@@ -2596,12 +2596,12 @@ input RevokeSessionsInput {
   """
   id: ID!
   """
-  Whether the user's API tokens are revoked too.
+  Whether to revoke the user's API tokens too.
   """
   revokeApiTokens: Boolean! = false
 }
 """
-What ending sessions did.
+The result of ending sessions.
 """
 type RevokeSessionsPayload {
   """
@@ -2614,7 +2614,7 @@ type RevokeSessionsPayload {
   revokedApiTokens: Int!
 }
 """
-Which user is deleted.
+Which user to delete.
 """
 input DeleteUserInput {
   """
@@ -2623,11 +2623,11 @@ input DeleteUserInput {
   id: ID!
 }
 """
-The user who was deleted.
+The deleted user.
 """
 type DeleteUserPayload {
   """
-  The ID that the user had.
+  The ID of the deleted user.
   """
   deletedUserId: ID!
 }
