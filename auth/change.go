@@ -47,7 +47,7 @@ func (s *Service) presentScopes(ctx context.Context, tx *db.DB, v *Viewer) (Gran
 		if err != nil {
 			return nil, err
 		}
-		return s.rights.Granted(o.Roles), refusal(o, now, Expired)
+		return s.rights.Granted(o.Roles), sessionError(o, now, Expired)
 	case v.TokenID != "":
 		o, err := tx.TokenOwnerByID(ctx, v.TokenID)
 		if err != nil {

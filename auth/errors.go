@@ -28,13 +28,13 @@ const (
 	RefreshReused  = token.RefreshReused
 )
 
-// ErrInvalidCredentials refuses a login or a current password. Unknown user, wrong password and
-// disabled account look alike.
+// ErrInvalidCredentials says that a login failed or a current password is wrong. Unknown user, wrong password and disabled
+// account are not distinguished.
 var ErrInvalidCredentials = errors.New("the user name or the password is wrong")
 
-// A ForbiddenError says that the caller is known, but may not.
+// A ForbiddenError says that the caller is authenticated but lacks permission.
 type ForbiddenError struct {
-	Required [][]string // scopes that would do: (a and b) or c; nil where scopes are not the point
+	Required [][]string // alternatives of scopes that suffice, as in Viewer.Require; nil if the error is not about scopes
 	Message  string
 }
 
@@ -45,17 +45,17 @@ func (e *ForbiddenError) Error() string {
 	return "you need the scope " + DescribeScopes(e.Required)
 }
 
-// A ReauthenticationRequiredError says that the caller's session proved its password too long ago for what was asked.
+// A ReauthenticationRequiredError says that the password was verified too long ago in the caller's session.
 type ReauthenticationRequiredError struct{ MaxAge time.Duration }
 
 func (e *ReauthenticationRequiredError) Error() string {
-	return fmt.Sprintf("prove your password again: this needs a login, or the mutation reauthenticate, of the last %d minutes", int(e.MaxAge/time.Minute))
+	return fmt.Sprintf("verify your password again: this needs a login, or the mutation reauthenticate, within the last %d minutes", int(e.MaxAge/time.Minute))
 }
 
 // An InputError says what is wrong with an argument.
 type InputError struct {
 	Field   string // the input field
-	Message string // continues "FIELD …"
+	Message string // follows the field's name
 }
 
 func (e *InputError) Error() string { return e.Field + " " + e.Message }
@@ -64,7 +64,7 @@ func inputError(field, format string, args ...any) error {
 	return &InputError{Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// A ConflictError says that the change does not go with what is there.
+// A ConflictError says that the change conflicts with existing data.
 type ConflictError struct {
 	Field   string // the input field, or ""
 	Message string
@@ -72,19 +72,19 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string { return e.Message }
 
-// A RateLimitedError asks the caller to come back later.
+// A RateLimitedError says that the caller should retry later.
 type RateLimitedError struct{ RetryAfter time.Duration }
 
 func (e *RateLimitedError) Error() string {
 	return fmt.Sprintf("too many requests: try again in %d s", e.Seconds())
 }
 
-// Seconds is RetryAfter in whole seconds, at least one.
+// Seconds returns RetryAfter in whole seconds, at least one.
 func (e *RateLimitedError) Seconds() int {
 	return max(1, int((e.RetryAfter+time.Second-1)/time.Second))
 }
 
-// inUse makes a unique index's refusal an error about the input field.
+// inUse converts a violation of a unique index to an error about the input field.
 func inUse(err error) error {
 	var conflict *db.ConflictError
 	if !errors.As(err, &conflict) {
@@ -94,11 +94,11 @@ func inUse(err error) error {
 	return &ConflictError{Field: field, Message: "this " + field + " is in use"}
 }
 
-// DescribeScopes writes required scopes for people: "a and b, or c".
+// DescribeScopes returns required scopes as text: "a and b, or c".
 func DescribeScopes(required [][]string) string {
-	var ways []string
+	var alternatives []string
 	for _, all := range required {
-		ways = append(ways, strings.Join(all, " and "))
+		alternatives = append(alternatives, strings.Join(all, " and "))
 	}
-	return strings.Join(ways, ", or ")
+	return strings.Join(alternatives, ", or ")
 }

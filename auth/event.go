@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// The kinds of events. They are values of the schema's enum, and API.
+// The kinds of events. They are values of the schema's enum, and part of the API.
 const (
 	EventLogin               db.EventKind = "LOGIN"
 	EventLoginFailed         db.EventKind = "LOGIN_FAILED"
@@ -35,7 +35,7 @@ const (
 	EventAllRevoked          db.EventKind = "ALL_REVOKED"
 )
 
-// event describes what the viewer does now to the user's account ("": none known), about an object ("": none).
+// event returns an event that the viewer causes now. userID and objectID, the affected account and object, may be "".
 func (s *Service) event(ctx context.Context, kind db.EventKind, userID, objectID, detail string) *db.Event {
 	v := ViewerFrom(ctx)
 	e := &db.Event{
@@ -53,13 +53,14 @@ func (s *Service) event(ctx context.Context, kind db.EventKind, userID, objectID
 	return e
 }
 
-// byUser makes the user the actor: of a login, before which nobody is known.
+// byUser makes the user the actor, as for a login, whose request is anonymous.
 func byUser(e *db.Event) *db.Event {
 	e.ActorID = e.UserID
 	return e
 }
 
-// record stores an event alone, whether or not the viewer is still valid, and tells the others soon.
+// record stores an event in its own transaction, whether or not the viewer's credentials are still valid, and notifies the
+// other processes soon.
 func (s *Service) record(ctx context.Context, e *db.Event) error {
 	ctx = asChecked(ctx)
 	return s.db.Transact(ctx, func(tx *db.DB) error {
@@ -70,31 +71,31 @@ func (s *Service) record(ctx context.Context, e *db.Event) error {
 	})
 }
 
-// RecordDenied records that the viewer asked for a change that is not theirs to make; of the same change once a
-// minute, so that nobody can fill the log.
+// RecordDenied records that the viewer called a mutation without permission. It records the same viewer and mutation once a
+// minute, so that a client cannot flood the audit log.
 func (s *Service) RecordDenied(ctx context.Context, field string) {
 	v := ViewerFrom(ctx)
 	if !s.uses.first("denied "+v.ID()+" "+field, s.timestamp()) {
 		return
 	}
 	if err := s.record(ctx, s.event(ctx, EventAccessDenied, v.ID(), "", field)); err != nil {
-		s.log.Warn("a refusal was not recorded", "error", err)
+		s.log.Warn("a denied mutation was not recorded", "error", err)
 	}
 }
 
-// publishEvent reads the event, if anyone subscribes to events, and passes it on.
+// publishEvent reads the event and sends it to the subscribers, if there are any.
 func (s *Service) publishEvent(ctx context.Context, id string) {
 	if s.events.Open() == 0 {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if e, err := s.db.Event(limited, id); err == nil { // otherwise the audit log has it: a stream promises no more than what it receives
+	if e, err := s.db.Event(limited, id); err == nil { // streams are best effort; the audit log has all events
 		s.events.Publish(e)
 	}
 }
 
-// SecurityEvents returns what happens to the viewer's own account from now on, until the context ends.
+// SecurityEvents returns a channel of the events of the viewer's own account from now on, until the context ends.
 func (s *Service) SecurityEvents(ctx context.Context) (<-chan *db.Event, error) {
 	v := ViewerFrom(ctx)
 	if err := v.Authenticated(); err != nil {
@@ -103,7 +104,7 @@ func (s *Service) SecurityEvents(ctx context.Context) (<-chan *db.Event, error) 
 	return s.events.Subscribe(ctx, func(e *db.Event) bool { return e.UserID != nil && *e.UserID == v.ID() }), nil
 }
 
-// AllSecurityEvents returns what happens to all accounts from now on, until the context ends.
+// AllSecurityEvents returns a channel of the events of all accounts from now on, until the context ends.
 func (s *Service) AllSecurityEvents(ctx context.Context) (<-chan *db.Event, error) {
 	if err := ViewerFrom(ctx).Require([]string{"audit:read"}); err != nil {
 		return nil, err
@@ -111,7 +112,7 @@ func (s *Service) AllSecurityEvents(ctx context.Context) (<-chan *db.Event, erro
 	return s.events.Subscribe(ctx, func(*db.Event) bool { return true }), nil
 }
 
-// Subscribers is how many subscriptions are open in this process: to security events, and to topics of the database.
+// Subscribers returns the number of open subscriptions in this process, to security events and to topics of the database.
 func (s *Service) Subscribers() int { return s.events.Open() + s.db.Subscribers() }
 
 // Events lists recorded events, oldest first.

@@ -73,7 +73,7 @@ func (s *Service) introspectRefreshToken(ctx context.Context, token string) (Int
 	if err != nil {
 		return Introspection{}, err
 	}
-	invalid := refusal(o, s.timestamp(), RefreshExpired)
+	invalid := sessionError(o, s.timestamp(), RefreshExpired)
 	if invalid != nil || generation != o.Session.Generation {
 		return Introspection{}, nil //nolint:nilerr // that the token is not active is a result, not an error
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// RequestIDHeader is the header with a request's ID. Package web sets it in the request, where a client cannot, and in
+// RequestIDHeader is the header with a request's ID. Package web sets it in the request, replacing a client's value, and in
 // the response.
 const RequestIDHeader = "X-Request-Id"
 
-// Middleware finds who is calling and puts the viewer into the request's context. It never refuses: a bad
-// token makes the viewer anonymous, and the fields that are locked say why. So a stale token does not
-// stand in the way of login, refresh and public fields.
+// Middleware identifies the caller and puts the viewer into the request's context. It never rejects a request: with an
+// invalid token the viewer is anonymous, and guarded fields report the reason. So an expired token does not prevent login,
+// refresh and access to public fields.
 func (s *Service) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		client := clientOf(r)
@@ -29,8 +29,8 @@ func (s *Service) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// Identify finds the viewer for the values of the client's Authorization header: one "Bearer TOKEN" (RFC 6750,
-// section 2.1) or "Token TOKEN" (Django REST framework), the scheme in any case.
+// Identify returns the viewer for the values of the Authorization header: one "Bearer TOKEN" (RFC 6750, section 2.1) or
+// "Token TOKEN" (Django REST framework). The scheme is case-insensitive.
 func (s *Service) Identify(ctx context.Context, client Client, authorization []string) Viewer {
 	v, err := s.identify(ctx, client, authorization)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Service) identify(ctx context.Context, client Client, authorization []s
 	return v, err
 }
 
-// viewerOf finds who a token stands for, from memory if it may.
+// viewerOf returns the viewer of a token, from the cache if possible.
 func (s *Service) viewerOf(ctx context.Context, text string) (Viewer, error) {
 	s.interest.touch()
 	key := cacheKeyOf(text)
@@ -74,14 +74,14 @@ func (s *Service) viewerOf(ctx context.Context, text string) (Viewer, error) {
 	return v, nil
 }
 
-// lookUp finds who a token stands for, in the database, and until when at the latest (zero: for ever).
+// lookUp reads the viewer of a token from the database. until is when the token expires at the latest; zero if never.
 func (s *Service) lookUp(ctx context.Context, text string) (Viewer, db.Time, error) {
 	switch {
 	case !token.Plausible(text):
 		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Malformed}
 	case token.IsAPIToken(text):
 		return s.apiTokenViewer(ctx, text)
-	case strings.HasPrefix(text, token.APIPrefix): // damaged: the database is not asked
+	case strings.HasPrefix(text, token.APIPrefix): // damaged: no query is needed
 		return Viewer{}, db.Time{}, &UnauthenticatedError{Reason: Malformed}
 	}
 	c, err := s.verifyAccessToken(text)
@@ -98,10 +98,10 @@ func (s *Service) lookUp(ctx context.Context, text string) (Viewer, db.Time, err
 	return s.sessionViewer(o, c)
 }
 
-// sessionViewer is the viewer of an access token whose session still lives. A token that names other
-// scopes than the user has now is refused, so that everybody who verifies tokens sees the same rights.
+// sessionViewer returns the viewer of an access token if its session is valid. It rejects a token whose scopes differ from
+// the user's current ones, so that the server and other services apply the same rights.
 func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (v Viewer, until db.Time, err error) {
-	if err := refusal(o, s.timestamp(), Revoked); err != nil {
+	if err := sessionError(o, s.timestamp(), Revoked); err != nil {
 		return v, until, err
 	}
 	scopes := s.rights.Granted(o.Roles)
@@ -120,7 +120,7 @@ func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (v Viewer, 
 	return Viewer{User: &o.User, SessionID: o.Session.ID, Scopes: scopes}, until, nil
 }
 
-// clientOf says where a request comes from, from the connection alone: headers can be forged.
+// clientOf returns where a request comes from. The address is that of the connection, since headers can be forged.
 func clientOf(r *http.Request) Client {
 	ip, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -129,7 +129,7 @@ func clientOf(r *http.Request) Client {
 	return Client{IP: ip, Device: cleanText(r.UserAgent(), 200), RequestID: r.Header.Get(RequestIDHeader)}
 }
 
-// cleanText keeps at most n bytes of an untrusted client's text, without control characters or broken UTF-8.
+// cleanText returns at most n bytes of an untrusted client's text, without control characters and invalid UTF-8.
 func cleanText(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if isControl(r) {

@@ -7,22 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// User names and e-mail addresses are brought into the form in which they are compared here and nowhere
-// else. Only ASCII letters fold, and nothing is normalised (Unicode's normal forms make K of the Kelvin sign):
-// no full-width, Cyrillic or dotless look-alike ever equals another name.
+// Only this file converts user names and e-mail addresses to the form in which they are compared. Only ASCII letters are
+// case-folded. There is no Unicode normalization, which would turn the Kelvin sign into a K, for example. So a name with
+// full-width, Cyrillic or dotless look-alikes never equals another name.
 
-// Longest texts, in bytes.
+// Maximum lengths, in bytes.
 const (
 	maxUsername = 150
 	maxEmail    = 254 // RFC 5321, section 4.5.3.1.3, less the angle brackets
 	maxName     = 200
 )
 
-// UsernameKey is the form of a user name in which names are compared and unique.
+// UsernameKey returns the form in which user names are compared and unique.
 func UsernameKey(username string) string { return foldASCII(username) }
 
-// EmailKey is the form in which e-mail addresses are stored and compared. The part before the @ folds too:
-// no provider in use tells Ann@ from ann@.
+// EmailKey returns the form in which e-mail addresses are stored and compared. It folds the local part too: e-mail providers
+// do not distinguish Ann@ from ann@.
 func EmailKey(email string) string { return foldASCII(email) }
 
 func foldASCII(s string) string {
@@ -34,8 +34,8 @@ func foldASCII(s string) string {
 	}, s)
 }
 
-// checkUsername accepts 1 to 150 ASCII letters, digits and . _ + -. No "@": a user name never reads as an
-// e-mail address, which logs in too.
+// checkUsername accepts 1 to 150 ASCII letters, digits and . _ + -. It does not accept "@", so that a user name is never an
+// e-mail address, with which users can log in too.
 func checkUsername(username string) error {
 	const allowed = "abcdefghijklmnopqrstuvwxyz0123456789._+-"
 	foreign := func(r rune) bool { return !strings.ContainsRune(allowed, r) }
@@ -67,12 +67,12 @@ func checkText(field, text string, minimum, maximum int) error {
 	return nil
 }
 
-// isBlank reports characters that show nothing: a name of those alone cannot be told from another.
+// isBlank reports whether a character is invisible. Names of invisible characters cannot be distinguished.
 func isBlank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || r == '\u3164' || r == '\u2800' // Hangul filler, Braille blank
 }
 
-// isControl reports characters that change how the text around them is shown: in a log, or in a list of names.
+// isControl reports whether a character changes how the text around it is displayed, as in a log or a list of names.
 func isControl(r rune) bool {
 	return r < ' ' || 0x7f <= r && r < 0xa0 || r >= 0x600 && unicode.Is(unicode.Bidi_Control, r)
 }

@@ -26,8 +26,8 @@ const (
 	maxPasswordBytes = 1024
 )
 
-// checkPassword accepts any password of that length that is neither common nor made of the user's names (NIST SP 800-63B-4,
-// section 3.1.1.2). It has no rules of composition.
+// checkPassword accepts passwords within these bounds that are neither common nor derived from the user's names (NIST SP
+// 800-63B-4, section 3.1.1.2). It has no composition rules.
 func checkPassword(field, password string, u *db.User) error {
 	if len(password) > maxPasswordBytes {
 		return inputError(field, "must have at most %d bytes", maxPasswordBytes)
@@ -41,13 +41,13 @@ func checkPassword(field, password string, u *db.User) error {
 	case passwords.Common(p):
 		return inputError(field, "is one of the most common passwords")
 	case resemblesUser(strings.ToLower(p), u):
-		return inputError(field, "is too much like the account's name")
+		return inputError(field, "is too similar to the account's name")
 	}
 	return nil
 }
 
-// resemblesUser reports whether the password is the service's name or one of the user's names, with fewer than four
-// characters more.
+// resemblesUser reports whether the password is the service's name or one of the user's names, with at most three other
+// characters.
 func resemblesUser(password string, u *db.User) bool {
 	names := []string{"latchkey", u.Username}
 	for _, p := range []*string{u.Email, u.Name} {
@@ -73,17 +73,17 @@ type Argon2 struct {
 	Threads uint8
 }
 
-// DefaultArgon2 is one of the equally strong choices of OWASP's Password Storage Cheat Sheet.
+// DefaultArgon2 is one of the equivalent recommendations of OWASP's Password Storage Cheat Sheet.
 var DefaultArgon2 = Argon2{Memory: 19 * 1024, Time: 2, Threads: 1}
 
-// A hasher hashes as many passwords concurrently as there are processors, and lets few wait. Each hash takes 19 MiB: many
-// concurrent logins must not use up the memory.
+// A hasher hashes at most as many passwords concurrently as there are processors, and bounds the number of waiting callers:
+// each hash takes 19 MiB, and many concurrent logins must not exhaust the memory.
 type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int32
 	params  Argon2
-	dummy   string       // a hash of no password, for unknown users
-	bcrypt  atomic.Int32 // the highest cost of bcrypt hashes among the users; 0: there are none
+	dummy   string       // a hash that no password has, for unknown users
+	bcrypt  atomic.Int32 // the highest cost of the users' bcrypt hashes; 0 if there are none
 }
 
 const (
@@ -158,9 +158,9 @@ func encodePHC(p Argon2, salt, hash []byte) string {
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(hash))
 }
 
-var errBadHash = errors.New("the stored password hash is not one this program can check")
+var errBadHash = errors.New("the stored password hash has an unsupported format")
 
-// parsePHC reads a hash. It rejects parameters so high that one row could stall the server.
+// parsePHC parses a hash. It rejects parameters so high that one row could stall the server.
 func parsePHC(s string) (p Argon2, salt, hash []byte, err error) {
 	parts := strings.Split(s, "$")
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
@@ -178,7 +178,7 @@ func parsePHC(s string) (p Argon2, salt, hash []byte, err error) {
 	return p, salt, hash, nil
 }
 
-// randomBytes are from the system's generator, which does not fail (Go 1.24 and later).
+// randomBytes returns random bytes. crypto/rand does not fail (since Go 1.24).
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b)

@@ -46,7 +46,7 @@ func (s *Service) refresh(ctx context.Context, in RefreshInput) (*LoginPayload, 
 		return nil, err
 	}
 	now := s.timestamp()
-	if err := refusal(owner, now, RefreshExpired); err != nil {
+	if err := sessionError(owner, now, RefreshExpired); err != nil {
 		return nil, err
 	}
 	session, err := s.exchange(ctx, &owner.Session, generation, now)

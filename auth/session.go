@@ -19,8 +19,8 @@ const (
 	endedByAll      = "all sessions ended"
 )
 
-// refusal returns nil if the session is valid, otherwise an UnauthenticatedError; expired is the reason if it has expired.
-func refusal(o *db.SessionOwner, now db.Time, expired Reason) error {
+// sessionError returns nil if the session is valid, otherwise an UnauthenticatedError; expired is the reason if it has expired.
+func sessionError(o *db.SessionOwner, now db.Time, expired Reason) error {
 	switch {
 	case o.DisabledAt != nil:
 		return &UnauthenticatedError{Reason: UserDisabled}

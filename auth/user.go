@@ -14,12 +14,12 @@ type CreateUserInput struct {
 	Username string
 	Email    *string
 	Name     *string
-	Password *string   // nil: the user cannot log in by password until one is set
+	Password *string   // if nil, the user cannot log in by password until one is set
 	Roles    []db.Role // RoleUser if nil
 }
 
-// CreateUser makes a user. The viewer needs users:write and every scope that the new user gets. An API token gives
-// neither a password nor scopes: it would make itself a session.
+// CreateUser creates a user. The viewer needs users:write and every scope that the new user gets. An API token cannot set a
+// password or grant scopes: it could then log in as that user and get a session.
 func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User, error) {
 	v := ViewerFrom(ctx)
 	if err := v.Require([]string{"users:write"}); err != nil {
@@ -61,8 +61,7 @@ func (s *Service) CreateUser(ctx context.Context, in CreateUserInput) (*db.User,
 	return u, nil
 }
 
-// CreateFirstAdministrator makes the user admin with the password if there are no users at all, and
-// answers whether it did.
+// CreateFirstAdministrator creates the user admin with the password if there are no users, and reports whether it did.
 func (s *Service) CreateFirstAdministrator(ctx context.Context, password string) (created bool, err error) {
 	now := s.timestamp()
 	u := &db.User{ID: db.NewID(db.UserID), Username: "admin", UsernameKey: "admin", Roles: []db.Role{RoleAdmin}, CreatedAt: now, UpdatedAt: now}
@@ -83,7 +82,7 @@ func (s *Service) CreateFirstAdministrator(ctx context.Context, password string)
 	return created && err == nil, err
 }
 
-// insertUser creates the row of a user and runs the program's hook.
+// insertUser stores a user and runs the program's hook.
 func (s *Service) insertUser(ctx context.Context, tx *db.DB, u *db.User) error {
 	if err := tx.CreateUser(ctx, u); err != nil || s.userCreated == nil {
 		return err
@@ -91,15 +90,15 @@ func (s *Service) insertUser(ctx context.Context, tx *db.DB, u *db.User) error {
 	return s.userCreated(ctx, tx, u)
 }
 
-// UserChanges are what may be changed about a user; nil leaves as it is.
+// UserChanges are changes of a user. A nil field is left unchanged.
 type UserChanges struct {
 	Username *string
-	Email    **string // pointer to nil: none
+	Email    **string // a pointer to nil removes it
 	Name     **string
 	Roles    *[]db.Role
 }
 
-// apply checks the changes and makes them.
+// apply validates the changes and applies them.
 func (c UserChanges) apply(u *db.User, rights *Rights) error {
 	if c.Username != nil {
 		if err := checkUsername(*c.Username); err != nil {
@@ -132,8 +131,8 @@ func (c UserChanges) apply(u *db.User, rights *Rights) error {
 	return nil
 }
 
-// UpdateUser changes a user, as an administrator. A change of roles takes back the access tokens that name
-// the old scopes; clients refresh and go on.
+// UpdateUser changes a user, as an administrator. A change of roles invalidates access tokens with the old scopes; clients
+// refresh and continue.
 func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserChanges) (updated *db.User, err error) {
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		kind, before := EventUserUpdated, slices.Clone(u.Roles)
@@ -145,7 +144,7 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 			if err := s.mayGive(ctx, u); err != nil {
 				return nil, err
 			}
-			if !s.rights.Granted(before).include(s.rights.Granted(u.Roles)) { // taking rights away must not wait for a password
+			if !s.rights.Granted(before).include(s.rights.Granted(u.Roles)) { // removing rights does not need a recent password
 				if err := s.recent(ctx, tx); err != nil {
 					return nil, err
 				}
@@ -157,7 +156,7 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 	return updated, err
 }
 
-// DisableUser disables a user: all sessions end, and API tokens are revoked. With keepTokens they only stop working,
+// DisableUser disables a user: all sessions end, and API tokens are revoked. With keepTokens, API tokens are only suspended
 // until the user is enabled.
 func (s *Service) DisableUser(ctx context.Context, userID string, keepTokens bool) (disabled *db.User, err error) {
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
@@ -175,7 +174,7 @@ func (s *Service) DisableUser(ctx context.Context, userID string, keepTokens boo
 	return disabled, err
 }
 
-// EnableUser lets a disabled user log in again. Sessions stay ended, and revoked API tokens revoked.
+// EnableUser lets a disabled user log in again. Ended sessions and revoked API tokens stay so.
 func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.User, err error) {
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		enabled = u
@@ -185,20 +184,20 @@ func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.Us
 	return enabled, err
 }
 
-// SetUserPassword sets another's password without knowing the old one, ends the user's sessions and, unless
-// keepTokens, revokes the API tokens.
+// SetUserPassword sets another user's password without the old one, ends the user's sessions and, unless keepTokens, revokes
+// the API tokens.
 func (s *Service) SetUserPassword(ctx context.Context, userID, password string, keepTokens bool) (changed *db.User, err error) {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return nil, err
 	}
-	if ViewerFrom(ctx).ID() == userID { // whoever holds a stolen session must not lock its owner out
-		return nil, &ForbiddenError{Message: "change your own password by changePassword"}
+	if ViewerFrom(ctx).ID() == userID { // the thief of a session must not be able to lock its owner out
+		return nil, &ForbiddenError{Message: "use changePassword for your own password"}
 	}
 	u, err := s.manageable(ctx, s.db, userID)
 	if err != nil {
 		return nil, err
 	}
-	hash, err := s.newPasswordHash(ctx, "password", password, u) // outside the transaction: it is slow
+	hash, err := s.newPasswordHash(ctx, "password", password, u) // outside the transaction, because it is slow
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +212,7 @@ func (s *Service) SetUserPassword(ctx context.Context, userID, password string, 
 	return changed, err
 }
 
-// DeleteUser deletes a user with all sessions and API tokens. The events about the user stay, without personal data.
+// DeleteUser deletes a user with all sessions and API tokens. The user's events are kept, without personal data.
 func (s *Service) DeleteUser(ctx context.Context, userID string) error {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return err
@@ -224,12 +223,12 @@ func (s *Service) DeleteUser(ctx context.Context, userID string) error {
 		if ViewerFrom(ctx).ID() == u.ID {
 			e.IP, e.Device = "", ""
 		}
-		u.Roles = nil // no administrator any more
+		u.Roles = nil // no longer an administrator
 		return e, err
 	})
 }
 
-// ChangePassword changes the viewer's own password, ends the viewer's other sessions and, if asked, revokes the
+// ChangePassword changes the viewer's own password, ends the viewer's other sessions and, with revokeTokens, revokes the
 // viewer's API tokens.
 func (s *Service) ChangePassword(ctx context.Context, current, password string, revokeTokens bool) (changed *db.User, ended Ended, err error) {
 	u, guess, err := s.provePassword(ctx, "currentPassword", current)
@@ -261,7 +260,7 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string, 
 	return changed, ended, err
 }
 
-// Reauthenticate has the viewer's session prove its password again, and returns when it did: now.
+// Reauthenticate verifies the password again in the viewer's session, and returns the time.
 func (s *Service) Reauthenticate(ctx context.Context, password string) (at db.Time, err error) {
 	u, guess, err := s.provePassword(ctx, "password", password)
 	if err != nil {
@@ -278,8 +277,8 @@ func (s *Service) Reauthenticate(ctx context.Context, password string) (at db.Ti
 	return at, err
 }
 
-// provePassword verifies the viewer's own password. It counts as a guess at the account, as a login does, until the
-// attempt is said to have succeeded.
+// provePassword verifies the viewer's own password. Like a login, it counts as a failed attempt at the account until the
+// attempt's method succeeded is called.
 func (s *Service) provePassword(ctx context.Context, field, password string) (*db.User, *attempt, error) {
 	u, err := ViewerFrom(ctx).owner()
 	if err != nil {
@@ -288,7 +287,7 @@ func (s *Service) provePassword(ctx context.Context, field, password string) (*d
 	if len(password) > maxPasswordBytes {
 		return nil, nil, inputError(field, "must have at most %d bytes", maxPasswordBytes)
 	}
-	if u, err = s.db.UserByID(ctx, u.ID); err != nil { // the viewer may be remembered
+	if u, err = s.db.UserByID(ctx, u.ID); err != nil { // the viewer may be cached
 		return nil, nil, err
 	}
 	guess, err := s.attempt(ctx, u.ID, u)
@@ -302,7 +301,8 @@ func (s *Service) provePassword(ctx context.Context, field, password string) (*d
 	return u, guess, err
 }
 
-// unchanged finds the user again, in the transaction of a change that rests on the password that was verified.
+// unchanged returns the current row of the user, in a transaction that depends on the verified password. It returns
+// ErrInvalidCredentials if the password was changed meanwhile.
 func unchanged(ctx context.Context, tx *db.DB, verified *db.User) (*db.User, error) {
 	u, err := tx.UserByID(ctx, verified.ID)
 	if err == nil && u.PasswordHash != verified.PasswordHash {
@@ -318,7 +318,7 @@ func (s *Service) newPasswordHash(ctx context.Context, field, password string, u
 	return s.hasher.hash(ctx, password)
 }
 
-// User finds a user, if the viewer may see them.
+// User returns the user with the ID, if the viewer may see it.
 func (s *Service) User(ctx context.Context, id string) (*db.User, error) {
 	if err := db.CheckID(db.UserID, id); err != nil {
 		return nil, inputError("id", "must be the ID of a user")
@@ -345,7 +345,7 @@ func (s *Service) CountUsers(ctx context.Context, search string) (int, error) {
 	return s.db.CountUsersMatching(ctx, search)
 }
 
-// UserByLogin finds a user by user name or e-mail, as the operator.
+// UserByLogin returns the user with the user name or e-mail. The viewer needs users:read.
 func (s *Service) UserByLogin(ctx context.Context, login string) (*db.User, error) {
 	if err := ViewerFrom(ctx).Require([]string{"users:read"}); err != nil {
 		return nil, err
@@ -353,9 +353,9 @@ func (s *Service) UserByLogin(ctx context.Context, login string) (*db.User, erro
 	return s.db.UserByLogin(ctx, UsernameKey(login), EmailKey(login))
 }
 
-// administer runs a change of another's account in a transaction. The viewer needs users:write and every
-// scope that the user has, so that nobody rises by taking over a stronger account; and afterwards there
-// must still be an administrator.
+// administer runs a change of another user's account in a transaction. The viewer needs users:write and every scope that the
+// user has, which prevents privilege escalation by taking over an account with more scopes. There must still be an
+// administrator afterwards.
 func (s *Service) administer(ctx context.Context, userID string, f func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error)) error {
 	return s.change(ctx, userID, func(tx *db.DB) (*db.Event, error) {
 		if err := tx.LockAdministrators(ctx); err != nil {
@@ -380,7 +380,7 @@ func (s *Service) administer(ctx context.Context, userID string, f func(tx *db.D
 
 func administers(u *db.User) bool { return u.DisabledAt == nil && slices.Contains(u.Roles, RoleAdmin) }
 
-// manageable finds a user whom the viewer may change.
+// manageable returns a user that the viewer may change.
 func (s *Service) manageable(ctx context.Context, d *db.DB, userID string) (*db.User, error) {
 	v := ViewerFrom(ctx)
 	if err := v.Require([]string{"users:write"}); err != nil {
@@ -396,7 +396,7 @@ func (s *Service) manageable(ctx context.Context, d *db.DB, userID string) (*db.
 	return u, s.mayManage(ctx, u)
 }
 
-// mayGive returns nil if the viewer may give the user the roles that the user is about to have.
+// mayGive returns nil if the viewer may grant the roles that the user is about to have.
 func (s *Service) mayGive(ctx context.Context, u *db.User) error {
 	if len(s.rights.Granted(u.Roles)) > 0 {
 		if err := ViewerFrom(ctx).noAPIToken(); err != nil {

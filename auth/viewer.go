@@ -6,17 +6,17 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// A Viewer is who is calling: nobody known, a user through a session, or a user through an API token.
+// A Viewer is the caller of a request: anonymous, a user with a session, or a user with an API token.
 type Viewer struct {
-	User      *db.User // nil: anonymous
-	SessionID string   // the session, if it is one
-	TokenID   string   // the API token, if it is one
-	Scopes    Granted  // what the viewer may now
+	User      *db.User // nil if anonymous
+	SessionID string   // the session; "" without one
+	TokenID   string   // the API token; "" without one
+	Scopes    Granted  // the viewer's current scopes
 	Client    Client
 
-	refusal  error // why the viewer is anonymous
+	reason   error // why the viewer is anonymous
 	operator bool
-	checked  bool // by the transaction that writes for the viewer
+	checked  bool // the transaction that writes for the viewer has checked that the credentials are still valid
 }
 
 // A Client is where a request comes from.
@@ -28,38 +28,38 @@ type Client struct {
 	cookie *cookie // nil: the request asks for none
 }
 
-// Anonymous is a viewer who is not known, and why.
-func Anonymous(refusal error) Viewer { return Viewer{refusal: refusal} }
+// Anonymous returns an anonymous viewer. reason is why there are no valid credentials.
+func Anonymous(reason error) Viewer { return Viewer{reason: reason} }
 
-// Operator is the viewer of the command line: every permission and no account.
+// Operator returns the viewer of the command line, which has all permissions and no account.
 func Operator() Viewer { return Viewer{operator: true, Client: Client{Device: "command line"}} }
 
-// Authenticated answers nil if the viewer is known; otherwise why not.
+// Authenticated returns nil if the viewer is authenticated, and otherwise the reason why not.
 func (v *Viewer) Authenticated() error {
 	switch {
 	case v.User != nil || v.operator:
 		return nil
-	case v.refusal != nil:
-		return v.refusal
+	case v.reason != nil:
+		return v.reason
 	}
 	return &UnauthenticatedError{Reason: Missing}
 }
 
-// Require answers nil if the viewer has all scopes of one of the ways: (a and b) or c.
-func (v *Viewer) Require(ways ...[]string) error {
+// Require returns nil if the viewer has all scopes of at least one alternative: [a, b], [c] means (a and b) or c.
+func (v *Viewer) Require(alternatives ...[]string) error {
 	if err := v.Authenticated(); err != nil {
 		return err
 	}
-	if !v.operator && !v.Scopes.Satisfy(ways) {
-		return &ForbiddenError{Required: ways}
+	if !v.operator && !v.Scopes.Satisfy(alternatives) {
+		return &ForbiddenError{Required: alternatives}
 	}
 	return nil
 }
 
-// has reports whether the viewer has all the scopes.
+// has reports whether the viewer has all of the scopes.
 func (v *Viewer) has(scopes []string) bool { return v.operator || v.Scopes.include(scopes) }
 
-// ID is the user's ID, or "".
+// ID returns the user's ID, or "".
 func (v *Viewer) ID() string {
 	if v.User == nil {
 		return ""
@@ -67,7 +67,7 @@ func (v *Viewer) ID() string {
 	return v.User.ID
 }
 
-// owner answers the user if they came through a session: API tokens do not manage credentials.
+// owner returns the user of a session. For API tokens, which cannot manage credentials, it returns an error.
 func (v *Viewer) owner() (*db.User, error) {
 	if err := v.Authenticated(); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (v *Viewer) owner() (*db.User, error) {
 	return v.User, nil
 }
 
-// noAPIToken refuses API tokens, where credentials and sessions are managed.
+// noAPIToken returns an error for API tokens, which cannot manage credentials and sessions.
 func (v *Viewer) noAPIToken() error {
 	if v.TokenID != "" {
 		return &ForbiddenError{Message: "API tokens cannot do this: log in"}
@@ -86,8 +86,8 @@ func (v *Viewer) noAPIToken() error {
 	return nil
 }
 
-// maySee is the rule for everything that belongs to a user: one's own, or with users:read anybody's.
-// What may not be seen does not exist.
+// maySee is the rule for all data of a user: viewers may see their own and, with users:read, that of all users. Otherwise the
+// error is that of an object that does not exist.
 func (v *Viewer) maySee(userID string) error {
 	if v.ID() == userID || v.has([]string{"users:read"}) {
 		return nil
@@ -102,7 +102,7 @@ func WithViewer(ctx context.Context, v Viewer) context.Context {
 	return context.WithValue(ctx, viewerKey{}, &v)
 }
 
-// ViewerFrom is the viewer in the context; an anonymous one if nobody put one there. Do not change it.
+// ViewerFrom returns the viewer in the context, or an anonymous one if there is none. It must not be modified.
 func ViewerFrom(ctx context.Context) *Viewer {
 	if v, ok := ctx.Value(viewerKey{}).(*Viewer); ok {
 		return v

@@ -70,7 +70,7 @@ func presenter(log *slog.Logger, report func(context.Context, error), who intros
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		e := graphql.DefaultErrorPresenter(ctx, err)
 		if e.Message == "introspection disabled" { // gqlgen's error
-			e = gqlerror.WrapPath(e.Path, who.refusal(ctx))
+			e = gqlerror.WrapPath(e.Path, who.introspectionError(ctx))
 		}
 		if argument := argumentOf(ctx, e); argument != "" {
 			return presentArgument(ctx, argument, e)

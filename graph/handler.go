@@ -136,8 +136,8 @@ func (who introspection) MutateOperationContext(ctx context.Context, op *graphql
 	return nil
 }
 
-// refusal is why the viewer may not read the schema.
-func (who introspection) refusal(ctx context.Context) error {
+// introspectionError returns why the viewer may not read the schema.
+func (who introspection) introspectionError(ctx context.Context) error {
 	if err := auth.ViewerFrom(ctx).Authenticated(); who == IntrospectionAuthenticated && err != nil {
 		return err
 	}

@@ -1,9 +1,9 @@
-// Package passwords knows the passwords that very many people use and that are
-// therefore guessed first.
+// Package passwords detects the most common passwords, which attackers try
+// first.
 //
-// It holds a fixed list (README.md names its source) and tells whether a
-// password is on it. It does not judge length or strength, looks for no
-// variations of what is on the list, and asks nobody else.
+// It contains a fixed list (README.md names its source) and reports whether a
+// password is on it. It does not check length or strength, does not look for
+// variations of listed passwords, and uses no external service.
 package passwords
 
 import (
@@ -20,8 +20,8 @@ import (
 var compressed []byte
 
 // list unpacks the list at the first use, so that a program that checks no
-// password does not pay for it. A list that does not unpack is a fault in the
-// program itself, which the tests find; no caller could do anything about it.
+// password does not pay for it. It panics if the list is damaged, which is a bug
+// that the tests detect and callers cannot handle.
 var list = sync.OnceValue(func() string {
 	text, err := unpack(compressed)
 	if err != nil {
@@ -30,9 +30,8 @@ var list = sync.OnceValue(func() string {
 	return text
 })
 
-// Common tells whether the password, in whatever case, is a common one.
-// Passwords of fewer than 8 characters are not on the list: refuse them by their
-// length.
+// Common reports whether the password is a common one, case-insensitively. The
+// list has no passwords of fewer than 8 characters: reject these by their length.
 func Common(password string) bool {
 	return contains(list(), strings.ToLower(password))
 }
@@ -50,10 +49,10 @@ func unpack(data []byte) (string, error) {
 	return string(text), nil
 }
 
-// contains searches sorted lines, each ended by a newline, by halves. The text is
-// searched as it is unpacked: it takes 170 kB, where a map of its lines takes
-// 870 kB more to save a tenth of a microsecond, which is nothing beside the
-// hashing of the password that follows.
+// contains does a binary search in sorted lines, each ended by a newline. It
+// searches the text itself, which takes 170 kB. A map of the lines would take
+// 870 kB more to save a tenth of a microsecond, which is negligible compared to
+// hashing the password.
 func contains(lines, word string) bool {
 	low, high := 0, len(lines) // both at the start of a line
 	for low < high {

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// If this fails, users either pick a password that is guessed at the first
-// attempts, or are refused a good one.
+// If this fails, users either can choose a password that is guessed at the first
+// attempts, or cannot choose a good one.
 func TestCommon(t *testing.T) {
 	for _, test := range []struct {
 		password string
@@ -43,8 +43,8 @@ func TestCommon(t *testing.T) {
 	}
 }
 
-// If this fails, some passwords on the list are let through because the search
-// goes past them.
+// If this fails, some passwords on the list are accepted because the search
+// misses them.
 // T21, T27.
 func TestEveryEntryIsFound(t *testing.T) {
 	for entry := range strings.Lines(list()) {
@@ -79,8 +79,8 @@ func TestListIsLongSortedAndLowerCase(t *testing.T) {
 	}
 }
 
-// If this fails, a damaged list would be taken for a short one, and common
-// passwords let through.
+// If this fails, a damaged list would be mistaken for a short one, and common
+// passwords would be accepted.
 func TestUnpackReportsDamage(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty": nil, "not gzip": []byte("password1\n"), "cut off": compressed[:len(compressed)/2],
@@ -103,7 +103,7 @@ func BenchmarkCommon(b *testing.B) {
 	}
 }
 
-// What the first check costs on top.
+// The additional cost of the first check.
 func BenchmarkUnpack(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

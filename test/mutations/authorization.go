@@ -15,7 +15,7 @@ func authorization() []mutation {
 		},
 		{
 			"T70 T72: a caller without the scopes is refused", "auth/viewer.go",
-			"if !v.operator && !v.Scopes.Satisfy(ways) {", "if !v.operator && !v.Scopes.Satisfy(ways) && v.User == nil {",
+			"if !v.operator && !v.Scopes.Satisfy(alternatives) {", "if !v.operator && !v.Scopes.Satisfy(alternatives) && v.User == nil {",
 			"./test/server", "TestT070_",
 		},
 		{

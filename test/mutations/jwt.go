@@ -176,7 +176,7 @@ func jwt() []mutation {
 		},
 		{
 			"T69: a revocation is a flag and no time", "auth/middleware.go",
-			"if err := refusal(o, s.timestamp(), Revoked); err != nil {", "if err := refusal(o, s.timestamp(), Revoked); err != nil && (o.Session.EndedAt == nil || seconds(c.IssuedAt).Before(o.Session.EndedAt.Time)) {",
+			"if err := sessionError(o, s.timestamp(), Revoked); err != nil {", "if err := sessionError(o, s.timestamp(), Revoked); err != nil && (o.Session.EndedAt == nil || seconds(c.IssuedAt).Before(o.Session.EndedAt.Time)) {",
 			"./test/server", "TestT069_",
 		},
 	}

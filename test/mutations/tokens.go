@@ -176,7 +176,7 @@ func tokens() []mutation {
 		},
 		{
 			"T36: a change checks that the session has not ended", "auth/change.go",
-			"return s.rights.Granted(o.Roles), refusal(o, now, Expired)", "return s.rights.Granted(o.Roles), nil",
+			"return s.rights.Granted(o.Roles), sessionError(o, now, Expired)", "return s.rights.Granted(o.Roles), nil",
 			"./auth", "TestNothingIsChanged",
 		},
 		{
