@@ -1,5 +1,5 @@
-// Command latchkey is a GraphQL server in which every root field is closed until its access is declared, and the
-// commands that administer it. Without a command it serves. The program is package app.
+// Command latchkey is a GraphQL server in which every root field is closed until its access is declared, with commands to
+// administer it. Without a command it runs the server. The implementation is package app.
 package main
 
 import "github.com/latchkey/latchkey/app"

@@ -1,6 +1,6 @@
-// Package app is the program latchkey as a library: its settings, its commands, and the server that they start. A program
-// of yours calls Main with what it adds: a schema, tables, scopes, settings and commands. Package app connects the other
-// packages; it decides nothing itself.
+// Package app is the program latchkey as a library: its settings, its commands, and its server. Your program calls Main
+// with its own schema, tables, scopes, settings and commands. Package app connects the other packages and has no logic of
+// its own.
 package app
 
 import (
@@ -20,54 +20,54 @@ import (
 	"github.com/latchkey/latchkey/graph"
 )
 
-// Options are what a program adds to Latchkey. The zero value is Latchkey itself.
+// Options are a program's additions to Latchkey. The zero value is Latchkey itself.
 type Options struct {
-	Name        string // of the program: in help, messages, and the names of its database file and of its migrations' table; "latchkey" if empty
+	Name        string // of the program, for help, messages, the database file and the table of its migrations; default "latchkey"
 	Description string // one sentence, for the help
-	Version     string // the module's version if empty
+	Version     string // default: the module's version
 
-	// Schema makes the executable schema: what gqlgen generated from Latchkey's schema and the program's own (see package
-	// graph/include), with its resolvers. Commands that only read the schema call it with empty Parts, so that it must
-	// store them and not use them. Latchkey's own schema if nil.
+	// Schema returns the executable schema: the code that gqlgen generated from Latchkey's schema and the program's own (see
+	// package graph/include), with its resolvers. Commands that only read the schema call it with empty Parts, so it must
+	// only store them. Default: Latchkey's own schema.
 	Schema func(Parts) graphql.ExecutableSchema
 
 	Migrations fs.FS        // the program's own: see db.MigrationSet
-	Scopes     []auth.Scope // beside the built-in ones
-	Roles      Roles        // scopes of the program's roles, and further scopes of USER; ADMIN has all
+	Scopes     []auth.Scope // in addition to the built-in ones
+	Roles      Roles        // scopes of the program's roles, and additional scopes of USER; ADMIN has all
 
 	Claims      func(ctx context.Context, u *db.User) (map[string]any, error) // see auth.Options
 	UserCreated func(ctx context.Context, tx *db.DB, u *db.User) error        // see auth.Options
 
-	// For programs that had users and directives before they had Latchkey: see docs/existing-project.md.
-	DatabaseURL string                                                            // instead of the setting DATABASE_URL, where the program has another use for that variable
+	// For programs with existing users and directives: see docs/existing-project.md.
+	DatabaseURL string                                                            // overrides DATABASE_URL, if the program uses that variable for something else
 	Guards      []string                                                          // the program's own directives that count as access directives, such as "hasRole": see graph.HasRole
-	Import      Import                                                            // of the program's users
+	Import      Import                                                            // of the program's existing users
 	Identify    func(ctx context.Context, userID string) (context.Context, error) // see graph.Options
 	Errors      func(err error) *graph.Error                                      // see graph.Options
-	Extensions  []graphql.HandlerExtension                                        // further ones of gqlgen
+	Extensions  []graphql.HandlerExtension                                        // additional extensions for gqlgen
 
 	// CommandLine adds settings and commands: a pointer to a struct with the tags of alecthomas/kong. A field with the tag
-	// cmd is a command; its method Run may take a context.Context, *app.Parts and the pointer itself. Other fields are
-	// settings, which are read before Schema is called. May be nil.
+	// cmd is a command. Its method Run can have parameters of the types context.Context, *app.Parts and that pointer. Other
+	// fields are settings, which are set before Schema is called. May be nil.
 	CommandLine any
 }
 
-// Roles are the scopes of roles.
+// Roles maps roles to their scopes.
 type Roles = map[db.Role][]string
 
-// Parts are what a program's resolvers and commands work with.
+// Parts are the dependencies of a program's resolvers and commands.
 type Parts struct {
 	Auth *auth.Service
 	DB   *db.DB
 	Log  *slog.Logger
-	Now  func() time.Time // the clock, which tests set
-	Out  io.Writer        // for commands: standard output
+	Now  func() time.Time // the clock, which tests can set
+	Out  io.Writer        // standard output, for commands
 }
 
-// Resolver resolves Latchkey's own fields. The generated resolvers of a program forward to it.
+// Resolver returns the resolver of Latchkey's own fields, to which the generated resolvers of a program forward.
 func (p Parts) Resolver() *graph.Resolver { return &graph.Resolver{Auth: p.Auth, DB: p.DB} }
 
-// A program is Options with their defaults.
+// A program is Options with defaults applied.
 type program struct {
 	Options
 	rights *auth.Rights
@@ -83,13 +83,13 @@ func newProgram(o Options) (*program, error) {
 	return &program{o, rights}, err
 }
 
-// command is a command of the program as messages write it.
+// command returns a command of the program, quoted for messages.
 func (p *program) command(arguments string) string { return "`" + p.Name + " " + arguments + "`" }
 
-// schema is the executable schema for those who only read it.
+// schema returns an executable schema that can be read but not executed.
 func (p *program) schema() graphql.ExecutableSchema { return p.Schema(Parts{}) }
 
-// commandLine is the command line with the program's additions.
+// commandLine returns the command line with the program's additions.
 func (p *program) commandLine() *cli {
 	c := &cli{Settings: Settings{program: p}}
 	if p.CommandLine != nil {
@@ -101,35 +101,35 @@ func (p *program) commandLine() *cli {
 	return c
 }
 
-// migrations are the program's own.
+// migrations returns the option for the program's own migrations.
 func (p *program) migrations() db.Option {
 	return db.WithMigrations(db.MigrationSet{Name: p.Name, Files: p.Migrations})
 }
 
-// A Config is what New needs.
+// A Config configures New.
 type Config struct {
 	DB       *db.DB
 	Secrets  auth.Secrets
-	Settings ServeSettings    // see DefaultServeSettings; Issuer must be set
-	Log      *slog.Logger     // slog.Default() if nil
-	Now      func() time.Time // time.Now if nil
-	Argon2   auth.Argon2      // auth.DefaultArgon2 if zero; tests use less
+	Settings ServeSettings    // see ServeSettingsFromEnv; Issuer must be set
+	Log      *slog.Logger     // default: slog.Default()
+	Now      func() time.Time // default: time.Now
+	Argon2   auth.Argon2      // default: auth.DefaultArgon2; tests use cheaper parameters
 }
 
-// A Server is the program without its listener.
+// A Server is the program without a listener.
 type Server struct {
 	Parts
 	Handler http.Handler // GraphQL and the endpoints for other services
-	Metrics http.Handler // for Prometheus, at an address that is not public
+	Metrics http.Handler // for Prometheus; serve it at an address that is not public
 
-	sockets func() int    // how many are open
-	drain   time.Duration // between the end of the context and that of the listener
+	sockets func() int    // number of open WebSockets
+	drain   time.Duration // between the end of the context and the closing of the listener
 	idle    time.Duration // of a connection without a request
 	stop    func()        // ends WebSockets and event streams
-	close   func()        // of a server that Start made
+	close   func()        // set by Start
 }
 
-// Close ends WebSockets and event streams, and what Start has begun.
+// Close ends WebSockets, event streams and what Start has started.
 func (s *Server) Close() {
 	s.stop()
 	if s.close != nil {
@@ -137,16 +137,16 @@ func (s *Server) Close() {
 	}
 }
 
-// ServeHTTP serves GraphQL alone, at whatever path a router of the program's own has the server. Handler serves GraphQL at
-// /graphql, and everything else.
+// ServeHTTP serves only GraphQL, at any path of the program's own router. Handler serves GraphQL at /graphql and all other
+// endpoints.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := *r
 	at.URL = &url.URL{Path: "/graphql", RawQuery: r.URL.RawQuery}
 	s.Handler.ServeHTTP(w, &at)
 }
 
-// New makes a server for programs that have an HTTP server of their own, and for tests; Main does so for all others. The
-// database must be migrated. Run the server's Auth.Run beside it. The context ends when the server is asked to stop.
+// New returns a server for programs with their own HTTP server, and for tests. The database must be migrated. The caller
+// must run the server's Auth.Run. When the context ends, /readyz reports that the server is stopping.
 func New(ctx context.Context, o Options, c Config) (*Server, error) {
 	p, err := newProgram(o)
 	if err != nil {

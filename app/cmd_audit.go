@@ -15,9 +15,9 @@ import (
 )
 
 type auditCmd struct {
-	User  string         `help:"Only about this user: user name or e-mail." placeholder:"NAME"`
-	Kind  []db.EventKind `help:"Only of this kind, such as LOGIN_FAILED; may be repeated." placeholder:"KIND"`
-	Since time.Duration  `default:"24h" help:"Only what happened at most so long ago."`
+	User  string         `help:"Only events of this user's account: user name or e-mail." placeholder:"NAME"`
+	Kind  []db.EventKind `help:"Only events of this kind, such as LOGIN_FAILED; may be repeated." placeholder:"KIND"`
+	Since time.Duration  `default:"24h" help:"Only events within this duration before now."`
 	listFlags
 }
 
@@ -40,7 +40,7 @@ func (c *auditCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	})
 }
 
-// checkKinds refuses kinds that the schema does not list: an empty answer would read as "nothing happened".
+// checkKinds rejects kinds that the schema does not have: an empty list would suggest that there were no events.
 func checkKinds(schema *ast.Schema, kinds []db.EventKind) error {
 	var known []string
 	for _, value := range schema.Types["SecurityEventKind"].EnumValues {
@@ -58,7 +58,7 @@ func checkKinds(schema *ast.Schema, kinds []db.EventKind) error {
 type eventRow struct {
 	*db.Event
 	User  string `json:"user,omitempty"`  // the user's name, unless the account was deleted
-	Actor string `json:"actor,omitempty"` // likewise of who did it
+	Actor string `json:"actor,omitempty"` // the name of the user who caused it
 }
 
 // print prints events with the names of their users.
@@ -73,7 +73,7 @@ func (c *auditCmd) print(ctx context.Context, service *auth.Service, filter db.E
 	return errors.Join(err, l.end())
 }
 
-// nameOf returns the user's name, which it remembers, or "" if there is no such user.
+// nameOf returns the user's name, or "" if there is no such user. It caches names.
 func nameOf(ctx context.Context, service *auth.Service, names map[string]string, id *string) string {
 	if id == nil {
 		return ""
@@ -88,7 +88,7 @@ func nameOf(ctx context.Context, service *auth.Service, names map[string]string,
 	return name
 }
 
-// beside is a name with its ID.
+// beside returns a name with its ID.
 func beside(name string, id *string) string {
 	if name == "" {
 		return orDash(id)

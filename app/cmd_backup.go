@@ -25,6 +25,6 @@ func (c *backupCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(io.err, "The secret is not in the backup, and a restore needs it too: keep a copy of it in another place.")
+	fmt.Fprintln(io.err, "The secret is not in the backup, but a restore needs it: keep a copy of it in another place.")
 	return printed(io.out, nil, "wrote "+c.File)
 }

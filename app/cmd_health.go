@@ -16,7 +16,7 @@ import (
 )
 
 type healthCmd struct {
-	Ready bool   `help:"Ask whether the server can answer requests (/readyz), not only whether it lives (/healthz)."`
+	Ready bool   `help:"Check whether the server can handle requests (/readyz), not only whether it is running (/healthz)."`
 	URL   string `arg:"" optional:"" help:"The server's URL. Default: this machine, at LATCHKEY_ADDR."`
 }
 
@@ -35,21 +35,22 @@ func (c *healthCmd) Run(ctx context.Context, stdio stdio) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	// The certificate is for the public name, not for this machine, and nothing secret is sent or believed.
+	// The certificate is for the public name, not for this machine. Skipping verification is safe: the request has no
+	// secrets, and the response is only displayed.
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}}}
 	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("not healthy: %w", err)
 	}
 	defer response.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // only to be shown
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // for display only
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("not healthy: %s %s", response.Status, printable(strings.TrimSpace(string(text))))
 	}
 	return printed(stdio.out, nil, printable(strings.TrimSpace(string(text))))
 }
 
-// ownURL is where a server with the settings of this environment can be reached from this machine.
+// ownURL returns the URL, on this machine, of a server with the settings of this environment.
 func ownURL() string {
 	scheme := "http"
 	if os.Getenv("LATCHKEY_TLS_CERT") != "" {

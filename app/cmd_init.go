@@ -19,23 +19,23 @@ import (
 //go:embed all:skeleton
 var skeleton embed.FS
 
-// initCommands are commands of Latchkey's own program alone.
+// initCommands are commands that only Latchkey's own program has.
 type initCommands struct {
-	Init initCmd `cmd:"" help:"Write a project with Latchkey inside: a schema of yours, a generator, a server, a migration and a test."`
+	Init initCmd `cmd:"" help:"Create a project that includes Latchkey: a schema, a generator, a server, a migration and a test."`
 }
 
 type initCmd struct {
-	Dir    string `arg:"" optional:"" default:"." help:"The folder, which is created. In one with a gqlgen.yml nothing of yours is changed: what is missing is added, and the changes for you to make are printed."`
+	Dir    string `arg:"" optional:"" default:"." help:"The folder, which is created. If it has a gqlgen.yml, no file is changed: missing files are added, and the changes that you need to make are printed."`
 	Module string `help:"The project's module path. Default: example.com/ and the folder's name." placeholder:"PATH"`
 }
 
-// A project is what the skeleton's templates are filled with.
+// A project is the data of the skeleton's templates.
 type project struct {
 	Name    string // of the program
 	Module  string
-	Go      string // version of the language
-	Version string // of Latchkey's module; empty: Clone is used
-	Clone   string // folder of a clone of Latchkey's repository
+	Go      string // version of Go
+	Version string // of Latchkey's module; if empty, Clone is used
+	Clone   string // the folder of a clone of Latchkey's repository
 }
 
 var (
@@ -70,11 +70,11 @@ func (c *initCmd) Run(io stdio) error {
 	return err
 }
 
-// project says what the project of the folder is called and which Latchkey it uses.
+// project returns the project of the folder.
 func (c *initCmd) project(dir string) (*project, error) {
 	name := strings.ReplaceAll(strings.ToLower(filepath.Base(dir)), "-", "_")
 	if !projectName.MatchString(name) {
-		return nil, &usageError{fmt.Errorf("the folder's name %q must begin with a letter and have letters, digits, - and _ alone: it is the program's name", filepath.Base(dir))}
+		return nil, &usageError{fmt.Errorf("the folder's name %q must begin with a letter and contain only letters, digits, - and _: it is the program's name", filepath.Base(dir))}
 	}
 	p := &project{Name: name, Module: cmp.Or(c.Module, "example.com/"+name), Go: "1.26"}
 	if !modulePath.MatchString(p.Module) {
@@ -84,8 +84,8 @@ func (c *initCmd) project(dir string) (*project, error) {
 	return p, err
 }
 
-// findLatchkey uses the clone of Latchkey's repository that the command is run in, or the version that the program was
-// built from.
+// findLatchkey sets Clone if the command runs in a clone of Latchkey's repository, and otherwise Version to the version that
+// the program was built from.
 func (p *project) findLatchkey() error {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -108,7 +108,7 @@ func (p *project) findLatchkey() error {
 	return errors.New("this program was not built from a version of Latchkey: run the command in a clone of Latchkey's repository")
 }
 
-// skeletonFiles are the files of a new project, with their templates.
+// skeletonFiles returns the templates of a new project's files, by file name.
 func skeletonFiles() map[string]string {
 	files := map[string]string{}
 	err := fs.WalkDir(skeleton, "skeleton", func(path string, entry fs.DirEntry, err error) error {
@@ -124,12 +124,12 @@ func skeletonFiles() map[string]string {
 		return err
 	})
 	if err != nil {
-		panic(err) // the files are part of the program
+		panic(err) // the files are embedded
 	}
 	return files
 }
 
-// write fills in the templates. It does not overwrite a file.
+// write writes the files of the templates. It does not overwrite a file.
 func (p *project) write(dir string, files map[string]string) error {
 	for name, text := range files {
 		t, err := template.New(name).Parse(text)
@@ -156,7 +156,7 @@ func (p *project) write(dir string, files map[string]string) error {
 	return nil
 }
 
-// addTo adds to a gqlgen project what is missing, and prints the changes of its files as a diff.
+// addTo adds missing files to a gqlgen project, and prints the necessary changes of its files as a diff.
 func (c *initCmd) addTo(dir string, out io.Writer) error {
 	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	m := moduleLine.FindSubmatch(text)
@@ -184,7 +184,7 @@ func (c *initCmd) addTo(dir string, out io.Writer) error {
 		get = "go mod edit -require github.com/latchkey/latchkey@v0.0.0 -replace github.com/latchkey/latchkey=" + p.Clone + " && go mod tidy -e"
 	}
 	fmt.Fprintf(out, `
-Your files are as they were. Make these changes:
+Your files were not changed. Make these changes:
 
 %s
 and where the server is made, join the schema with Latchkey's directives and serve it by Latchkey's handler:

@@ -32,12 +32,12 @@ func (c *keysListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 }
 
 type keysRotateCmd struct {
-	Now bool `help:"Sign with the new key at once. Verifiers elsewhere may refuse its tokens for five minutes."`
+	Now bool `help:"Sign with the new key at once. Other services may reject its tokens for five minutes."`
 }
 
 func (c *keysRotateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
-		return printed(io.out, service.RotateKeys(ctx, c.Now), "made a new signing key; see "+s.program.command("keys list"))
+		return printed(io.out, service.RotateKeys(ctx, c.Now), "created a new signing key; see "+s.program.command("keys list"))
 	})
 }
 

@@ -58,7 +58,7 @@ func (schemaPrintCmd) Run(p *program, io stdio) error {
 
 type schemaScopesCmd struct {
 	listFlags
-	Files []string `arg:"" optional:"" help:"Files with operations of a client: then the least scopes that all of them need."`
+	Files []string `arg:"" optional:"" help:"Files with operations of a client. With files, only the scopes that these operations need are printed."`
 }
 
 func (c *schemaScopesCmd) Run(p *program, io stdio) error {
@@ -76,7 +76,7 @@ func (c *schemaScopesCmd) Run(p *program, io stdio) error {
 	return l.end()
 }
 
-// leastScopes are the scopes that the operations in the files need.
+// leastScopes returns the scopes that the operations in the files need.
 func leastScopes(schema *ast.Schema, files []string) ([]string, error) {
 	var documents []*ast.Source
 	for _, name := range files {

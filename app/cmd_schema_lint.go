@@ -11,8 +11,8 @@ import (
 
 type schemaLintCmd struct {
 	listFlags
-	Guard      []string    `placeholder:"NAME" help:"A directive of the project that decides whether a caller may have a field, such as hasRole. authenticated, requiresScopes and policy are known."`
-	Public     []string    `placeholder:"NAME" help:"A directive that says that any caller may have a field. public is known."`
+	Guard      []string    `placeholder:"NAME" help:"A directive of the project that decides whether a caller may access a field, such as hasRole. authenticated, requiresScopes and policy are known."`
+	Public     []string    `placeholder:"NAME" help:"A directive that allows every caller to access a field. public is known."`
 	EveryField bool        `help:"Report every field of every object without a guard, not only root fields."`
 	Ignore     []lint.Code `placeholder:"CODE" help:"Do not report findings of this code."`
 	Paths      []string    `arg:"" optional:"" name:"path" help:"A folder with gqlgen.yml, a gqlgen.yml, or schema files. Default: the current folder."`
@@ -20,7 +20,7 @@ type schemaLintCmd struct {
 
 // Help implements kong.HelpProvider.
 func (c *schemaLintCmd) Help() string {
-	return "Reads gqlgen.yml and the schema files that it names; writes nothing and runs nothing. Exit codes: 0 nothing found, or only hints; 1 findings; 2 wrong usage."
+	return "Reads gqlgen.yml and the schema files that it names; writes nothing and runs nothing. Exit codes: 0 no findings, or only hints; 1 findings; 2 wrong usage."
 }
 
 func (c *schemaLintCmd) Run(io stdio) error {
@@ -52,7 +52,7 @@ func (c *schemaLintCmd) lint() ([]lint.Finding, error) {
 	return project.Lint(lint.Options{Guards: c.Guard, Public: c.Public, EveryField: c.EveryField, Ignore: c.Ignore})
 }
 
-// print prints a line for each finding, and then once for each code what mends it.
+// print prints a line for each finding, and then for each code how to fix it.
 func (c *schemaLintCmd) print(w io.Writer, found []lint.Finding) error {
 	if c.JSON {
 		lines := json.NewEncoder(w)
@@ -70,7 +70,7 @@ func (c *schemaLintCmd) print(w io.Writer, found []lint.Finding) error {
 		fmt.Fprintln(w, printable(fmt.Sprintf("%s:%d:%d: %s: %s: %s", f.File, f.Line, f.Column, f.Level, f.Code, f.Message)))
 	}
 	if len(found) > 0 {
-		fmt.Fprintln(w, "\nTo mend them:")
+		fmt.Fprintln(w, "\nTo fix them:")
 	}
 	for _, k := range lint.Kinds {
 		if codes[k.Code] {

@@ -64,6 +64,6 @@ func (revokeAllCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 		if err != nil {
 			return fmt.Errorf("%w (so far: %s; run the command again)", err, ended)
 		}
-		return printed(io.out, nil, ended.String()+"; a new signing key signs from now on")
+		return printed(io.out, nil, ended.String()+"; tokens are signed with a new signing key from now on")
 	})
 }

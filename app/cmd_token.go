@@ -15,8 +15,8 @@ type tokenCreateCmd struct {
 	User    string         `arg:"" help:"User name or e-mail of the owner."`
 	Name    string         `required:"" help:"What the token is for." placeholder:"LABEL"`
 	Scope   []string       `help:"Scope, such as users:read; may be repeated." placeholder:"SCOPE"`
-	For     []string       `help:"File with operations of the program: the token gets the least scopes that they need; may be repeated." placeholder:"FILE"`
-	Expires *time.Duration `help:"The token ends after so long, such as 720h. Default: never."`
+	For     []string       `help:"File with operations of the program: the token gets only the scopes that they need; may be repeated." placeholder:"FILE"`
+	Expires *time.Duration `help:"Lifetime of the token, such as 720h. Default: it does not expire."`
 }
 
 func (c *tokenCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
@@ -38,10 +38,10 @@ func (c *tokenCreateCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 			return err
 		}
 		if _, err := fmt.Fprintln(io.out, token); err != nil {
-			_, revokeErr := service.RevokeAPIToken(ctx, t.ID) // nobody has it
+			_, revokeErr := service.RevokeAPIToken(ctx, t.ID) // a token that was not shown is useless
 			return fmt.Errorf("the token could not be shown and was revoked: %w", errors.Join(err, revokeErr))
 		}
-		fmt.Fprintf(io.err, "created %s for %s; keep the token, it is shown only now\n", t.ID, u.Username)
+		fmt.Fprintf(io.err, "created %s for %s; save the token, it is shown only now\n", t.ID, u.Username)
 		return nil
 	})
 }

@@ -12,7 +12,7 @@ import (
 
 type userCreateCmd struct {
 	Name  string    `arg:"" help:"User name."`
-	Email *string   `help:"E-mail address; it logs in too." placeholder:"ADDRESS"`
+	Email *string   `help:"E-mail address, which can also be used to log in." placeholder:"ADDRESS"`
 	Role  []db.Role `help:"Role, such as ADMIN; may be repeated. Default: USER." placeholder:"ROLE"`
 	passwordFlags
 }
@@ -69,7 +69,7 @@ func (c *userListCmd) Run(ctx context.Context, s *Settings, io stdio) error {
 
 type userSetPasswordCmd struct {
 	Name       string `arg:"" help:"User name or e-mail."`
-	KeepTokens bool   `help:"Leave the user's API tokens valid. Without this they are revoked."`
+	KeepTokens bool   `help:"Keep the user's API tokens valid. By default they are revoked."`
 	passwordFlags
 }
 
@@ -87,7 +87,7 @@ func (c *userSetPasswordCmd) Run(ctx context.Context, s *Settings, io stdio) err
 	})
 }
 
-// andTokens continues a sentence about what ended.
+// andTokens returns the end of a message about ended sessions.
 func andTokens(kept bool) string {
 	if kept {
 		return ""
@@ -97,7 +97,7 @@ func andTokens(kept bool) string {
 
 type userDisableCmd struct {
 	Name       string `arg:"" help:"User name or e-mail."`
-	KeepTokens bool   `help:"API tokens only stop working until the user is enabled. Without this they are revoked."`
+	KeepTokens bool   `help:"Only suspend API tokens until the user is enabled. By default they are revoked."`
 }
 
 func (c *userDisableCmd) Run(ctx context.Context, s *Settings, io stdio) error {

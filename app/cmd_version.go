@@ -11,10 +11,10 @@ type versionCmd struct{}
 
 func (versionCmd) Run(p *program, io stdio) error { return printed(io.out, nil, p.version()) }
 
-// stamp is the version that `make build` writes into the program.
+// stamp is the version that `make build` sets.
 var stamp string
 
-// version is the stamp, or the module's version, or the commit it was built from.
+// version returns the stamp, the module's version, or the commit that the program was built from.
 func (p *program) version() string {
 	v := cmp.Or(stamp, p.Version)
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {

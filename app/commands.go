@@ -21,14 +21,14 @@ import (
 	"github.com/latchkey/latchkey/graph/scalar"
 )
 
-// cli is the command line: each command is parsed into its struct, and its Run makes one call and prints.
+// cli is the command line. Each command is parsed into its struct, whose Run calls one function and prints the result.
 type cli struct {
 	Settings
 
 	Serve   serveCmd `cmd:"" default:"withargs" help:"Serve GraphQL (the default)."`
 	Migrate struct {
 		Up     migrateCmd       `cmd:"" default:"1" help:"Bring the database schema up to date (the default)."`
-		Status migrateStatusCmd `cmd:"" help:"List the migrations and when they were applied."`
+		Status migrateStatusCmd `cmd:"" help:"List the migrations with the times when they were applied."`
 	} `cmd:"" help:"Bring the database schema up to date."`
 	Backup backupCmd `cmd:"" help:"Write a copy of the SQLite database to a file, while the server runs."`
 	User   struct {
@@ -38,11 +38,11 @@ type cli struct {
 		Disable     userDisableCmd     `cmd:"" help:"Disable a user: sessions end, API tokens are revoked."`
 		Enable      userEnableCmd      `cmd:"" help:"Let a disabled user log in again."`
 		Delete      userDeleteCmd      `cmd:"" help:"Delete a user with all sessions and API tokens."`
-		Grant       userGrantCmd       `cmd:"" help:"Give a user roles."`
-		Revoke      userRevokeCmd      `cmd:"" help:"Take roles from a user."`
+		Grant       userGrantCmd       `cmd:"" help:"Grant roles to a user."`
+		Revoke      userRevokeCmd      `cmd:"" help:"Revoke roles of a user."`
 	} `cmd:"" help:"Administer users."`
 	Token struct {
-		Create tokenCreateCmd `cmd:"" help:"Create an API token and print it, alone, on standard output."`
+		Create tokenCreateCmd `cmd:"" help:"Create an API token and print it as the only line of standard output."`
 		List   tokenListCmd   `cmd:"" help:"List a user's API tokens."`
 		Revoke tokenRevokeCmd `cmd:"" help:"Revoke an API token."`
 	} `cmd:"" help:"Administer API tokens."`
@@ -52,37 +52,37 @@ type cli struct {
 	} `cmd:"" help:"Administer sessions."`
 	Keys struct {
 		List   keysListCmd   `cmd:"" help:"List the signing keys."`
-		Rotate keysRotateCmd `cmd:"" help:"Make a new signing key. It signs six minutes later, when all verifiers know it."`
-		Retire keysRetireCmd `cmd:"" help:"End the trust in a signing key: access tokens that it signed are refused."`
+		Rotate keysRotateCmd `cmd:"" help:"Create a new signing key. It signs from six minutes later on, when all verifying services know it."`
+		Retire keysRetireCmd `cmd:"" help:"Make a signing key untrusted: access tokens that it signed become invalid."`
 	} `cmd:"" help:"Administer signing keys."`
 	Secret struct {
-		Rotate secretRotateCmd `cmd:"" help:"Seal the signing keys under the first secret, so that the others can be removed."`
-	} `cmd:"" help:"Change the secret that seals the signing keys."`
+		Rotate secretRotateCmd `cmd:"" help:"Encrypt the signing keys with the first secret, so that the others can be removed."`
+	} `cmd:"" help:"Change the secret that encrypts the signing keys."`
 	Schema struct {
 		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field of this program's schema requires; fail if one is unguarded."`
 		Lint   schemaLintCmd   `cmd:"" help:"Find unguarded fields, and guards that do not run, in the schema of any gqlgen project."`
 		Print  schemaPrintCmd  `cmd:"" help:"Print the schema."`
 		Scopes schemaScopesCmd `cmd:"" help:"Print the scopes."`
-	} `cmd:"" help:"Look at the schema."`
-	Audit     auditCmd     `cmd:"" help:"Print what happened to accounts, oldest first."`
-	RevokeAll revokeAllCmd `cmd:"" help:"End every session, revoke every API token and replace the signing keys: after a backup was restored."`
-	Health    healthCmd    `cmd:"" help:"Ask a running server whether it is well; the exit code says so."`
+	} `cmd:"" help:"Print and check the schema."`
+	Audit     auditCmd     `cmd:"" help:"Print security events, oldest first."`
+	RevokeAll revokeAllCmd `cmd:"" help:"End all sessions, revoke all API tokens and replace the signing keys, as after restoring a backup."`
+	Health    healthCmd    `cmd:"" help:"Check whether a server is healthy. The exit code is 1 if not."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 
-	kong.Plugins // what the program adds
+	kong.Plugins // the program's additions
 }
 
-// A usageError says that the command line or a setting is wrong; the exit code is 2.
+// A usageError says that the command line or a setting is wrong. The exit code is 2.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
 
-// exit carries kong's wish to end the program (after --help) out of the parser.
+// exit is the panic value by which kong ends the program from within the parser, as after --help.
 type exit int
 
-// run is the program below main.
+// run runs the command line.
 func run(ctx context.Context, o Options, args, env []string, io stdio) (err error) {
 	p, err := newProgram(o)
 	if err != nil {
@@ -121,7 +121,7 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 	}
 	command, err := parser.Parse(args)
 	switch {
-	case out.err != nil: // the help could not be printed
+	case out.err != nil: // the help was not printed
 		return fmt.Errorf("standard output: %w", out.err)
 	case err != nil:
 		return &usageError{withoutPassword(args, err)}
@@ -156,10 +156,10 @@ func (p *program) parser(c *cli, io stdio) (*kong.Kong, error) {
 	)
 }
 
-// vars are the variables in the tags of the command line.
+// vars returns the variables that are used in the tags of the command line.
 func (p *program) vars() kong.Vars { return kong.Vars{"version": p.version(), "name": p.Name} }
 
-// A checkedWriter keeps the first error, so that what could not be printed makes a command fail.
+// A checkedWriter keeps the first error, so that a command fails if its output could not be written.
 type checkedWriter struct {
 	w   io.Writer
 	err error
@@ -175,10 +175,10 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// tokenArgument matches what Latchkey issues: API tokens, refresh tokens and access tokens.
+// tokenArgument matches API tokens, refresh tokens and access tokens.
 var tokenArgument = regexp.MustCompile(`\blk_\w{20,}|\blr_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
 
-// checkArguments refuses what no argument can be, without repeating it.
+// checkArguments rejects tokens and malformed strings. Its errors do not repeat the argument.
 func (p *program) checkArguments(args []string) error {
 	for i, arg := range args {
 		if tokenArgument.MatchString(arg) {
@@ -191,15 +191,15 @@ func (p *program) checkArguments(args []string) error {
 	return nil
 }
 
-// withoutPassword replaces an error that would repeat what was probably meant as a password.
+// withoutPassword replaces an error that would repeat an argument that is probably a password.
 func withoutPassword(args []string, err error) error {
 	if len(args) > 1 && args[0] == "user" && (args[1] == "create" || args[1] == "set-password") && strings.HasPrefix(err.Error(), "unexpected argument") {
-		return errors.New("unexpected argument after the name: a password is no argument, which other users of this machine could read; see --password-stdin")
+		return errors.New("unexpected argument after the name: a password cannot be an argument, because other users of this machine could read it; see --password-stdin")
 	}
 	return err
 }
 
-// asFlag makes `help COMMAND…` into `COMMAND… --help`.
+// asFlag converts `help COMMAND…` to `COMMAND… --help`.
 func asFlag(args []string) []string {
 	if len(args) > 0 && args[0] == "help" {
 		return append(slices.Clone(args[1:]), "--help")
@@ -207,8 +207,8 @@ func asFlag(args []string) []string {
 	return args
 }
 
-// unknownCommand says that the first argument is no command, which would otherwise be taken for an argument of serve,
-// the default. It returns nil if it is one.
+// unknownCommand returns an error if the first argument is not a command. kong would treat it as an argument of serve, the
+// default command.
 func (p *program) unknownCommand(model *kong.Application, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") || slices.ContainsFunc(model.Children, func(n *kong.Node) bool { return n.Name == args[0] }) {
 		return nil
@@ -250,7 +250,7 @@ func (s *Settings) service(ctx context.Context, d *db.DB, log *slog.Logger) (*au
 		return nil, err
 	}
 	if secrets[0].Guessable() {
-		log.Warn("the secret is guessable, so the server will not start with it: see \"Change the secret\" in docs/operate.md")
+		log.Warn("the secret is guessable, and the server will not start with it: see \"Change the secret\" in docs/operate.md")
 	}
 	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Rights: s.program.rights, UserCreated: s.program.UserCreated, Log: log})
 	if err != nil {
@@ -269,7 +269,7 @@ func operate(ctx context.Context, s *Settings, io stdio, f func(ctx context.Cont
 	return f(auth.WithViewer(ctx, auth.Operator()), p.Auth)
 }
 
-// operateOn is operate with a user, found by user name or e-mail.
+// operateOn is operate for the user with the user name or e-mail.
 func operateOn(ctx context.Context, s *Settings, io stdio, name string, f func(ctx context.Context, service *auth.Service, u *db.User) error) error {
 	return operate(ctx, s, io, func(ctx context.Context, service *auth.Service) error {
 		u, err := service.UserByLogin(ctx, name)
@@ -283,7 +283,7 @@ func operateOn(ctx context.Context, s *Settings, io stdio, name string, f func(c
 	})
 }
 
-// allPages visits the rows of all pages; visit returns the row's ID.
+// allPages calls visit for the rows of all pages. visit returns the row's ID.
 func allPages[T any](fetch func(db.Page) (db.PageOf[T], error), visit func(*T) string) error {
 	p := db.Page{Limit: 100}
 	for {

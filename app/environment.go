@@ -16,14 +16,14 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// What is special about settings in the environment, which other programs write too.
+// Checks of environment variables, which other programs set too.
 
-// serviceVariable matches what Kubernetes and Docker set for a service or container whose name begins with
+// serviceVariable matches the variables that Kubernetes and Docker set for a service or container whose name begins with
 // "latchkey" (Kubernetes documentation, Service, "Environment variables").
 var serviceVariable = regexp.MustCompile(`^LATCHKEY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^LATCHKEY_(\w+_)?PORT=(tcp|udp|sctp)://`)
 
-// checkEnvironment refuses variables that look like settings and are none, since a typo must not leave a default in
-// force, and values that were damaged on their way here. An empty variable is as if it were not set.
+// checkEnvironment rejects variables that look like settings but are not, because a typo must not silently leave a default
+// in effect. It also rejects damaged values. An empty variable counts as not set.
 func checkEnvironment(env []string, model *kong.Application) error {
 	flags := environmentFlags(model)
 	for _, e := range env {
@@ -33,7 +33,7 @@ func checkEnvironment(env []string, model *kong.Application) error {
 			if err := checkUnknown(e, name, flags); err != nil {
 				return err
 			}
-		case name == secretEnv: // the space around it does not count
+		case name == secretEnv: // surrounding white space is ignored
 		case value == "":
 			for _, flag := range same {
 				flag.Tag.Envs, flag.Envs = nil, nil
@@ -47,7 +47,7 @@ func checkEnvironment(env []string, model *kong.Application) error {
 	return nil
 }
 
-// environmentFlags are the flags of all commands by their environment variables.
+// environmentFlags returns the flags of all commands by their environment variables.
 func environmentFlags(model *kong.Application) map[string][]*kong.Flag {
 	flags := map[string][]*kong.Flag{}
 	for _, leaf := range append(model.Leaves(false), model.Node) {
@@ -75,8 +75,8 @@ func checkUnknown(e, name string, flags map[string][]*kong.Flag) error {
 	return fmt.Errorf("%s is not a setting: remove it, or see `serve --help` for the right name", name)
 }
 
-// checkValue refuses what files of variables leave in a value: the carriage return of a Windows line, or quotes that
-// `docker --env-file` does not remove. It does not repeat the value, which may hold a password.
+// checkValue rejects values with remains of an environment file: the carriage return of a Windows line, or quotes, which
+// `docker --env-file` does not remove. Its errors do not repeat the value, which may contain a password.
 func checkValue(name, value string) error {
 	switch {
 	case strings.ContainsFunc(value, unicode.IsControl):
@@ -89,7 +89,7 @@ func checkValue(name, value string) error {
 	return nil
 }
 
-// valueMappers read values with messages for users rather than for Go programmers.
+// valueMappers parse values with error messages for users instead of Go programmers.
 func valueMappers() kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		return errors.Join(
@@ -130,7 +130,7 @@ func parseInt(text string) (int, error) {
 	return n, nil
 }
 
-// parseNetwork reads a network, or one address as the network of that address alone.
+// parseNetwork parses a network, or a single address as a network of one address.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		return netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen()), nil

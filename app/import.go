@@ -10,16 +10,16 @@ import (
 	"github.com/latchkey/latchkey/auth"
 )
 
-// An Import makes users of Latchkey's out of the rows of a table of the program's own, in another database or schema, when
-// the server starts. Each row is imported once: Link marks it. Processes that start at the same time may do so together.
+// An Import creates Latchkey users from the rows of the program's own table, in another database or schema, when the server
+// starts. Each row is imported once, because Link marks it. Several processes may import at the same time.
 type Import struct {
-	DB *sql.DB // none: nothing is imported
+	DB *sql.DB // if nil, nothing is imported
 
-	// Users selects the rows that are not linked yet: the columns id and username, and optionally email, name, password_hash
-	// (see auth.ImportUserInput) and roles, separated by commas.
+	// Users selects the rows that are not linked yet, with the columns id and username, and optionally email, name,
+	// password_hash (see auth.ImportUserInput) and roles, separated by commas.
 	Users string
 
-	// Link stores the ID of Latchkey's user, its first parameter, in the row with the id, its second.
+	// Link stores the ID of the Latchkey user, its first parameter, in the row with the id, its second.
 	Link string
 }
 
@@ -28,7 +28,7 @@ type importRow struct {
 	user auth.ImportUserInput
 }
 
-// run imports what it can, and returns the errors of all rows that it cannot import.
+// run imports all rows that it can, and returns the errors of the others.
 func (i Import) run(ctx context.Context, service *auth.Service) error {
 	if i.DB == nil {
 		return nil
@@ -50,7 +50,7 @@ func (i Import) run(ctx context.Context, service *auth.Service) error {
 	return errors.Join(faults...)
 }
 
-// read reads all rows, before the first is linked: the program's database may have one connection.
+// read reads all rows before the first is linked, because the program's database may have only one connection.
 func (i Import) read(ctx context.Context) (all []importRow, err error) {
 	rows, err := i.DB.QueryContext(ctx, i.Users)
 	if err != nil {
@@ -71,7 +71,7 @@ func (i Import) read(ctx context.Context) (all []importRow, err error) {
 		for _, column := range columns {
 			target, known := into[column]
 			if !known {
-				return nil, fmt.Errorf("there is no use for the column %q: rename it by AS", column)
+				return nil, fmt.Errorf("the column %q has no use: rename it with AS", column)
 			}
 			targets = append(targets, target)
 		}

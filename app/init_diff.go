@@ -14,8 +14,8 @@ var (
 	generateLine   = regexp.MustCompile(`^//go:generate .*\bgqlgen\b`)
 )
 
-// existingChanges are the changes of a gqlgen project's files that include Latchkey, as a unified diff: the resolver gets a
-// field for Latchkey's, and go:generate runs the generator with Latchkey's schema.
+// existingChanges returns the changes that include Latchkey in a gqlgen project, as a unified diff: the resolver gets a field
+// for Latchkey's resolver, and go:generate runs the generator that adds Latchkey's schema.
 func existingChanges(dir string) (diff string, err error) {
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -40,7 +40,7 @@ func existingChanges(dir string) (diff string, err error) {
 	return diff, err
 }
 
-// diffOf is the diff of one file, or "".
+// diffOf returns the diff of one file, or "".
 func diffOf(name string, lines []string) string {
 	var hunks strings.Builder
 	added := 0
@@ -70,7 +70,7 @@ func diffOf(name string, lines []string) string {
 	return "--- a/" + name + "\n+++ b/" + name + "\n" + hunks.String()
 }
 
-// upTo is the way from a file's folder to the root of the project, as a path of the go command.
+// upTo returns the relative path from a file's folder to the root of the project, for the go command.
 func upTo(name string) string {
 	if n := strings.Count(name, "/"); n > 0 {
 		return strings.Repeat("../", n)

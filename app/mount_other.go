@@ -2,5 +2,5 @@
 
 package app
 
-// mountedReadOnly cannot tell here; containers run on Linux.
+// mountedReadOnly is only implemented on Linux, where containers run.
 func mountedReadOnly(string) bool { return false }

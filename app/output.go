@@ -9,10 +9,10 @@ import (
 
 // listFlags are the flags of every command that prints a list.
 type listFlags struct {
-	JSON bool `name:"json" help:"Print one JSON object a line."`
+	JSON bool `name:"json" help:"Print one JSON object per line."`
 }
 
-// start begins a list with the heads of its table.
+// start begins a list. heads are the headings of its table.
 func (f listFlags) start(w io.Writer, heads ...string) *listing {
 	if f.JSON {
 		return &listing{lines: json.NewEncoder(w)}
@@ -27,7 +27,7 @@ type listing struct {
 	err   error
 }
 
-// row prints a row: its JSON form, or its cells.
+// row prints a row: the object as JSON, or the cells.
 func (l *listing) row(object any, cells ...string) {
 	switch {
 	case l.lines == nil:
@@ -37,7 +37,7 @@ func (l *listing) row(object any, cells ...string) {
 	}
 }
 
-// end prints what is left.
+// end prints the rest of the list.
 func (l *listing) end() error {
 	if l.lines == nil {
 		return l.table.Flush()
@@ -45,8 +45,8 @@ func (l *listing) end() error {
 	return l.err
 }
 
-// printable replaces characters that could control the terminal or reorder the line: rows contain text that untrusted
-// clients wrote.
+// printable replaces characters that could control the terminal or reorder the line. Rows contain text from untrusted
+// clients.
 func printable(cell string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

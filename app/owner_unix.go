@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// trustedOwner reports whether a file belongs to root, to the user of this process, or to the owner of the SQLite
-// database, for whom root may run a command; or whether it is mounted read-only, as containers get their secrets,
-// which keep the owner that they have on the host.
+// trustedOwner reports whether a file belongs to root, to the user of this process, or to the owner of the SQLite database,
+// on whose behalf root may run a command. It also trusts files on a read-only mount: containers mount secrets that way, and
+// these keep the owner that they have on the host.
 func trustedOwner(path string, info fs.FileInfo, database string) bool {
 	owner, known := ownerOf(info)
 	if !known || owner == 0 || owner == os.Geteuid() || mountedReadOnly(path) {

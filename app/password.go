@@ -14,13 +14,12 @@ import (
 	"golang.org/x/term"
 )
 
-// A password that a user is given on the command line.
-
+// passwordFlags are the flags of commands that set a password.
 type passwordFlags struct {
-	PasswordStdin bool `help:"Read the password from standard input. Without this: ask on a terminal, or else generate one and print it."`
+	PasswordStdin bool `help:"Read the password from standard input. By default it is asked for on a terminal, and otherwise generated and printed."`
 }
 
-// read finds the new password; generated reports that the caller must show it. It returns when the context ends.
+// read returns the new password, and whether it was generated and must be shown. It returns early when the context ends.
 func (f passwordFlags) read(ctx context.Context, io stdio) (password string, generated bool, err error) {
 	terminal, _ := io.in.(*os.File)
 	switch {
@@ -41,21 +40,21 @@ func (f passwordFlags) read(ctx context.Context, io stdio) (password string, gen
 		return generatePassword(), true, nil
 	}
 	if _, err := scalar.UnmarshalString(password); err != nil {
-		return "", false, fmt.Errorf("password %w: GraphQL cannot carry it, so nobody could log in with it", err)
+		return "", false, fmt.Errorf("password %w: GraphQL cannot transport it, so it could not be used to log in", err)
 	}
 	return password, false, nil
 }
 
-// readLine reads a line without its end and without the byte order mark that PowerShell writes.
+// readLine reads a line, without the line break and the byte order mark that PowerShell writes.
 func readLine(in io.Reader) (string, error) {
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if line = strings.TrimPrefix(strings.TrimRight(line, "\r\n"), "\ufeff"); line != "" {
-		err = nil // the last line need not end
+		err = nil // the last line may have no line break
 	}
 	return line, err
 }
 
-// prompt asks for a password on a terminal, without echo. The terminal is as before when it returns.
+// prompt asks for a password on a terminal, without echo. It restores the terminal's state.
 func prompt(ctx context.Context, w io.Writer, terminal int) (string, error) {
 	before, err := term.GetState(terminal)
 	if err != nil {
@@ -71,7 +70,7 @@ func prompt(ctx context.Context, w io.Writer, terminal int) (string, error) {
 	return string(text), nil
 }
 
-// interruptible runs a function that waits for input, and returns without it when the context ends.
+// interruptible runs a function that waits for input. It returns early when the context ends.
 func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -91,13 +90,13 @@ func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error
 	}
 }
 
-// generatePassword makes 130 random bits, easy to copy.
+// generatePassword returns a password of 130 random bits that is easy to copy.
 func generatePassword() string {
 	text := strings.ToLower(rand.Text())
 	return text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:20] + "-" + text[20:]
 }
 
-// showGenerated prints a generated password of the user. If it cannot be printed, nobody knows it.
+// showGenerated prints the user's password if it was generated. If printing fails, the error says how to set another.
 func (p *program) showGenerated(w io.Writer, username, password string, generated bool) error {
 	if !generated {
 		return nil

@@ -14,7 +14,8 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
-// secretEnv may hold the secret itself. It is no flag: flags can be read by every user of the machine.
+// secretEnv is the variable that may contain the secret itself. There is no flag for it, because every user of the machine
+// can read flags.
 const secretEnv = "LATCHKEY_SECRET"
 
 // secretSource returns where the secret comes from, for messages, and the file if it is one.
@@ -27,12 +28,12 @@ func (s *Settings) secretSource() (name, file string, err error) {
 		file = strings.TrimSuffix(database, filepath.Ext(database)) + ".secret"
 	}
 	if file == "" {
-		return "", "", &usageError{errors.New("LATCHKEY_SECRET is not set: with PostgreSQL every process needs the same secret; make one with `openssl rand -base64 33`")}
+		return "", "", &usageError{errors.New("LATCHKEY_SECRET is not set: with PostgreSQL every process needs the same secret; create one with `openssl rand -base64 33`")}
 	}
 	return "the secret file " + file, file, nil
 }
 
-// secrets reads the secret: from LATCHKEY_SECRET or the secret file, which is made for a new SQLite database.
+// secrets reads the secrets from LATCHKEY_SECRET or the secret file, which is created for a new SQLite database.
 func (s *Settings) secrets(ctx context.Context, d *db.DB) (auth.Secrets, error) {
 	name, file, err := s.secretSource()
 	if err != nil {
@@ -52,19 +53,19 @@ func (s *Settings) secrets(ctx context.Context, d *db.DB) (auth.Secrets, error) 
 	}
 	secrets, err := auth.ParseSecrets(text)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("%s %w: make one with `openssl rand -base64 33`", name, err)}
+		return nil, &usageError{fmt.Errorf("%s %w: create one with `openssl rand -base64 33`", name, err)}
 	}
 	return secrets, nil
 }
 
-// refuseGuessable refuses a first secret that could be guessed, and warns of others, which are on their way out.
+// refuseGuessable returns an error if the first secret is guessable. It only warns of others, which are being replaced.
 func (s *Settings) refuseGuessable(secrets auth.Secrets, log *slog.Logger) error {
 	name, _, err := s.secretSource()
 	if err != nil {
 		return err
 	}
 	if secrets[0].Guessable() {
-		return &usageError{fmt.Errorf("%s is guessable: make a new secret with `openssl rand -base64 33`; if signing keys are sealed under this one, put the new one in front of it, separated by a comma, and see \"Change the secret\" in docs/operate.md", name)}
+		return &usageError{fmt.Errorf("%s is guessable: create a new secret with `openssl rand -base64 33`; if signing keys are encrypted with this one, put the new one in front of it, separated by a comma, and see \"Change the secret\" in docs/operate.md", name)}
 	}
 	for i, secret := range secrets[1:] {
 		if secret.Guessable() {
@@ -74,16 +75,17 @@ func (s *Settings) refuseGuessable(secrets auth.Secrets, log *slog.Logger) error
 	return nil
 }
 
-// nameSecret says which secret is the wrong one, and what to do.
+// nameSecret adds the source of the secret to auth.ErrWrongSecret, and what to do.
 func (s *Settings) nameSecret(err error) error {
 	if name, _, sourceErr := s.secretSource(); errors.Is(err, auth.ErrWrongSecret) && sourceErr == nil {
-		return fmt.Errorf("%s does not open the signing keys in the database: was it changed? Put the old secret behind the new one, separated by a comma", name)
+		return fmt.Errorf("%s does not decrypt the signing keys in the database: was it changed? Put the old secret behind the new one, separated by a comma", name)
 	}
 	return err
 }
 
-// createSecretFile makes the file with a new secret unless it exists. The transaction keeps other processes on the
-// same database from doing so at the same time. A database that has signing keys needs the secret that sealed them.
+// createSecretFile creates the file with a new secret unless it exists. The transaction prevents other processes on the same
+// database from doing so at the same time. If the database already has signing keys, a new secret would be useless: they
+// need the one that encrypted them.
 func createSecretFile(ctx context.Context, d *db.DB, path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -97,16 +99,16 @@ func createSecretFile(ctx context.Context, d *db.DB, path string) error {
 			return err
 		}
 		if len(keys) > 0 {
-			return fmt.Errorf("the secret file %s is missing, and the signing keys in the database are sealed by the secret in it: restore it from a backup, or see \"The secret is lost\" in docs/operate.md", path)
+			return fmt.Errorf("the secret file %s is missing, and the signing keys in the database are encrypted with its secret: restore it from a backup, or see \"The secret is lost\" in docs/operate.md", path)
 		}
 		if err := writeWhole(path, auth.GenerateSecret()+"\n"); err != nil {
-			return fmt.Errorf("make the secret file: %w", err)
+			return fmt.Errorf("create the secret file: %w", err)
 		}
 		return nil
 	})
 }
 
-// writeWhole makes a file that only its owner can read. After a crash it is complete or absent.
+// writeWhole creates a file that only its owner can read. After a crash, the file is either complete or missing.
 func writeWhole(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // mode 0600
 	if err != nil {
@@ -118,16 +120,16 @@ func writeWhole(path, text string) error {
 	if err := errors.Join(err1, err2, f.Close(), os.Rename(f.Name(), path)); err != nil {
 		return err
 	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil { // the name must be as durable as the database's keys
-		_ = dir.Sync() // some file systems cannot
+	if dir, err := os.Open(filepath.Dir(path)); err == nil { // the directory entry must be as durable as the keys in the database
+		_ = dir.Sync() // not supported by all file systems
 		_ = dir.Close()
 	}
 	return nil
 }
 
-// readSecretFile reads a file that no other user can have written. A file that others may read is refused where this
-// process could have changed that; secrets that Docker and Kubernetes mount have the modes 0444, 0440 and 0644.
-// The owner of the SQLite database, if there is one, may own the file too.
+// readSecretFile reads a file that no other user can write. It rejects a file that others can read only if this process
+// could change that: secrets mounted by Docker and Kubernetes have the modes 0444, 0440 and 0644. The file may also belong
+// to the owner of the SQLite database.
 func readSecretFile(path, database string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -24,10 +24,10 @@ import (
 	"github.com/latchkey/latchkey/web"
 )
 
-// Main runs the command line of the process and ends it: with exit code 0, 1 for a failure, or 2 for wrong usage.
+// Main runs the process's command line and exits: with exit code 0, 1 for a failure, or 2 for wrong usage.
 func Main(o Options) {
 	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	context.AfterFunc(ctx, stop) // a second Ctrl-C kills the process
 	err := run(ctx, o, os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	if err == nil {
@@ -40,8 +40,8 @@ func Main(o Options) {
 	os.Exit(1)
 }
 
-// stopSignals end the program in order. SIGHUP does so when a terminal or a session closes, unless the program was
-// started to outlive that, as by nohup.
+// stopSignals returns the signals for a graceful shutdown. They include SIGHUP, which is sent when a terminal closes, unless
+// the program was started to ignore it, as by nohup.
 func stopSignals() []os.Signal {
 	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -63,7 +63,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = stop(context.WithoutCancel(ctx)) }() // the last traces, if they still can be sent
+		defer func() { _ = stop(context.WithoutCancel(ctx)) }() // sends the remaining traces, if possible
 	}
 	options, err := o.databaseOptions(s)
 	if err != nil {
@@ -102,7 +102,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 		}
 		defer metrics.Close()
 		figures := &http.Server{Handler: web.GuardHosts(o.hosts(), log, server.Metrics), ReadHeaderTimeout: 5 * time.Second}
-		go func() { _ = figures.Serve(metrics) }() // ends with the listener
+		go func() { _ = figures.Serve(metrics) }() // returns when the listener closes
 	}
 	if err := s.program.welcome(ctx, io.out, base, o, server); err != nil {
 		return err
@@ -112,12 +112,12 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	go func() { defer close(done); server.Auth.Run(background) }()
 	err = server.Serve(ctx, listener)
 	awaitSockets(server.sockets)
-	stop() // only now: the requests in flight needed it
+	stop() // not before: requests in flight need it
 	<-done
 	return err
 }
 
-// server reads the secret and makes the server.
+// server reads the secret and returns the server.
 func (s *Settings) server(ctx context.Context, d *db.DB, o *ServeSettings, log *slog.Logger) (*Server, error) {
 	secrets, err := s.secrets(ctx, d)
 	if err != nil {
@@ -130,8 +130,8 @@ func (s *Settings) server(ctx context.Context, d *db.DB, o *ServeSettings, log *
 	return server, s.nameSecret(err)
 }
 
-// awaitSockets returns when all WebSockets have been closed, for which http.Server.Shutdown does not wait, or after three
-// seconds: clients that do not answer a close frame are cut off after two.
+// awaitSockets waits until all WebSockets are closed, which http.Server.Shutdown does not do, for up to three seconds:
+// clients that do not respond to a close frame are disconnected after two.
 func awaitSockets(open func() int) {
 	for deadline := time.Now().Add(3 * time.Second); open() > 0 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
@@ -149,7 +149,7 @@ func listen(addr, setting string) (net.Listener, error) {
 	return listener, nil
 }
 
-// wire puts the packages together, in the order of dependency. The context ends when the server is asked to stop.
+// wire connects the packages, in the order of their dependencies. The context ends when the server is asked to stop.
 func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger) (*Server, error) {
 	service, err := auth.New(ctx, auth.Options{
 		DB: d, Secrets: secrets, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
@@ -194,7 +194,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 
 var errStopping = errors.New("the server is stopping")
 
-// httpLog receives net/http's messages: mostly about clients' broken connections, and about panics.
+// httpLog logs net/http's messages, most of which are about broken connections. Panics are errors.
 type httpLog struct{ log *slog.Logger }
 
 func (l httpLog) Write(p []byte) (int, error) {
@@ -206,12 +206,13 @@ func (l httpLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// settle is how long after the last connection the requests on their way are waited for: net/http drops those whose
-// header it has not read when Shutdown begins.
+// settle is how long to wait for requests in transit after the listener has closed: Shutdown drops requests whose header
+// net/http has not read.
 const settle = 200 * time.Millisecond
 
-// Serve answers requests until the context ends and the drain delay is over, and then those in flight. In the delay
-// /readyz fails already, so that a load balancer sends nothing more. WebSockets are told that the server stops.
+// Serve serves until the context ends and the drain delay is over, and then finishes the requests in flight. During the
+// delay /readyz returns 503, so that a load balancer stops sending requests. WebSockets are closed with a code that says
+// that the server is stopping.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           s.Handler,
@@ -230,9 +231,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	s.Log.Info("stopping: answering the requests in flight", "delay", s.drain)
+	s.Log.Info("stopping: finishing the requests in flight", "delay", s.drain)
 	time.Sleep(s.drain)
-	_ = listener.Close() // again at the end
+	_ = listener.Close() // Shutdown closes it again, which is harmless
 	server.SetKeepAlivesEnabled(false)
 	time.Sleep(settle)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -244,7 +245,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// openDatabase opens and, for SQLite or if asked, migrates. An outdated PostgreSQL is refused.
+// openDatabase opens the database and, on SQLite or with migrate, applies migrations. It returns an error if the schema of
+// PostgreSQL is outdated.
 func openDatabase(ctx context.Context, s *Settings, migrate bool, options ...db.Option) (*db.DB, error) {
 	embedded := strings.HasPrefix(s.DatabaseURL, "sqlite:")
 	if embedded && migrate {
@@ -321,16 +323,16 @@ func connectExisting(ctx context.Context, s *Settings) (*db.DB, error) {
 	return connect(ctx, s)
 }
 
-// warnIgnored names the options of DATABASE_URL that ask for something that the driver cannot do.
+// warnIgnored logs the options of DATABASE_URL that the driver does not implement.
 func warnIgnored(log *slog.Logger, d *db.DB) {
 	for _, option := range d.Ignored() {
-		log.Warn("DATABASE_URL: the driver does not implement this option; sslmode=verify-full protects from servers in between as well", "option", option)
+		log.Warn("DATABASE_URL: the driver does not implement this option; sslmode=verify-full also protects against a man in the middle", "option", option)
 	}
 }
 
 func (s *Settings) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong lets no other values through
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong has validated the value
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		switch value := a.Value.Any().(type) {
 		case error:
@@ -346,7 +348,7 @@ func (s *Settings) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// reachable writes an address that clients on this machine can use, also where it stands for all interfaces.
+// reachable returns an address that clients on this machine can use, also if the listener uses all interfaces.
 func reachable(a *net.TCPAddr) string {
 	if a.IP == nil || a.IP.IsUnspecified() {
 		return fmt.Sprintf("localhost:%d", a.Port)
@@ -354,8 +356,8 @@ func reachable(a *net.TCPAddr) string {
 	return a.String()
 }
 
-// welcome says where the server is. In an empty embedded database it makes the administrator, and shows the
-// password: now and never again.
+// welcome prints the URLs of the server. In an empty SQLite database it creates the administrator and prints the password,
+// which is not shown again.
 func (p *program) welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, s *Server) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s is ready.\n\n  GraphQL   %s/graphql\n", strings.ToUpper(p.Name[:1])+p.Name[1:], base)
@@ -394,7 +396,7 @@ func (p *program) welcome(ctx context.Context, out io.Writer, base string, o *Se
 }
 
 func (p *program) noAdministrator() string {
-	return "There is no administrator. Make one:  " + p.Name + " user grant NAME ADMIN"
+	return "There is no administrator. Create one:  " + p.Name + " user grant NAME ADMIN"
 }
 
 const firstLogin = `

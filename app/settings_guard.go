@@ -10,20 +10,19 @@ import (
 	"github.com/latchkey/latchkey/web"
 )
 
-// GuardSettings are what a request passes before anything looks at it, beside the rate and numbers of
-// ServeSettings.
+// GuardSettings are limits and checks that apply to all requests, in addition to those of ServeSettings.
 type GuardSettings struct {
-	Hosts       []string `name:"hosts" env:"LATCHKEY_HOSTS" placeholder:"NAME" help:"Host names under which the server is addressed, beside the issuer's and loopback ones: id.internal, *.example.com for all below, * for any; several with commas. Requests for others get 421."`
-	CORSHeaders []string `name:"cors-headers" env:"LATCHKEY_CORS_HEADERS" placeholder:"NAME" help:"Request headers that pages of LATCHKEY_ORIGINS may send, beside those of GraphQL clients and tracing; several with commas."`
-	ServiceRate int      `name:"service-rate" env:"LATCHKEY_SERVICE_RATE" default:"2000" help:"Requests a second of one service that authenticates below /oauth/, with bursts of five seconds' worth; 0: any number."`
-	ClientShare int      `name:"client-share" env:"LATCHKEY_CLIENT_SHARE" default:"25" help:"Per cent of the requests, streams, connections and memory for bodies that one client may hold: an IPv4 address, an IPv6 /64. 100: one client can shut out all others."`
-	BodyMemory  int      `name:"body-memory" env:"LATCHKEY_BODY_MEMORY" default:"67108864" help:"Bytes of bodies that arrive or are answered at the same time, each counted as 16 KiB at least; 0: any number."`
-	Connections int      `name:"connections" env:"LATCHKEY_CONNECTIONS" default:"16384" help:"Connections open at the same time, idle ones included; 0: any number. More than LATCHKEY_STREAMS, and less than the operating system's limit of open files."`
+	Hosts       []string `name:"hosts" env:"LATCHKEY_HOSTS" placeholder:"NAME" help:"Host names of the server, in addition to the issuer's and loopback ones: id.internal, *.example.com for all subdomains, * for any; several with commas. Requests for other hosts get 421."`
+	CORSHeaders []string `name:"cors-headers" env:"LATCHKEY_CORS_HEADERS" placeholder:"NAME" help:"Request headers that pages of LATCHKEY_ORIGINS may send, in addition to those of GraphQL clients and tracing; several with commas."`
+	ServiceRate int      `name:"service-rate" env:"LATCHKEY_SERVICE_RATE" default:"2000" help:"Requests per second of one service that authenticates at /oauth/, with bursts of five times as many; 0: no limit."`
+	ClientShare int      `name:"client-share" env:"LATCHKEY_CLIENT_SHARE" default:"25" help:"Percentage of the requests, streams, connections and memory for bodies that one client (an IPv4 address or an IPv6 /64) may use. With 100, one client can lock out all others."`
+	BodyMemory  int      `name:"body-memory" env:"LATCHKEY_BODY_MEMORY" default:"67108864" help:"Bytes of request bodies in memory at the same time, each counted as at least 16 KiB; 0: no limit."`
+	Connections int      `name:"connections" env:"LATCHKEY_CONNECTIONS" default:"16384" help:"Open connections at the same time, including idle ones; 0: no limit. Must be more than LATCHKEY_STREAMS, and should be less than the operating system's limit of open files."`
 }
 
 var (
 	hostPattern   = regexp.MustCompile(`^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$`)
-	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'+.^_`|~-]+$") // a token (RFC 9110, section 5.6.2), but no wildcard
+	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'+.^_`|~-]+$") // a token (RFC 9110, section 5.6.2) without wildcard
 )
 
 func (s *GuardSettings) validate(limits graph.Limits, streams int) error {
@@ -52,7 +51,7 @@ func (s *GuardSettings) validate(limits graph.Limits, streams int) error {
 
 func (s *ServeSettings) hosts() web.Hosts { return web.Hosts{Issuer: s.Issuer, Names: s.Guard.Hosts} }
 
-// guard is what the server's requests pass.
+// guard returns the configuration of web.Guard.
 func (s *ServeSettings) guard(log *slog.Logger) web.GuardConfig {
 	c := web.GuardConfig{
 		Hosts: s.hosts(), Origins: s.Origins, Cookies: s.Cookie != "off" && s.Cookie != "", CORSHeaders: s.Guard.CORSHeaders, TrustedProxies: s.Proxies,

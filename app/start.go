@@ -7,12 +7,12 @@ import (
 	"os"
 )
 
-// Start makes a server for programs that have an HTTP server of their own: as Main does, with the settings of the
-// environment and a database that is opened and, for SQLite or with LATCHKEY_MIGRATE, migrated. Put Server into the
-// program's routes. Close it when the program's HTTP server has stopped; WebSockets and event streams end, and with them the
-// work in the background, when the context does.
+// Start returns a running server for programs with their own HTTP server. Like Main, it uses the settings of the
+// environment, opens the database and, on SQLite or with LATCHKEY_MIGRATE, applies migrations. Add the Server to the
+// program's routes. Close it when the program's HTTP server has stopped. When the context ends, WebSockets, event streams
+// and background work end.
 //
-// LATCHKEY_ISSUER should be set to the program's public URL. The settings of a listener mean nothing here.
+// LATCHKEY_ISSUER should be set to the program's public URL. The settings of the listener have no effect.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	p, err := newProgram(o)
 	if err != nil {
@@ -31,7 +31,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s, settings := &c.Settings, &c.Serve.ServeSettings
 	if settings.TLSCert != "" || settings.MetricsAddr != "" {
-		return nil, errors.New("LATCHKEY_TLS_CERT and LATCHKEY_METRICS_ADDR do nothing in a program that has its own HTTP server: remove them")
+		return nil, errors.New("LATCHKEY_TLS_CERT and LATCHKEY_METRICS_ADDR have no effect in a program with its own HTTP server: remove them")
 	}
 	s.DatabaseURL = cmp.Or(p.DatabaseURL, s.DatabaseURL)
 	settings.Issuer = cmp.Or(settings.Issuer, "http://"+settings.Addr)

@@ -16,18 +16,18 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Traces go out by OTLP over HTTP if OpenTelemetry's own variables say where: OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT; OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and the others mean what its
-// specification says. Otherwise nothing is traced and nothing is paid.
+// Traces are exported by OTLP over HTTP if OpenTelemetry's variable OTEL_EXPORTER_OTLP_ENDPOINT or
+// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set. OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and others work as OpenTelemetry
+// specifies. Without an endpoint, tracing is off and costs nothing.
 
-// tracingWanted reports whether the environment asks for traces.
+// tracingWanted reports whether the environment enables tracing.
 func tracingWanted() bool {
 	return (os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "") &&
 		!strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
 }
 
-// StartTracing begins to export traces as the environment says, under the name of the service where it names none. The
-// function that it returns sends what is left and ends it. Main does this itself.
+// StartTracing starts the export of traces as configured in the environment. service is the default of the service's name.
+// stop sends the remaining traces and ends the export. Main does this itself.
 func StartTracing(ctx context.Context, service string) (stop func(context.Context) error, err error) {
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
@@ -44,8 +44,8 @@ func StartTracing(ctx context.Context, service string) (stop func(context.Contex
 	return provider.Shutdown, nil
 }
 
-// traced gives each request a span. Its name is the method: paths may hold what untrusted clients wrote. A public
-// request's own trace becomes a link: otherwise clients could have everything sampled, or spoil others' traces.
+// traced records a span for each request. The span's name is the method, because paths may contain text from untrusted
+// clients. The trace of a public request is only linked: otherwise clients could force sampling, or pollute other traces.
 func traced(h http.Handler, public bool) http.Handler {
 	return otelhttp.NewHandler(h, "http",
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
