@@ -90,7 +90,7 @@ func serverUser() (*syscall.Credential, error) {
 		if err != nil {
 			continue
 		}
-		// Signed, because some systems give nobody the number -2.
+		// Signed, because on some systems the user nobody has the ID -2.
 		uid, uidErr := strconv.ParseInt(account.Uid, 10, 64)
 		gid, gidErr := strconv.ParseInt(account.Gid, 10, 64)
 		if err := errors.Join(uidErr, gidErr); err != nil {
