@@ -111,8 +111,8 @@ func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
 	return err
 }
 
-// HighestBcryptCost returns the highest cost of the users' bcrypt hashes, which begin with "$2", or 0 if there are none. The index
-// users_bcrypt has them.
+// HighestBcryptCost returns the highest cost of the users' bcrypt hashes, which begin with "$2", or 0 if there are none. The
+// index users_bcrypt contains these users.
 func (db *DB) HighestBcryptCost(ctx context.Context) (cost int, err error) {
 	err = db.get(ctx, &cost, "bcrypt hashes", `
 		SELECT CAST(coalesce(max(substr(password_hash, 5, 2)), '0') AS integer) FROM users WHERE substr(password_hash, 1, 2) = '$2'`)
