@@ -6,7 +6,7 @@ func accounts() []mutation {
 		{
 			"T1 T3: one operation checks one credential", "graph/cost.go",
 			`measurement{"credentials", t.credentials, maxCredentials,`, `measurement{"credentials", 0, maxCredentials,`,
-			"./test/server", "TestT001_",
+			"./test/threats", "TestT001_",
 		},
 		{
 			"T1: refresh, changePassword and createApiToken count as credentials", "graph/cost.go",
@@ -16,37 +16,37 @@ func accounts() []mutation {
 		{
 			"T2 T97: an array of operations is no request", "graph/transport.go",
 			`data = bytes.TrimLeft(data, " \t\r\n")`, `data = bytes.Trim(data, " \t\r\n[]")`,
-			"./test/server", "TestT097_",
+			"./test/threats", "TestT097_",
 		},
 		{
 			"T4: an account is slowed down at one client", "auth/throttle.go",
 			"accountAtClient = db.ThrottleRule{Free: 8,", "accountAtClient = db.ThrottleRule{Free: 8000,",
-			"./test/server", "TestT004_",
+			"./test/threats", "TestT004_",
 		},
 		{
 			"T4: a slowed client is told when to retry", "graph/transport.go",
 			`h.Set("Retry-After", retry)`, `_ = retry`,
-			"./test/server", "TestT004_",
+			"./test/threats", "TestT004_",
 		},
 		{
 			"T5: an account is slowed down at all clients", "auth/throttle.go",
 			"accountAnywhere = db.ThrottleRule{Free: 80,", "accountAnywhere = db.ThrottleRule{Free: 8000,",
-			"./test/server", "TestT005_",
+			"./test/threats", "TestT005_",
 		},
 		{
 			"T5 T24: spellings of a name share one budget", "auth/login.go",
 			`cmp.Or(u.ID, "name "+UsernameKey(name))`, `cmp.Or("name "+name, u.ID)`,
-			"./test/server", "TestT005_|TestT024_",
+			"./test/threats", "TestT005_|TestT024_",
 		},
 		{
 			"T5: a user name and an address share one budget", "auth/login.go",
 			`cmp.Or(u.ID, "name "+UsernameKey(name))`, `cmp.Or("name "+UsernameKey(name), u.ID)`,
-			"./test/server", "TestT005_",
+			"./test/threats", "TestT005_",
 		},
 		{
 			"T6: a client is slowed down at all accounts", "auth/throttle.go",
 			"unknownAtClient = db.ThrottleRule{Free: 25,", "unknownAtClient = db.ThrottleRule{Free: 25000,",
-			"./test/server", "TestT006_",
+			"./test/threats", "TestT006_",
 		},
 		{
 			"T6: an office is slowed down at the accounts of its people", "auth/throttle.go",
@@ -56,37 +56,37 @@ func accounts() []mutation {
 		{
 			"T7: an untrusted peer cannot claim an address", "web/client.go",
 			"if err != nil || !contains(trusted, peer.Addr()) {", "if err != nil || peer.Port() == 0 {",
-			"./test/server", "TestT007_",
+			"./test/threats", "TestT007_",
 		},
 		{
 			"T7: only the last untrusted hop counts", "web/client.go",
 			"range slices.Backward(hops)", "range slices.All(hops)",
-			"./test/server", "TestT007_",
+			"./test/threats", "TestT007_",
 		},
 		{
 			"T8: the owner's network is not slowed down by others", "auth/throttle.go",
 			"if !known {", "if !known || known {",
-			"./test/server", "TestT005_",
+			"./test/threats", "TestT005_",
 		},
 		{
 			"T9: guesses by WebSocket are counted", "auth/throttle.go",
 			"accountAtClient = db.ThrottleRule{Free: 8,", "accountAtClient = db.ThrottleRule{Free: 8000,",
-			"./test/server", "TestT009_",
+			"./test/threats", "TestT009_",
 		},
 		{
 			"T9: one message checks one credential", "graph/cost.go",
 			`measurement{"credentials", t.credentials, maxCredentials,`, `measurement{"credentials", 0, maxCredentials,`,
-			"./test/server", "TestT009_",
+			"./test/threats", "TestT009_",
 		},
 		{
 			"T10: an unknown user gets the same answer", "auth/login.go",
 			"if !ok || u.DisabledAt != nil {", "if u.ID == \"\" {\n\t\treturn nil, db.ErrNotFound\n\t}\n\tif !ok || u.DisabledAt != nil {",
-			"./test/server", "TestT010_",
+			"./test/threats", "TestT010_",
 		},
 		{
 			"T11: an unknown user costs a hash", "auth/password.go",
 			"hash = h.dummy", "return false, false, nil",
-			"./test/server", "TestT011_",
+			"./test/threats", "TestT011_",
 		},
 		{
 			"T11: an imported user costs what others cost", "auth/password.go",
@@ -111,7 +111,7 @@ func accounts() []mutation {
 		{
 			"T12: a disabled user is refused as after a wrong password", "auth/login.go",
 			"if !ok || u.DisabledAt != nil {", "if !ok {",
-			"./test/server", "TestT011_",
+			"./test/threats", "TestT011_",
 		},
 		{
 			"T12 T38: a user disabled during the login gets no session", "db/user.go",
@@ -136,22 +136,22 @@ func accounts() []mutation {
 		{
 			"T17: there is one first administrator", "auth/user.go",
 			"if err != nil || n > 0 {", "if err != nil || n > 1000 {",
-			"./test/server", "TestT017_",
+			"./test/threats", "TestT017_",
 		},
 		{
 			"T18: a huge password is not hashed", "auth/login.go",
 			"if len(in.Password) > maxPasswordBytes {", "if len(in.Password) > maxPasswordBytes<<20 {",
-			"./test/server", "TestT018_",
+			"./test/threats", "TestT018_",
 		},
 		{
 			"T18: a huge current password is not hashed", "auth/user.go",
 			"if len(password) > maxPasswordBytes {", "if len(password) > maxPasswordBytes<<20 {",
-			"./test/server", "TestT018_",
+			"./test/threats", "TestT018_",
 		},
 		{
 			"T19: as many hashes at once as processors", "auth/password.go",
 			"make(chan struct{}, runtime.GOMAXPROCS(0))", "make(chan struct{}, runtime.GOMAXPROCS(0)+1000)",
-			"./test/server", "TestT019_",
+			"./test/threats", "TestT019_",
 		},
 		{
 			"T19: few logins wait for a hash", "auth/password.go",
@@ -166,32 +166,32 @@ func accounts() []mutation {
 		{
 			"T20: the case of a password counts", "auth/password.go",
 			"[]byte(norm.NFKC.String(password))", "[]byte(strings.ToLower(norm.NFKC.String(password)))",
-			"./test/server", "TestT020_",
+			"./test/threats", "TestT020_",
 		},
 		{
 			"T20: spaces at the ends of a password count", "auth/password.go",
 			"[]byte(norm.NFKC.String(password))", "[]byte(strings.TrimSpace(norm.NFKC.String(password)))",
-			"./test/server", "TestT020_",
+			"./test/threats", "TestT020_",
 		},
 		{
 			"T21: short passwords are refused", "auth/password.go",
 			"case utf8.RuneCountInString(p) < minPasswordChars:", "case p == \"\":",
-			"./test/server", "TestT021_",
+			"./test/threats", "TestT021_",
 		},
 		{
 			"T21: blank passwords are refused", "auth/password.go",
 			`case strings.TrimSpace(p) == "":`, `case p == "":`,
-			"./test/server", "TestT021_",
+			"./test/threats", "TestT021_",
 		},
 		{
 			"T21 T27: common passwords are refused", "auth/password.go",
 			"case passwords.Common(p):", "case false && passwords.Common(p):",
-			"./test/server", "TestT021_",
+			"./test/threats", "TestT021_",
 		},
 		{
 			"T21: passwords made of the account's names are refused", "auth/password.go",
 			"case resemblesUser(strings.ToLower(p), u):", "case false && resemblesUser(strings.ToLower(p), u):",
-			"./test/server", "TestT021_",
+			"./test/threats", "TestT021_",
 		},
 		{
 			"T21: new passwords have a maximum length", "auth/password.go",
@@ -201,47 +201,47 @@ func accounts() []mutation {
 		{
 			"T22: passwords are normalised", "auth/password.go",
 			"[]byte(norm.NFKC.String(password))", `append([]byte(password), norm.NFKC.String("")...)`,
-			"./test/server", "TestT022_",
+			"./test/threats", "TestT022_",
 		},
 		{
 			"T23: a password that is no text is refused", "graph/scalar/scalar.go",
 			`return "", Error("must be a String")`, `return "", nil`,
-			"./test/server", "TestT023_",
+			"./test/threats", "TestT023_",
 		},
 		{
 			"T23: a literal of the wrong type is not repeated", "graph/limits.go",
 			"e.Message = anyValue + describeLiteral(e.Message)", "describeLiteral(e.Message)",
-			"./test/server", "TestT023_",
+			"./test/threats", "TestT023_",
 		},
 		{
 			"T24: only ASCII letters fold", "auth/names.go",
 			"func UsernameKey(username string) string { return foldASCII(username) }", "func UsernameKey(username string) string { return strings.ToLower(strings.ToUpper(username)) }",
-			"./test/server", "TestT024_",
+			"./test/threats", "TestT024_",
 		},
 		{
 			"T25: user names have ASCII characters alone", "auth/names.go",
 			"strings.ContainsFunc(foldASCII(username), foreign)", "false && strings.ContainsFunc(foldASCII(username), foreign)",
-			"./test/server", "TestT025_",
+			"./test/threats", "TestT025_",
 		},
 		{
 			"T25: user names have a maximum length", "auth/names.go",
 			"len(username) > maxUsername", "len(username) > 1000*maxUsername",
-			"./test/server", "TestT025_",
+			"./test/threats", "TestT025_",
 		},
 		{
 			"T25: user names are unique in any case", "auth/user.go",
 			"UsernameKey(*c.Username)", "*c.Username",
-			"./test/server", "TestT025_",
+			"./test/threats", "TestT025_",
 		},
 		{
 			"T26: a new password needs the current one", "auth/user.go",
 			"if err == nil && !ok {", `if err == nil && !ok && password == "" {`,
-			"./test/server", "TestT026_|TestT070_",
+			"./test/threats", "TestT026_|TestT070_",
 		},
 		{
 			"T26: guessing the current password is slowed down", "auth/user.go",
 			"s.attempt(ctx, u.ID, u)", "s.attempt(ctx, db.NewID(db.UserID), u)",
-			"./test/server", "TestT026_",
+			"./test/threats", "TestT026_",
 		},
 		{
 			"T26: a password that was changed meanwhile proves nothing", "auth/user.go",
@@ -251,17 +251,17 @@ func accounts() []mutation {
 		{
 			"T26 T50: an administrator's session does not set its own password without the current one", "auth/user.go",
 			"if ViewerFrom(ctx).ID() == userID {", "if ViewerFrom(ctx).ID() == userID && userID == \"\" {",
-			"./test/server", "TestT050_",
+			"./test/threats", "TestT050_",
 		},
 		{
 			"T27: an old hash is made anew at the login", "auth/password.go",
 			"== 1 && known, p != h.params, nil", "== 1 && known, false, nil",
-			"./test/server", "TestT027_",
+			"./test/threats", "TestT027_",
 		},
 		{
 			"T28: the last administrator stays", "auth/user.go",
 			"if err == nil && n == 0 {", "if err == nil && n < 0 {",
-			"./test/server", "TestT028_",
+			"./test/threats", "TestT028_",
 		},
 		{
 			"T28: changes of administrators wait for each other", "auth/user.go",

@@ -6,27 +6,27 @@ func authorization() []mutation {
 		{
 			"T70: @authenticated refuses anonymous callers", "graph/directives.go",
 			"func authenticated(v *auth.Viewer) error { return v.Authenticated() }", "func authenticated(*auth.Viewer) error { return nil }",
-			"./test/server", "TestT070_",
+			"./test/threats", "TestT070_",
 		},
 		{
 			"T70 T72: @requiresScopes refuses callers without the scopes", "graph/directives.go",
 			"return v.Require(alternatives...)", "return v.Authenticated()",
-			"./test/server", "TestT070_",
+			"./test/threats", "TestT070_",
 		},
 		{
 			"T70 T72: a caller without the scopes is refused", "auth/viewer.go",
 			"if !v.operator && !v.Scopes.Satisfy(alternatives) {", "if !v.operator && !v.Scopes.Satisfy(alternatives) && v.User == nil {",
-			"./test/server", "TestT070_",
+			"./test/threats", "TestT070_",
 		},
 		{
 			"T70: all scopes of a way are needed", "auth/scopes.go",
 			"if !slices.Contains(g, s) {\n\t\t\treturn false", "if len(g) == 0 && s != \"\" {\n\t\t\treturn false",
-			"./test/server", "TestT049_|TestT050_|TestT042_",
+			"./test/threats", "TestT049_|TestT050_|TestT042_",
 		},
 		{
 			"T71: login unlocks its own payload alone", "graph/directives.go",
 			"return next(obj.(*auth.LoginPayload).WithViewer(ctx))", "*auth.ViewerFrom(ctx) = *auth.ViewerFrom(obj.(*auth.LoginPayload).WithViewer(ctx))\n\treturn next(ctx)",
-			"./test/server", "TestT071_ALogin",
+			"./test/threats", "TestT071_ALogin",
 		},
 		{
 			"T72: nobody manages a user with more scopes", "auth/user.go",
@@ -46,37 +46,37 @@ func authorization() []mutation {
 		{
 			"T73 T74: others' objects are not found", "auth/viewer.go",
 			"if v.ID() == userID || v.has", "if v.ID() != \"\" || v.has",
-			"./test/server", "TestT073_AnothersObject",
+			"./test/threats", "TestT073_AnothersObject",
 		},
 		{
 			"T73: another's object is refused as one that does not exist", "auth/viewer.go",
 			"\treturn db.ErrNotFound\n", "\treturn &ForbiddenError{Message: \"this is another's\"}\n",
-			"./test/server", "TestT073_AnothersObject",
+			"./test/threats", "TestT073_AnothersObject",
 		},
 		{
 			"T73: an ended session is not found", "auth/session.go",
 			"if err == nil && !session.Live(s.timestamp()) {", "if err == nil && session.ID == \"\" {",
-			"./test/server", "TestT073_AnEndedObject",
+			"./test/threats", "TestT073_AnEndedObject",
 		},
 		{
 			"T73: a revoked API token is not found", "auth/apitoken.go",
 			"if err == nil && t.RevokedAt != nil {", "if err == nil && t.ID == \"\" {",
-			"./test/server", "TestT073_AnEndedObject",
+			"./test/threats", "TestT073_AnEndedObject",
 		},
 		{
 			"T73: another's session is not found", "auth/session.go",
 			"\tif err == nil {\n\t\terr = ViewerFrom(ctx).maySee(session.UserID)\n\t}\n", "",
-			"./test/server", "TestT073_AnothersObject",
+			"./test/threats", "TestT073_AnothersObject",
 		},
 		{
 			"T73: another's API token is not found", "auth/apitoken.go",
 			"\tif err == nil {\n\t\terr = ViewerFrom(ctx).maySee(t.UserID)\n\t}\n", "",
-			"./test/server", "TestT073_AnothersObject",
+			"./test/threats", "TestT073_AnothersObject",
 		},
 		{
 			"T73 T74: another user is not found", "auth/user.go",
 			"if err := ViewerFrom(ctx).maySee(id); err != nil {", "if err := ctx.Err(); err != nil {",
-			"./test/server", "TestT074_",
+			"./test/threats", "TestT074_",
 		},
 		{
 			"T73: another's sessions are not listed", "auth/session.go",
@@ -156,7 +156,7 @@ func authorization() []mutation {
 		{
 			"T76: introspection is for those whom the setting names", "graph/handler.go",
 			"op.DisableIntrospection = !(", "op.DisableIntrospection = known && !known && !(",
-			"./test/server", "TestT076_TheSchema",
+			"./test/threats", "TestT076_TheSchema",
 		},
 		{
 			"T76: introspection has a depth", "graph/cost.go",
@@ -181,7 +181,7 @@ func authorization() []mutation {
 		{
 			"T78: IDs are random", "db/id.go",
 			"u := uuid.Must(uuid.NewV7())", "u := uuid.Must(uuid.NewV7())\n\tcopy(u[8:], make([]byte, 8))",
-			"./test/server", "TestT078_",
+			"./test/threats", "TestT078_",
 		},
 		{
 			"T79: a locked root field is nullable", "graph/access.go",
@@ -246,17 +246,17 @@ func authorization() []mutation {
 		{
 			"T81: a cursor is an ID of the list", "graph/relay/relay.go",
 			"|| db.CheckID(kind, string(b)) != nil ", "",
-			"./test/server", "TestT081_",
+			"./test/threats", "TestT081_",
 		},
 		{
 			"T81: a cursor has one spelling", "graph/relay/relay.go",
 			" || cursorOf(string(b)) != cursor", "",
-			"./test/server", "TestT081_",
+			"./test/threats", "TestT081_",
 		},
 		{
 			"T81: a list shows its owner's rows alone", "db/session.go",
 			"From: `sessions`, Where: `user_id = $1 AND", "From: `sessions`, Where: `$1 <> '' AND",
-			"./test/server", "TestT081_",
+			"./test/threats", "TestT081_",
 		},
 	}
 }

@@ -86,17 +86,17 @@ func cost() []mutation {
 		{
 			"T103 T105: a document has few tokens", "graph/lexical.go",
 			`{"tokens", tokens, g.tokens,`, `{"tokens", 0 * tokens, g.tokens,`,
-			"./test/server", "TestT096_",
+			"./test/threats", "TestT096_",
 		},
 		{
 			"T104: a document has few bytes", "graph/handler.go",
 			"if len(request.Query) > int(limit) {", "if len(request.Query) > 1000*int(limit) {",
-			"./test/server", "TestT096_",
+			"./test/threats", "TestT096_",
 		},
 		{
 			"T104 T105: a long name is not repeated whole", "graph/errors.go",
 			"if len(message) <= longest {", "if len(message) <= 1000*longest {",
-			"./test/server", "TestT104_",
+			"./test/threats", "TestT104_",
 		},
 		{
 			"T105: an answer has ten errors at most", "graph/transport.go",
@@ -106,7 +106,7 @@ func cost() []mutation {
 		{
 			"T105: a socket's message has ten errors at most", "graph/transport.go",
 			"return operation, errs[:min(len(errs), maxErrors)]", "return operation, errs",
-			"./test/server", "TestT096_",
+			"./test/threats", "TestT096_",
 		},
 		{
 			"T106: a page has 100 items at most", "graph/relay/relay.go",
@@ -126,32 +126,32 @@ func cost() []mutation {
 		{
 			"T107: a body has few values", "graph/transport.go",
 			"if countValues(data) > maxValues {", "if countValues(data) > 1000*maxValues {",
-			"./test/server", "TestT107_",
+			"./test/threats", "TestT107_",
 		},
 		{
 			"T108: a body has 1 MiB at most", "graph/transport.go",
 			"http.MaxBytesReader(w, r.Body, t.limits.Body)", "r.Body",
-			"./test/server", "TestT108_",
+			"./test/threats", "TestT108_",
 		},
 		{
 			"T109: a compressed body is refused", "graph/transport.go",
 			`encoding != "" && encoding != "identity" {`, `encoding != "" && len(h) == 0 {`,
-			"./test/server", "TestT109_",
+			"./test/threats", "TestT109_",
 		},
 		{
 			"T110: a header arrives within five seconds", "app/serve.go",
 			"ReadHeaderTimeout: 5 * time.Second,\n\t\tReadTimeout:       15 * time.Second,", "ReadTimeout: 15 * time.Second,",
-			"./test/server", "TestT110_",
+			"./test/threats", "TestT110_",
 		},
 		{
 			"T110: a body that arrives takes no place", "web/admission.go",
 			"r, outcome := a.receive(w, r)\n\tif outcome == granted && w.stream {", "outcome := a.requests.acquire(w.client, 1)\n\tdefer a.requests.release(w.client, 1)\n\tif outcome == granted {\n\t\tr, outcome = a.receive(w, r)\n\t}\n\tif outcome == granted && w.stream {",
-			"./test/server", "TestT110_|TestUnfinishedBodiesOfOneClient",
+			"./test/threats", "TestT110_|TestUnfinishedBodiesOfOneClient",
 		},
 		{
 			"T110: bodies take a share of the memory", "web/body.go",
 			"outcome := w.reserve(max(size, bodyOverhead) - max(int64(cap(b.data)), bodyOverhead)); outcome != granted", "outcome := granted; outcome != granted",
-			"./test/server", "TestBodiesThatNearlyArrive",
+			"./test/threats", "TestBodiesThatNearlyArrive",
 		},
 		{
 			"T112: a client has a share of the places", "web/shares.go",
@@ -176,7 +176,7 @@ func cost() []mutation {
 		{
 			"T112: requests at the same time have a limit", "web/admission.go",
 			"newShares(c.InFlight, c.ClientShare)", "newShares(0*c.InFlight, c.ClientShare)",
-			"./test/server", "TestT112_Requests",
+			"./test/threats", "TestT112_Requests",
 		},
 		{
 			"T112: streams at the same time have a limit", "web/admission.go",
@@ -186,7 +186,7 @@ func cost() []mutation {
 		{
 			"T112: a header does not pass the limit", "web/admission.go",
 			"if outcome == granted {\n\t\toutcome = a.requests.acquire(w.client, 1)", "if outcome == granted && !w.stream {\n\t\toutcome = a.requests.acquire(w.client, 1)",
-			"./test/server", "TestT112_AHeader",
+			"./test/threats", "TestT112_AHeader",
 		},
 		{
 			"T112: a client's requests have a rate", "web/admission.go",
@@ -201,17 +201,17 @@ func cost() []mutation {
 		{
 			"T4 T6: an IPv6 network is one client of logins", "auth/throttle.go",
 			"!client.IsSingleIP() {", "!client.IsValid() {",
-			"./test/server", "TestT006_Guesses",
+			"./test/threats", "TestT006_Guesses",
 		},
 		{
 			"T113: a text has no NUL", "graph/scalar/scalar.go",
 			"case strings.ContainsRune(s, 0):", "case strings.ContainsRune(s, -1):",
-			"./test/server", "TestT113_",
+			"./test/threats", "TestT113_",
 		},
 		{
 			"T113: a name is short", "auth/names.go",
 			"|| len(text) > maximum ||", "|| len(text) > 1000*maximum ||",
-			"./test/server", "TestT113_",
+			"./test/threats", "TestT113_",
 		},
 		{
 			"T114: a socket is initialised in time", "graph/websocket_conn.go",
@@ -231,57 +231,57 @@ func cost() []mutation {
 		{
 			"T114: another subprotocol is refused", "graph/websocket.go",
 			"if s.conn.Subprotocol() != subprotocol {", `if s.conn.Subprotocol() == "none" {`,
-			"./test/server", "TestT114_",
+			"./test/threats", "TestT114_",
 		},
 		{
 			"T115: a socket needs a good token", "graph/websocket_init.go",
 			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, closeFor(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, closeFor(err)",
-			"./test/server", "TestT114_",
+			"./test/threats", "TestT114_",
 		},
 		{
 			"T116: a message has few bytes", "graph/websocket.go",
 			"s.conn.SetReadLimit(t.limits.Socket.Message)", "s.conn.SetReadLimit(1 << 30)",
-			"./test/server", "TestSocketsClose|TestT116_ADamaged",
+			"./test/threats", "TestT116_ADamaged",
 		},
 		{
 			"T116: messages have a rate", "graph/websocket_conn.go",
 			"if s.messages.Wait(ctx) != nil {", "if s.messages == nil {",
-			"./test/server", "TestT116_AFlood",
+			"./test/threats", "TestT116_AFlood",
 		},
 		{
 			"T116: pings of the protocol have a rate", "graph/websocket.go",
 			"return s.messages.Wait(ctx) == nil }", "return true }",
-			"./test/server", "TestT116_Pings",
+			"./test/threats", "TestT116_Pings",
 		},
 		{
 			"T117: a socket's operations have a limit", "graph/websocket_conn.go",
 			"if s.count >= s.transport.limits.Socket.Operations {", "if s.count < 0 {",
-			"./test/server", "TestT117_Subscriptions",
+			"./test/threats", "TestT117_Subscriptions",
 		},
 		{
 			"T117: an operation's place comes back", "graph/websocket_conn.go",
 			"\ts.count--\n", "",
-			"./test/server", "TestT117_Subscriptions",
+			"./test/threats", "TestT117_Subscriptions",
 		},
 		{
 			"T117: a user's sockets have a limit", "graph/websocket.go",
 			"if p.ofUser[userID] >= p.limit {", "if p.ofUser[userID] < 0 {",
-			"./test/server", "TestT117_Sockets",
+			"./test/threats", "TestT117_Sockets",
 		},
 		{
 			"T117: a socket's place comes back", "graph/websocket_conn.go",
 			"s.transport.streams.release(v.ID())", "_ = v",
-			"./test/server", "TestT117_Sockets",
+			"./test/threats", "TestT117_Sockets",
 		},
 		{
 			"T117: a user's event streams have a limit", "graph/sse.go",
 			"!t.streams.acquire(id) {", "!t.streams.acquire(id) && id == \"\" {",
-			"./test/server", "TestT117_EventStreams",
+			"./test/threats", "TestT117_EventStreams",
 		},
 		{
 			"T117: a socket that is closing is not waited for", "graph/websocket_close.go",
 			"cut := time.AfterFunc(closeWait,", "cut := time.AfterFunc(100*closeWait,",
-			"./test/server", "TestT117_AStranger",
+			"./test/threats", "TestT117_AStranger",
 		},
 	}
 }

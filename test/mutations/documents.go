@@ -36,7 +36,7 @@ func documents() []mutation {
 		{
 			"T98: directives count in fragments that no operation uses", "graph/cost.go",
 			"if c.counted[i] == nil { // no", "if i < 0 { // used",
-			"./test/server", "TestT096_",
+			"./test/threats", "TestT096_",
 		},
 		{
 			"T99: repeated fields count in fragments that no operation uses", "graph/cost.go",
@@ -51,7 +51,7 @@ func documents() []mutation {
 		{
 			"T111: a query under a foreign hash is refused", "graph/persisted.go",
 			"sum := sha256.Sum256([]byte(params.Query)); !strings", "sum := sha256.Sum256([]byte(params.Query)); hash == \"\" && !strings",
-			"./test/server", "TestT111_|TestPersistedQueries",
+			"./test/threats", "TestT111_",
 		},
 		{
 			"sockets: nothing begins after the token has ended", "graph/websocket_conn.go",

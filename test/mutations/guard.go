@@ -6,12 +6,12 @@ func guard() []mutation {
 		{
 			"DNS rebinding: other host names are refused", "web/hosts.go",
 			"if known || isProbe(r) {", `if known || isProbe(r) || host != "" {`,
-			"./test/server", "TestAReboundName",
+			"./test/threats", "TestAReboundName",
 		},
 		{
 			"DNS rebinding: over loopback an address or short name does not pass", "web/hosts.go",
 			"(proxied || !overLoopback(r)) && cannotBeRebound(host)", "(proxied || !overLoopback(r) || proxied == proxied) && cannotBeRebound(host)",
-			"./test/server", "TestAReboundName",
+			"./test/threats", "TestAReboundName",
 		},
 		{
 			"traces: an untrusted client does not decide what is sampled", "web/guard.go",
@@ -26,7 +26,7 @@ func guard() []mutation {
 		{
 			"services: an authenticated one has a rate of its own", "web/rates.go",
 			"limiter, _ = s.limiters.Get(holder{service: token})", "",
-			"./test/server", "TestAFloodFromTheAddress",
+			"./test/threats", "TestAFloodFromTheAddress",
 		},
 		{
 			"services: a refused token has no rate of its own", "web/rates.go",

@@ -12,12 +12,12 @@ func operations() []mutation {
 		{
 			"T118: a misspelt argument is not corrected", "graph/limits.go",
 			`"KnownArgumentNames":  rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc,`, "",
-			"./test/server", "TestT118_",
+			"./test/threats", "TestT118_",
 		},
 		{
 			"T118: a misspelt type is not corrected", "graph/limits.go",
 			`"KnownTypeNames":      rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc,`, "",
-			"./test/server", "TestT118_",
+			"./test/threats", "TestT118_",
 		},
 		{
 			"T118: fields of an object are not suggested", "graph/limits.go",
@@ -27,27 +27,27 @@ func operations() []mutation {
 		{
 			"T119 T41: what went wrong inside is not told", "graph/errors.go",
 			`return "internal error", code(Internal)`, "return err.Error(), code(Internal)",
-			"./test/server", "TestT041_",
+			"./test/threats", "TestT041_",
 		},
 		{
 			"T120: wildcards of LIKE are letters", "db/user.go",
 			"likeEscaper.Replace(strings.ToLower(search))", "strings.ToLower(search)",
-			"./test/server", "TestT120_",
+			"./test/threats", "TestT120_",
 		},
 		{
 			"T120: a search is a parameter", "db/user.go",
 			"l.Where, l.Args = `search_text LIKE $1 ESCAPE '\\'`, []any{\"%\" + likeEscaper.Replace(strings.ToLower(search)) + \"%\"}", "l.Where = `search_text LIKE '%` + likeEscaper.Replace(strings.ToLower(search)) + `%' ESCAPE '\\'`",
-			"./test/server", "TestT120_",
+			"./test/threats", "TestT120_",
 		},
 		{
 			"T121 T122: names have no control characters", "auth/names.go",
 			"|| strings.ContainsFunc(text, isControl) {", "{",
-			"./test/server", "TestT121_",
+			"./test/threats", "TestT121_",
 		},
 		{
 			"T122: the log has no credentials", "graph/transport.go",
 			`slog.String("field", field)`, `slog.String("field", field+r.Header.Get("Authorization"))`,
-			"./test/server", "TestT122_",
+			"./test/threats", "TestT122_",
 		},
 		{
 			"T122: a struct with a secret is not formatted", "auth/redact.go",
@@ -67,7 +67,7 @@ func operations() []mutation {
 		{
 			"T123: a change is recorded", "auth/change.go",
 			"if err := tx.CreateEvent(ctx, e); err != nil {", "if err := ctx.Err(); err != nil {",
-			"./test/server", "TestT123_WhatHappens",
+			"./test/threats", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a change of the signing keys is recorded", "auth/keys/rotation.go",
@@ -77,27 +77,27 @@ func operations() []mutation {
 		{
 			"T123: a failed login is recorded", "auth/login.go",
 			`if err := s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "")); err != nil {`, "if err := ctx.Err(); err != nil {",
-			"./test/server", "TestT123_WhatHappens",
+			"./test/threats", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a refresh is recorded", "auth/refresh.go",
 			"return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, \"\")))", "return nil",
-			"./test/server", "TestT123_WhatHappens",
+			"./test/threats", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a refused change is recorded", "graph/directives.go",
 			"service.RecordDenied(ctx, field.Field.Name)", "_ = service",
-			"./test/server", "TestT123_",
+			"./test/threats", "TestT123_",
 		},
 		{
 			"T123: a refused change is recorded once a minute", "auth/event.go",
 			`if !s.uses.first("denied "+v.ID()+" "+field, s.timestamp()) {`, `if !s.uses.first("denied "+db.NewID(db.EventID), s.timestamp()) {`,
-			"./test/server", "TestT123_Refused",
+			"./test/threats", "TestT123_Refused",
 		},
 		{
 			"T123: who did it is recorded", "auth/event.go",
 			"e.ActorID = &id", "_ = id",
-			"./test/server", "TestT123_WhatHappens",
+			"./test/threats", "TestT123_WhatHappens",
 		},
 		{
 			"T124: the database's files are their owner's alone", "db/dialect.go",
@@ -142,7 +142,7 @@ func operations() []mutation {
 		{
 			"T129: guesses are counted by all processes together", "auth/throttle.go",
 			`hashedKey("account at client", account, client)`, `hashedKey("account at client", account, client, s.hasher.dummy)`,
-			"./test/server", "TestT129_",
+			"./test/threats", "TestT129_",
 		},
 	}
 }

@@ -7,27 +7,27 @@ func tokens() []mutation {
 		{
 			"T29: a refresh token two generations old is refused", "auth/refresh.go",
 			"predecessor == session.Generation-1 && (inGrace || neverUsed)", "(inGrace || neverUsed)",
-			"./test/server", "TestT029_",
+			"./test/threats", "TestT029_",
 		},
 		{
 			"T29: reuse of a refresh token ends the session", "auth/refresh.go",
 			"tx.EndSession(ctx, session.UserID, session.ID, endedByReuse, now)", "ctx.Err()",
-			"./test/server", "TestT029_",
+			"./test/threats", "TestT029_",
 		},
 		{
 			"T30: a spent refresh token is refused once its successor was used", "auth/refresh.go",
 			"neverUsed := session.SeenGeneration < session.Generation", "neverUsed := true",
-			"./test/server", "TestT030_",
+			"./test/threats", "TestT030_",
 		},
 		{
 			"T30: the use of an access token is noted", "auth/middleware.go",
 			"s.uses.ofGeneration(o.Session.ID, c.Generation)", "_ = c.Generation",
-			"./test/server", "TestT030_",
+			"./test/threats", "TestT030_",
 		},
 		{
 			"T30: the grace ends", "auth/refresh.go",
 			"inGrace := now.Before(session.RotatedAt.Add(s.lifetimes.Grace).Time)", "inGrace := true",
-			"./test/server", "TestT030_",
+			"./test/threats", "TestT030_",
 		},
 		{
 			"T30 T31: a spent refresh token works within the grace", "auth/refresh.go",
@@ -47,7 +47,7 @@ func tokens() []mutation {
 		{
 			"T33 T34: a refresh token's MAC is verified", "auth/refreshtoken.go",
 			"[]byte(mintRefreshToken(s, sessionID, generation))) == 1", "[]byte(mintRefreshToken(s, sessionID, generation))) >= 0",
-			"./test/server", "TestT033_",
+			"./test/threats", "TestT033_",
 		},
 		{
 			"T34: a refresh token's MAC needs the secret", "auth/refreshtoken.go",
@@ -57,12 +57,12 @@ func tokens() []mutation {
 		{
 			"T34: a refresh token's MAC has 160 bits", "auth/refreshtoken.go",
 			"mac.Sum(nil)[:20]", "mac.Sum(nil)[:4]",
-			"./test/server", "TestT034_",
+			"./test/threats", "TestT034_",
 		},
 		{
 			"T34: a token's ID is random", "auth/accesstoken.go",
 			"randomBytes(16)", "randomBytes(16)[:4]",
-			"./test/server", "TestT034_",
+			"./test/threats", "TestT034_",
 		},
 		{
 			"T34 T46: API tokens are random", "token/api.go",
@@ -92,22 +92,22 @@ func tokens() []mutation {
 		{
 			"T36: logout ends the session", "auth/session.go",
 			"return 1, tx.EndSession(ctx, v.ID(), v.SessionID, endedByLogout, now)", "return 1, ctx.Err()",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T36: logout of others ends their sessions", "auth/session.go",
 			"return tx.EndSessions(ctx, v.ID(), v.SessionID, endedByLogout, now)", "return 0, ctx.Err()",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T36 T37: logout everywhere ends all sessions", "auth/session.go",
 			`return tx.EndSessions(ctx, v.ID(), "", endedByLogout, now)`, "return 0, ctx.Err()",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T36: an ended session's tokens are refused as revoked", "auth/session.go",
 			"case o.Session.EndedAt != nil:\n", "case o.Session.EndedAt != nil && now.IsZero():\n",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T36: this process forgets what it has changed", "auth/change.go",
@@ -117,12 +117,12 @@ func tokens() []mutation {
 		{
 			"T36: other processes are told of a change", "auth/change.go",
 			"return tell(tx, ctx, n)", "return nil",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T36: a process forgets what another has changed", "auth/run.go",
 			"s.cache.forget(n.UserID)", "",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T36: what was read before a change is not remembered after it", "auth/cache.go",
@@ -167,12 +167,12 @@ func tokens() []mutation {
 		{
 			"T36: the sender of a body is identified when it has arrived", "web/body.go",
 			`case r.URL.Path == "/graphql":`, `case r.URL.Path == "":`,
-			"./test/server", "TestT036_ASlowQuery",
+			"./test/threats", "TestT036_ASlowQuery",
 		},
 		{
 			"T36 T37: a change checks the session in its own transaction", "auth/change.go",
 			"\t\tif err := s.stillValid(ctx, tx, v); err != nil {\n\t\t\treturn err\n\t\t}\n\t\te, err := f(tx)", "		e, err := f(tx)",
-			"./test/server", "TestT036_WhatFollows",
+			"./test/threats", "TestT036_WhatFollows",
 		},
 		{
 			"T36: a change checks that the session has not ended", "auth/change.go",
@@ -197,17 +197,17 @@ func tokens() []mutation {
 		{
 			"T37: a new password ends the other sessions", "auth/user.go",
 			"if ended.Sessions, err = tx.EndSessions(ctx, u.ID, sessionID, endedByPassword, now); err != nil {", "if err = ctx.Err(); err != nil {",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T37: a password set by an administrator ends all sessions", "auth/user.go",
 			"ended, err := endEverything(ctx, tx, u.ID, endedByPassword, now, !keepTokens)", "ended, err := Ended{}, ctx.Err()",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T37: an administrator ends all sessions", "auth/session.go",
 			"if ended, err = endEverything(ctx, tx, u.ID, endedByAdmin, now, revokeTokens); err != nil {", "if err = ctx.Err(); err != nil {",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T37 T48: recovery revokes API tokens", "auth/session.go",
@@ -217,17 +217,17 @@ func tokens() []mutation {
 		{
 			"T37: a login by the old password does not survive the new one", "db/user.go",
 			"AND password_hash = $4 AND", "AND $4 <> '' AND",
-			"./test/server", "TestT037_",
+			"./test/threats", "TestT037_",
 		},
 		{
 			"T38: a disabled user's sessions are refused", "auth/session.go",
 			"case o.DisabledAt != nil:", "case o.DisabledAt != nil && now.IsZero():",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T38: a disabled user's API tokens are refused", "auth/apitoken.go",
 			"case o.DisabledAt != nil:", "case o.DisabledAt != nil && now.IsZero():",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T38: disabling ends the sessions for good", "auth/user.go",
@@ -242,17 +242,17 @@ func tokens() []mutation {
 		{
 			"T38 T64: a token of a session that is gone is refused", "auth/middleware.go",
 			"if errors.Is(err, db.ErrNotFound) || err == nil", "if errors.Is(err, db.ErrNotFound) {\n\t\treturn resolved{viewer: Viewer{User: &db.User{ID: c.Subject}, SessionID: c.SessionID}}, nil\n\t}\n\tif err == nil",
-			"./test/server", "TestT038_",
+			"./test/threats", "TestT038_",
 		},
 		{
 			"T39: an access token with other scopes than the user's is refused", "auth/middleware.go",
 			"if c.Scope != scopes.String() {", "if c.Scope != scopes.String() && c.Scope == \"\" {",
-			"./test/server", "TestT039_ALoweredRoleIsLost",
+			"./test/threats", "TestT039_ALoweredRoleIsLost",
 		},
 		{
 			"T39: an API token loses the scopes that its owner loses", "auth/apitoken.go",
 			"Granted(o.Token.Scopes).among(s.rights.Granted(o.Roles))", "Granted(o.Token.Scopes)",
-			"./test/server", "TestT039_ALoweredRoleIsLost",
+			"./test/threats", "TestT039_ALoweredRoleIsLost",
 		},
 		{
 			"T39: a renewal with other scopes ends an open socket", "auth/watch.go",
@@ -262,7 +262,7 @@ func tokens() []mutation {
 		{
 			"T39: an open socket closes when its scopes change", "auth/watch.go",
 			"if !slices.Equal(fresh.Scopes, w.viewer.Scopes) {", "if !slices.Equal(fresh.Scopes, w.viewer.Scopes) && w.token == \"\" {",
-			"./test/server", "TestT039_ALoweredRoleReachesOpenSockets",
+			"./test/threats", "TestT039_ALoweredRoleReachesOpenSockets",
 		},
 		{
 			"T39 T40: a socket is renewed by a token of its own session alone", "auth/watch.go",
@@ -272,17 +272,17 @@ func tokens() []mutation {
 		{
 			"T40: an open socket closes when another process ends its session", "auth/run.go",
 			"s.watchers.changed(n.UserID)", "",
-			"./test/server", "TestT040_AnOpenSocketClosesWithItsToken",
+			"./test/threats", "TestT040_AnOpenSocketClosesWithItsToken",
 		},
 		{
 			"T40: an open socket closes when its token is refused", "auth/watch.go",
 			"\t\tw.cancel(err)\n\t\treturn true", "		return true",
-			"./test/server", "TestT040_AnOpenSocketClosesWithItsToken",
+			"./test/threats", "TestT040_AnOpenSocketClosesWithItsToken",
 		},
 		{
 			"T40: an open socket closes when its token expires", "auth/watch.go",
 			"w.cancel(&UnauthenticatedError{Reason: Expired})", "_ = w.token",
-			"./test/server", "TestT040_AnOpenSocketClosesWhenItsTokenExpires",
+			"./test/threats", "TestT040_AnOpenSocketClosesWhenItsTokenExpires",
 		},
 		{
 			"T40: a watch looks again when it begins", "auth/watch.go",
@@ -292,7 +292,7 @@ func tokens() []mutation {
 		{
 			"T40: a watch whose look-up failed looks again", "auth/watch.go",
 			"limited.Err() != nil {\n\t\t\treturn false", "limited.Err() != nil {\n\t\t\treturn true",
-			"./test/server", "TestT040_ASocketIsLookedAtAgain",
+			"./test/threats", "TestT040_ASocketIsLookedAtAgain",
 		},
 		{
 			"T40: an event stream ends with its token", "graph/sse.go",
@@ -302,7 +302,7 @@ func tokens() []mutation {
 		{
 			"T41: a revocation that cannot be written is an error", "auth/change.go",
 			"\t\ts.watchers.changed(userID)\n\t}\n\treturn err", "\t\ts.watchers.changed(userID)\n\t}\n\treturn nil",
-			"./test/server", "TestT041_",
+			"./test/threats", "TestT041_",
 		},
 		{
 			"T41: a commit that no standby has is not acknowledged", "db/db.go",
@@ -327,43 +327,43 @@ func tokens() []mutation {
 		{
 			"T42: the endpoints for services need the scope", "web/oauth.go",
 			`auth.ViewerFrom(r.Context()).Require([]string{"tokens:introspect"})`, "r.Context().Err()",
-			"./test/server", "TestT042_",
+			"./test/threats", "TestT042_",
 		},
 		{
 			"T42: a spent refresh token is not active", "auth/introspection.go",
 			"if invalid != nil || generation != o.Session.Generation {", "if invalid != nil || generation == 0 {",
-			"./test/server", "TestT042_",
+			"./test/threats", "TestT042_",
 		},
 		{
 			"T42: an ended session's refresh token is not active", "auth/introspection.go",
 			"if invalid != nil || generation != o.Session.Generation {", "if invalid != nil && generation == 0 || generation != o.Session.Generation {",
-			"./test/server", "TestT042_",
+			"./test/threats", "TestT042_",
 		},
 		{
 			"T43: a stale token does not lock public fields", "graph/directives.go",
 			"func public(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return next(ctx) }",
 			"func public(ctx context.Context, _ any, next graphql.Resolver) (any, error) {\n\tmissing := &auth.UnauthenticatedError{Reason: auth.Missing}\n\tif err := auth.ViewerFrom(ctx).Authenticated(); err != nil && err.Error() != missing.Error() {\n\t\treturn nil, err\n\t}\n\treturn next(ctx)\n}",
-			"./test/server", "TestT043_",
+			"./test/threats", "TestT043_",
 		},
 		{
 			"T44: a garbage header is not taken for none", "token/token.go",
 			"return \"\", &UnauthenticatedError{Malformed}", "return \"\", &UnauthenticatedError{Missing}",
-			"./test/server", "TestT043_",
+			"./test/threats", "TestT043_",
 		},
 		{
 			"T45: one Authorization header counts", "token/token.go",
 			"if len(values) > 1 || ", "if ",
-			"./test/server", "TestT043_",
+			"./test/threats", "TestT043_",
 		},
 		{
 			"T45: other schemes are refused", "token/token.go",
 			" || !isScheme(scheme) || ", " || scheme == \"\" || ",
-			"./test/server", "TestT043_",
+			"./test/threats", "TestT043_",
 		},
 		{
 			"T46 T124: the database has a digest of an API token", "token/api.go",
 			`return "sha256:" + hex.EncodeToString(sum[:])`, `return apiToken + hex.EncodeToString(sum[:0])`,
-			"./test/server", "TestT046_",
+			"./test/threats", "TestT046_",
 		},
 		{
 			"T47: a damaged API token is refused without the database", "token/api.go",
@@ -383,12 +383,12 @@ func tokens() []mutation {
 		{
 			"T48: a revoked API token is refused", "auth/apitoken.go",
 			"case o.Token.RevokedAt != nil:", "case o.Token.RevokedAt != nil && now.IsZero():",
-			"./app", everyProcess,
+			"./test/threats", everyProcess,
 		},
 		{
 			"T49: a scope is needed to change users", "graph/directives.go",
 			"return v.Require(alternatives...)", "return v.Authenticated()",
-			"./test/server", "TestT070_|TestT073_",
+			"./test/threats", "TestT070_|TestT073_",
 		},
 		{
 			"T49: createUser needs the scope whatever the schema says", "auth/user.go",
@@ -403,42 +403,42 @@ func tokens() []mutation {
 		{
 			"T50: an API token makes no API tokens", "auth/viewer.go",
 			`if v.SessionID == "" {`, `if v.SessionID == "" && v.TokenID == "" {`,
-			"./test/server", "TestT050_",
+			"./test/threats", "TestT050_",
 		},
 		{
 			"T50: an API token gives no passwords and ends no sessions", "auth/viewer.go",
 			`if v.TokenID != "" {`, `if v.TokenID != "" && v.SessionID != "" {`,
-			"./test/server", "TestT050_AnAPIToken",
+			"./test/threats", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token creates no user with a password", "auth/user.go",
 			"if in.Password != nil {\n\t\tif err := v.noAPIToken(); err != nil {", "if in.Password != nil {\n\t\tif err := ctx.Err(); err != nil {",
-			"./test/server", "TestT050_AnAPIToken",
+			"./test/threats", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token sets no password", "auth/user.go",
 			"keepTokens bool) (changed *db.User, err error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "keepTokens bool) (changed *db.User, err error) {\n\tif err := ctx.Err(); err != nil {",
-			"./test/server", "TestT050_AnAPIToken",
+			"./test/threats", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token ends no sessions of others", "auth/session.go",
 			"(ended Ended, err error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "(ended Ended, err error) {\n\tif err := ctx.Err(); err != nil {",
-			"./test/server", "TestT050_AnAPIToken",
+			"./test/threats", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token ends no session", "auth/session.go",
 			"(*db.Session, error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "(*db.Session, error) {\n\tif err := ctx.Err(); err != nil {",
-			"./test/server", "TestT050_AnAPIToken",
+			"./test/threats", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token deletes no user", "auth/user.go",
 			"userID string) error {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "userID string) error {\n\tif err := ctx.Err(); err != nil {",
-			"./test/server", "TestT050_AnAPIToken",
+			"./test/threats", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token revokes no API tokens", "auth/apitoken.go",
 			"(*db.APIToken, error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "(*db.APIToken, error) {\n\tif err := ctx.Err(); err != nil {",
-			"./test/server", "TestT050_AnAPIToken|TestT073_",
+			"./test/threats", "TestT050_AnAPIToken|TestT073_",
 		},
 		{
 			"T50: an old session gives no rights without the password", "auth/change.go",
@@ -448,37 +448,37 @@ func tokens() []mutation {
 		{
 			"T50: an API token gives no roles", "auth/user.go",
 			"if len(s.rights.Granted(u.Roles)) > 0 {\n\t\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "if len(s.rights.Granted(u.Roles)) > 0 {\n\t\tif err := ViewerFrom(ctx).Authenticated(); err != nil {",
-			"./test/server", "TestT050_AnAPIToken",
+			"./test/threats", "TestT050_AnAPIToken",
 		},
 		{
 			"T50: an API token has scopes of its owner alone", "auth/apitoken.go",
 			"if !s.rights.Granted(u.Roles).include(in.Scopes) {", "if !s.rights.Granted(u.Roles).include(nil) {",
-			"./test/server", "TestT050_AToken",
+			"./test/threats", "TestT050_AToken",
 		},
 		{
 			"T50: an API token has known scopes alone", "auth/apitoken.go",
 			"if !s.rights.KnownScope(scope) {", "if !s.rights.KnownScope(scope) && in.Name == \"\" {",
-			"./test/server", "TestT050_AToken",
+			"./test/threats", "TestT050_AToken",
 		},
 		{
 			"T51: a user has 100 API tokens at most", "auth/apitoken.go",
 			"if n >= maxAPITokens {", "if n >= 100*maxAPITokens {",
-			"./test/server", "TestT051_",
+			"./test/threats", "TestT051_",
 		},
 		{
 			"T51 T121: an API token's name is short text", "auth/apitoken.go",
 			`if err := checkText("name", in.Name, 1, maxName); err != nil {`, `if err := checkText("name", "x", 1, maxName); err != nil {`,
-			"./test/server", "TestT051_",
+			"./test/threats", "TestT051_",
 		},
 		{
 			"T52: answers of GraphQL are not kept by caches", "graph/transport.go",
 			`h.Set("Cache-Control", "no-store")`, `h.Set("Cache-Control", "max-age=60")`,
-			"./test/server", "TestT052_",
+			"./test/threats", "TestT052_",
 		},
 		{
 			"T52: other answers are not kept by caches", "web/web.go",
 			`w.Header().Set("Cache-Control", "no-store")`, `w.Header().Set("Cache-Control", "max-age=60")`,
-			"./test/server", "TestT052_",
+			"./test/threats", "TestT052_",
 		},
 		{
 			"T182: a feed that began before changes were heard of ends", "auth/run.go",

@@ -11,11 +11,11 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // What a request costs, beside the least that it could cost (L1: a bare handler that finds the token's
@@ -76,34 +76,27 @@ func bare(tokens map[[32]byte]string, answer []byte, read func(digest [32]byte))
 	})
 }
 
-func benchServer(b *testing.B, url string, change ...func(*settings)) (s *server, access string) {
+// benchServer starts a server that logs to nowhere: a buffer that grows costs more than the request.
+func benchServer(b *testing.B, url string, change ...func(*servertest.Settings)) (s *servertest.Server, access string) {
 	b.Helper()
-	s = startServer(b, url, change...)
-	access, _, _ = s.login("alice", userPassword)
-	deadline := time.Now().Add(5 * time.Second)
-	for s.log.Len() == 0 && time.Now().Before(deadline) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.logged.mu.Lock()
-	defer s.logged.mu.Unlock()
-	s.logged.w = io.Discard // a buffer that grows costs more than the request
-	return s, access
+	s = servertest.Latchkey(b, url, append(change, func(s *servertest.Settings) { s.Log = io.Discard })...)
+	return s, s.Login("alice")
 }
 
 func BenchmarkMe(b *testing.B) {
 	s, access := benchServer(b, dbtest.SQLite(b))
 	const query = `{ me { id username email } }`
-	answer := []byte(s.ask(access, query).Body)
+	answer := []byte(s.Ask(access, query).Body)
 	b.Run("L1", func(b *testing.B) {
 		tokens := map[[32]byte]string{sha256.Sum256([]byte(access)): "alice"}
 		benchmarkRequests(b, bare(tokens, answer, nil), always(access), always(request(query)))
 	})
 	b.Run("warm", func(b *testing.B) {
-		benchmarkRequests(b, s.handler, always(access), always(request(query)))
+		benchmarkRequests(b, s.Handler, always(access), always(request(query)))
 	})
 	b.Run("new query text", func(b *testing.B) {
 		n := 0
-		benchmarkRequests(b, s.handler, always(access), func() []byte {
+		benchmarkRequests(b, s.Handler, always(access), func() []byte {
 			n++
 			return request(fmt.Sprintf(`query Q%d %s`, n, query))
 		})
@@ -113,16 +106,16 @@ func BenchmarkMe(b *testing.B) {
 func BenchmarkAPITokenNeverSeen(b *testing.B) {
 	for name, url := range map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
 		b.Run(name, func(b *testing.B) {
-			s, _ := benchServer(b, url(b), func(o *settings) { o.TokenCache = 1 })
+			s, _ := benchServer(b, url(b), func(o *servertest.Settings) { o.TokenCache = 1 })
 			const query = `{ me { id username email } }`
 			ctx := auth.WithViewer(context.Background(), auth.Operator())
-			u, err := s.service.UserByLogin(ctx, "alice")
+			u, err := s.Auth.UserByLogin(ctx, "alice")
 			if err != nil {
 				b.Fatal(err)
 			}
 			var tokens []string
 			for range 90 {
-				token, _, err := s.service.CreateAPITokenFor(ctx, u, auth.CreateAPITokenInput{Name: "bench"})
+				token, _, err := s.Auth.CreateAPITokenFor(ctx, u, auth.CreateAPITokenInput{Name: "bench"})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -130,15 +123,15 @@ func BenchmarkAPITokenNeverSeen(b *testing.B) {
 			}
 			n := 0
 			next := func() string { n++; return tokens[n%len(tokens)] }
-			answer := []byte(s.ask(tokens[0], query).Body)
+			answer := []byte(s.Ask(tokens[0], query).Body)
 			b.Run("L2", func(b *testing.B) {
-				d := s.db
+				d := s.DB
 				benchmarkRequests(b, bare(nil, answer, func(digest [32]byte) {
 					d.TokenOwner(context.Background(), fmt.Sprintf("sha256:%x", digest))
 				}), next, always(request(query)))
 			})
 			b.Run("cold", func(b *testing.B) {
-				benchmarkRequests(b, s.handler, next, always(request(query)))
+				benchmarkRequests(b, s.Handler, next, always(request(query)))
 			})
 		})
 	}
@@ -146,17 +139,17 @@ func BenchmarkAPITokenNeverSeen(b *testing.B) {
 
 func BenchmarkListOf50Users(b *testing.B) {
 	s, _ := benchServer(b, dbtest.SQLite(b))
-	access, _, _ := s.login("admin", adminPassword)
+	access, _, _ := s.Session("admin", servertest.AdminPassword)
 	ctx := auth.WithViewer(context.Background(), auth.Operator())
 	for i := range 60 {
-		if _, err := s.service.CreateUser(ctx, auth.CreateUserInput{Username: fmt.Sprintf("user%d", i)}); err != nil {
+		if _, err := s.Auth.CreateUser(ctx, auth.CreateUserInput{Username: fmt.Sprintf("user%d", i)}); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.Run("encoding-json", func(b *testing.B) {
 		benchmarkRequests(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.ReadAll(r.Body)
-			page, err := s.db.Users(r.Context(), "", db.Page{Limit: 50})
+			page, err := s.DB.Users(r.Context(), "", db.Page{Limit: 50})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -169,6 +162,6 @@ func BenchmarkListOf50Users(b *testing.B) {
 		}), always(access), always(request("x")))
 	})
 	b.Run("graphql", func(b *testing.B) {
-		benchmarkRequests(b, s.handler, always(access), always(request(`{ users(first: 50) { nodes { id username } } }`)))
+		benchmarkRequests(b, s.Handler, always(access), always(request(`{ users(first: 50) { nodes { id username } } }`)))
 	})
 }

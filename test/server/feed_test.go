@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 	"github.com/latchkey/latchkey/verify"
 )
 
@@ -26,11 +27,11 @@ type feedEvent struct {
 }
 
 // feed reads the feed until the test ends.
-func (f *front) feed(t *testing.T, token string) <-chan feedEvent {
+func feed(t *testing.T, f *servertest.Server, token string) <-chan feedEvent {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"/oauth/revocations", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.URL+"/oauth/revocations", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,12 +80,12 @@ func next(t *testing.T, events <-chan feedEvent, name string) feedEvent {
 }
 
 // endSessions gives a user a number of sessions that have just ended.
-func (f *front) endSessions(t *testing.T, userID string, n int) {
+func endSessions(t *testing.T, f *servertest.Server, userID string, n int) {
 	t.Helper()
 	now := db.TimeOf(time.Now())
 	const batch = 500 // a transaction may take eight seconds
 	for done := 0; done < n; done += batch {
-		err := f.db.Transact(context.Background(), func(tx *db.DB) error {
+		err := f.DB.Transact(context.Background(), func(tx *db.DB) error {
 			for range min(batch, n-done) {
 				s := &db.Session{ID: db.NewID(db.SessionID), UserID: userID, CreatedAt: now, RotatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour)}
 				if err := tx.CreateSession(context.Background(), s); err != nil {
@@ -106,20 +107,20 @@ func (f *front) endSessions(t *testing.T, userID string, n int) {
 func TestTheFeedTellsWhatChangedOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		f := startFrontWithUsers(t, url)
-		admin, _, _ := f.login("admin", adminPassword)
-		service, _ := f.newAPIToken(admin, "tokens:introspect")
-		_, _, id := f.login("alice", userPassword)
-		f.endSessions(t, id, 300)
-		f.hearing(t)
-		events := f.feed(t, service)
+		f := servertest.FrontWithUsers(t, url)
+		admin, _, _ := f.Session("admin", servertest.AdminPassword)
+		service, _ := f.NewAPIToken(admin, "tokens:introspect")
+		_, _, id := f.Session("alice", servertest.AlicePassword)
+		endSessions(t, f, id, 300)
+		f.AwaitNotices()
+		events := feed(t, f, service)
 		if e := next(t, events, "reset"); len(e.Sessions) != 300 || e.Now < time.Now().Unix()-5 {
 			t.Errorf("the complete set has %d sessions, at %d", len(e.Sessions), e.Now)
 		}
 		told := map[string]int{}
 		for range 4 {
-			alice, _, _ := f.login("alice", userPassword)
-			f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+			alice, _, _ := f.Session("alice", servertest.AlicePassword)
+			f.Ask(alice, `mutation { logout { endedSessions } }`).Want("")
 		}
 		for len(told) < 304 { // the first change tells again what ended in the minute before it
 			e := next(t, events, "revoked")
@@ -139,15 +140,15 @@ func TestTheFeedTellsWhatChangedOnly(t *testing.T) {
 // A hundred thousand logouts within minutes must not leave services without the feed. T177.
 func TestALongSetOfRevocationsReachesServices(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
-	service, _ := f.newAPIToken(admin, "tokens:introspect")
-	alice, _, id := f.login("alice", userPassword)
-	bob, _, _ := f.login("bob", userPassword+" bob")
-	f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
-	f.endSessions(t, id, 10_500)
-	f.hearing(t)
-	events := f.feed(t, service)
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	service, _ := f.NewAPIToken(admin, "tokens:introspect")
+	alice, _, id := f.Session("alice", servertest.AlicePassword)
+	bob, _, _ := f.Session("bob", servertest.BobPassword)
+	f.Ask(alice, `mutation { logout { endedSessions } }`).Want("")
+	endSessions(t, f, id, 10_500)
+	f.AwaitNotices()
+	events := feed(t, f, service)
 	if n := len(next(t, events, "part").Sessions) + len(next(t, events, "part").Sessions); n != 10_501 {
 		t.Errorf("%d sessions in two parts", n)
 	}
@@ -159,7 +160,7 @@ func TestALongSetOfRevocationsReachesServices(t *testing.T) {
 			t.Fatalf("%s before the set is complete", e.name)
 		}
 	}
-	v, err := verify.New(verify.Config{Issuer: "http://latchkey.test", BaseURL: f.url, APIToken: service, Log: slog.New(slog.DiscardHandler)})
+	v, err := verify.New(verify.Config{Issuer: "http://latchkey.test", BaseURL: f.URL, APIToken: service, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestALongSetOfRevocationsReachesServices(t *testing.T) {
 	time.Sleep(time.Second)
 	want(alice, "the token has been revoked")
 	want(bob, "<nil>")
-	f.want("", f.ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", f.want("", f.ask(bob, `{ me { id } }`)).text("me.id")))
+	f.Ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", f.Ask(bob, `{ me { id } }`).Want("").Text("me.id")).Want("")
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if _, err := v.Verify(context.Background(), bob); fmt.Sprint(err) == "the token has been revoked" {
 			break

@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // WebSockets as clients use them: many subscriptions after a reconnect, tokens in several spellings, old subprotocols,
@@ -22,25 +23,27 @@ import (
 const eventsOf = `{"id":"%d","type":"subscribe","payload":{"query":"subscription { securityEvents { kind } }"}}`
 
 // A client that reconnects asks for all its subscriptions at once.
+const ack = `{"type":"connection_ack"}`
+
 func TestAsManySubscriptionsAsASocketMayHaveAreTakenAtOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		f := startFrontWithUsers(t, url)
-		alice, _, _ := f.login("alice", userPassword)
-		f.hearing(t)
-		client := f.dial(t, "graphql-transport-ws")
-		client.initialise(alice)
-		client.send(`{"type":"ping"}`)
+		f := servertest.FrontWithUsers(t, url)
+		alice, _, _ := f.Session("alice", servertest.AlicePassword)
+		f.AwaitNotices()
+		client := f.Dial(t, "graphql-transport-ws")
+		client.Initialise(alice)
+		client.Send(`{"type":"ping"}`)
 		for i := range 50 {
-			client.send(fmt.Sprintf(eventsOf, i))
+			client.Send(fmt.Sprintf(eventsOf, i))
 		}
-		client.send(`{"id":"last","type":"subscribe","payload":{"query":"{ me { id } }"}}`) // one more than it may have
+		client.Send(`{"id":"last","type":"subscribe","payload":{"query":"{ me { id } }"}}`) // one more than it may have
 		heard := map[string]bool{}
 		for len(heard) < 50 {
-			switch got := client.receive(6 * time.Second); {
+			switch got := client.Receive(6 * time.Second); {
 			case strings.Contains(got, `"pong"`), strings.Contains(got, `"USER_CREATED"`): // the user is new
 			case strings.HasPrefix(got, `{"id":"last","type":"error"`):
-				f.login("alice", userPassword)
+				f.Session("alice", servertest.AlicePassword)
 			case strings.Contains(got, `"LOGIN"`):
 				id, _, _ := strings.Cut(strings.TrimPrefix(got, `{"id":"`), `"`)
 				heard[id] = true
@@ -54,20 +57,20 @@ func TestAsManySubscriptionsAsASocketMayHaveAreTakenAtOnce(t *testing.T) {
 // T116. More messages than that wait their turn, and the socket stays open.
 func TestT116_AClientThatSendsMoreIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	client := f.dial(t, "graphql-transport-ws")
-	client.initialise(alice)
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Initialise(alice)
 	go func() {
 		for i := range 130 { // 89 are left of the burst
-			if client.conn.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"type":"ping","payload":{"n":%d}}`, i)) != nil {
+			if client.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"type":"ping","payload":{"n":%d}}`, i)) != nil {
 				return
 			}
 		}
 	}()
 	start := time.Now()
 	for i := range 130 {
-		client.want(fmt.Sprintf(`{"type":"pong","payload":{"n":%d}}`, i))
+		client.Want(fmt.Sprintf(`{"type":"pong","payload":{"n":%d}}`, i))
 	}
 	if took := time.Since(start); took < 1500*time.Millisecond {
 		t.Errorf("130 messages took %v", took)
@@ -77,9 +80,9 @@ func TestT116_AClientThatSendsMoreIsSlowedDown(t *testing.T) {
 // T165.
 func TestATokenMayStandTwiceInAPayload(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	again, _, _ := f.login("alice", userPassword)
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	again, _, _ := f.Session("alice", servertest.AlicePassword)
 	for payload, want := range map[string]string{
 		`{"Authorization":"Bearer T","headers":{"Authorization":"Bearer T"}}`: ack,
 		`{"Authorization":"Bearer T","token":null}`:                           ack,
@@ -94,9 +97,9 @@ func TestATokenMayStandTwiceInAPayload(t *testing.T) {
 		`{"Authorization":null,"headers":{"token":null}}`:                     "closed 4401 MISSING",
 		`"Bearer T"`: "closed 4400",
 	} {
-		client := f.dial(t, "graphql-transport-ws")
-		client.send(`{"type":"connection_init","payload":` + strings.NewReplacer(" T", " "+alice, `"T"`, `"`+alice+`"`, " U", " "+again, `"U"`, `"`+again+`"`).Replace(payload) + `}`)
-		if got := client.receive(6 * time.Second); !strings.HasPrefix(got, want) {
+		client := f.Dial(t, "graphql-transport-ws")
+		client.Send(`{"type":"connection_init","payload":` + strings.NewReplacer(" T", " "+alice, `"T"`, `"`+alice+`"`, " U", " "+again, `"U"`, `"`+again+`"`).Replace(payload) + `}`)
+		if got := client.Receive(6 * time.Second); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: got %s, want %s", payload, got, want)
 		}
 	}
@@ -106,17 +109,17 @@ func TestATokenMayStandTwiceInAPayload(t *testing.T) {
 // subprotocols that were offered.
 func TestAClientOfTheOldSubprotocolIsToldSo(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	old := f.dial(t, "graphql-ws")
-	if got := old.conn.Subprotocol(); got != "graphql-ws" {
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	old := f.Dial(t, "graphql-ws")
+	if got := old.Subprotocol(); got != "graphql-ws" {
 		t.Errorf("the handshake chose %q", got)
 	}
-	old.want("closed 4406")
-	both := f.dial(t, "graphql-ws", "graphql-transport-ws")
-	if got := both.conn.Subprotocol(); got != "graphql-transport-ws" {
+	old.Want("closed 4406")
+	both := f.Dial(t, "graphql-ws", "graphql-transport-ws")
+	if got := both.Subprotocol(); got != "graphql-transport-ws" {
 		t.Errorf("the handshake chose %q of both", got)
 	}
-	f.dial(t, "other").want("closed 4406")
+	f.Dial(t, "other").Want("closed 4406")
 }
 
 // A proxy passes its own name for the server as Host unless it is told otherwise. T166.
@@ -137,8 +140,8 @@ func TestThePagesOfTheIssuerMayOpenWebSockets(t *testing.T) {
 		{"https://id.example.com", "null", false},
 		{"http://[::1]:8080", "http://::8080", false},
 	} {
-		f := startFront(t, dbtest.SQLite(t), func(s *settings) { s.Issuer = c.issuer })
-		conn, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.url, "http")+"/graphql",
+		f := servertest.Front(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.Issuer = c.issuer })
+		conn, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.URL, "http")+"/graphql",
 			&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"Origin": {c.origin}}})
 		if err == nil {
 			conn.CloseNow()
@@ -151,8 +154,8 @@ func TestThePagesOfTheIssuerMayOpenWebSockets(t *testing.T) {
 
 func TestMessagesThatTheProtocolDoesNotAllowCloseTheSocket(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	for message, want := range map[string]string{
 		`{"id":"1","type":"subscribe"}`:                           "closed 4400",
 		`{"id":"1","type":"subscribe","payload":{}}`:              "closed 4400",
@@ -167,14 +170,14 @@ func TestMessagesThatTheProtocolDoesNotAllowCloseTheSocket(t *testing.T) {
 		`{"type":"ping","payload":{}}`:                            `{"type":"pong"`,
 	} {
 		for _, initialised := range []bool{true, false} {
-			client := f.dial(t, "graphql-transport-ws")
+			client := f.Dial(t, "graphql-transport-ws")
 			if initialised {
-				client.initialise(alice)
+				client.Initialise(alice)
 			} else if strings.Contains(message, "subscribe") {
 				continue
 			}
-			client.send(message)
-			if got := client.receive(6 * time.Second); !strings.HasPrefix(got, want) {
+			client.Send(message)
+			if got := client.Receive(6 * time.Second); !strings.HasPrefix(got, want) {
 				t.Errorf("%s: got %s, want %s", message, got, want)
 			}
 		}
@@ -186,10 +189,10 @@ func TestMessagesThatTheProtocolDoesNotAllowCloseTheSocket(t *testing.T) {
 func TestASocketWhoseTokenHasEndedBeginsNothingNew(t *testing.T) {
 	t.Parallel()
 	url := dbtest.Postgres(t)
-	f := startFrontWithUsers(t, url)
-	admin, _, _ := f.login("admin", adminPassword)
-	other, _, _ := f.login("admin", adminPassword)
-	f.hearing(t)
+	f := servertest.FrontWithUsers(t, url)
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	other, _, _ := f.Session("admin", servertest.AdminPassword)
+	f.AwaitNotices()
 	raw, err := sql.Open("postgres", url)
 	if err != nil {
 		t.Fatal(err)
@@ -204,17 +207,17 @@ func TestASocketWhoseTokenHasEndedBeginsNothingNew(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	client := f.dial(t, "graphql-transport-ws")
-	client.initialise(admin)
-	client.send(`{"id":"slow","type":"subscribe","payload":{"query":"{ me { apiTokens { totalCount } } }"}}`)
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Initialise(admin)
+	client.Send(`{"id":"slow","type":"subscribe","payload":{"query":"{ me { apiTokens { totalCount } } }"}}`)
 	time.Sleep(100 * time.Millisecond) // it waits for the table
-	f.want("", f.ask(admin, `mutation { logout { endedSessions } }`))
+	f.Ask(admin, `mutation { logout { endedSessions } }`).Want("")
 	time.Sleep(50 * time.Millisecond)
-	client.send(`{"id":"query","type":"subscribe","payload":{"query":"{ __typename }"}}`)
-	client.send(`{"id":"late","type":"subscribe","payload":{"query":"mutation { createUser(input: {username: \"late\"}) { user { id } } }"}}`)
-	client.send(fmt.Sprintf(eventsOf, 1))
-	client.want("closed 4403 REVOKED")
-	if r := f.want("", f.ask(other, `{ users(search: "late") { totalCount } }`)); r.text("users.totalCount") != "0" {
+	client.Send(`{"id":"query","type":"subscribe","payload":{"query":"{ __typename }"}}`)
+	client.Send(`{"id":"late","type":"subscribe","payload":{"query":"mutation { createUser(input: {username: \"late\"}) { user { id } } }"}}`)
+	client.Send(fmt.Sprintf(eventsOf, 1))
+	client.Want("closed 4403 REVOKED")
+	if r := f.Ask(other, `{ users(search: "late") { totalCount } }`).Want(""); r.Text("users.totalCount") != "0" {
 		t.Errorf("a user was made: %s", r.Body)
 	}
 }
@@ -223,16 +226,16 @@ func TestASocketWhoseTokenHasEndedBeginsNothingNew(t *testing.T) {
 func TestALogoutByASocketIsAnsweredBeforeItCloses(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		f := startFrontWithUsers(t, url)
+		f := servertest.FrontWithUsers(t, url)
 		for range 3 {
-			alice, _, _ := f.login("alice", userPassword)
-			client := f.dial(t, "graphql-transport-ws")
-			client.initialise(alice)
-			client.send(`{"id":"1","type":"subscribe","payload":{"query":"mutation { logout { endedSessions } }"}}`)
-			client.want(`{"id":"1","type":"next","payload":{"data":{"logout":{"endedSessions":1}}}}`)
-			client.want(`{"id":"1","type":"complete"}`)
+			alice, _, _ := f.Session("alice", servertest.AlicePassword)
+			client := f.Dial(t, "graphql-transport-ws")
+			client.Initialise(alice)
+			client.Send(`{"id":"1","type":"subscribe","payload":{"query":"mutation { logout { endedSessions } }"}}`)
+			client.Want(`{"id":"1","type":"next","payload":{"data":{"logout":{"endedSessions":1}}}}`)
+			client.Want(`{"id":"1","type":"complete"}`)
 			start := time.Now()
-			client.want("closed 4403 REVOKED")
+			client.Want("closed 4403 REVOKED")
 			if took := time.Since(start); took > 500*time.Millisecond {
 				t.Errorf("it closed after %v", took)
 			}

@@ -5,33 +5,35 @@ package server
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // What clients negotiate over HTTP: the media type of answers, methods, persisted queries.
 
 func TestTheOrderOfTheAcceptHeaderBreaksTies(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
 	for accept, want := range map[string]string{
-		"application/graphql-response+json, application/json":                                                               graphqlResponse,
+		"application/graphql-response+json, application/json":                                                               servertest.GraphQLResponse,
 		"application/json, application/graphql-response+json":                                                               "application/json",
-		"application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed": graphqlResponse, // urql
+		"application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed": servertest.GraphQLResponse, // urql
 		"application/json;q=0.9, application/graphql-response+json;q=0.9":                                                   "application/json",
-		"application/graphql-response+json;q=0.9, application/json;q=0.9":                                                   graphqlResponse,
-		"*/*, application/graphql-response+json":                                                                            graphqlResponse,
+		"application/graphql-response+json;q=0.9, application/json;q=0.9":                                                   servertest.GraphQLResponse,
+		"*/*, application/graphql-response+json":                                                                            servertest.GraphQLResponse,
 		"*/*":                                                                                                               "application/json",
 		"application/*":                                                                                                     "application/json",
-		"text/html, application/graphql-response+json, application/json, */*":                                               graphqlResponse,
+		"text/html, application/graphql-response+json, application/json, */*":                                               servertest.GraphQLResponse,
 	} {
-		r := s.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}}, `{"query":"{ mee }"}`)
+		r := s.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}}, `{"query":"{ mee }"}`)
 		got, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-		if status := map[string]int{graphqlResponse: 400, "application/json": 200}[want]; got != want || r.Status != status {
+		if status := map[string]int{servertest.GraphQLResponse: 400, "application/json": 200}[want]; got != want || r.Status != status {
 			t.Errorf("%s: %d %s, want %d %s", accept, r.Status, got, status, want)
 		}
 	}
@@ -39,12 +41,12 @@ func TestTheOrderOfTheAcceptHeaderBreaksTies(t *testing.T) {
 
 func TestOptionsWithoutCORSNameTheMethods(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	r := s.send(http.MethodOptions, "/graphql", http.Header{}, "")
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	r := s.Send(http.MethodOptions, "/graphql", http.Header{}, "")
 	if r.Status != http.StatusNoContent || r.Header.Get("Allow") != "GET, POST" || r.Body != "" {
 		t.Errorf("%d %v %q", r.Status, r.Header, r.Body)
 	}
-	if r := s.send(http.MethodPut, "/graphql", http.Header{}, ""); r.Status != http.StatusMethodNotAllowed || r.Header.Get("Allow") != "GET, POST" {
+	if r := s.Send(http.MethodPut, "/graphql", http.Header{}, ""); r.Status != http.StatusMethodNotAllowed || r.Header.Get("Allow") != "GET, POST" {
 		t.Errorf("PUT: %d %v", r.Status, r.Header)
 	}
 }
@@ -53,8 +55,8 @@ func TestOptionsWithoutCORSNameTheMethods(t *testing.T) {
 // the hash of another is refused: who goes by the hash would take it for that one. T164.
 func TestPersistedQueriesAreNotSupportedAndHashesNotBelieved(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	const query = `{ __typename }`
 	sum := sha256.Sum256([]byte(query))
 	right, foreign := hex.EncodeToString(sum[:]), strings.Repeat("ab", 32)
@@ -77,9 +79,9 @@ func TestPersistedQueriesAreNotSupportedAndHashesNotBelieved(t *testing.T) {
 		if c.query == "" {
 			body = `{"extensions":` + c.extensions + `}`
 		}
-		for _, accept := range []string{"application/json", graphqlResponse, "text/event-stream"} {
-			r := f.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}}, body)
-			code := r.code()
+		for _, accept := range []string{"application/json", servertest.GraphQLResponse, "text/event-stream"} {
+			r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}}, body)
+			code := r.Code()
 			if accept == "text/event-stream" && c.code == "" {
 				code = ""
 			}
@@ -91,13 +93,13 @@ func TestPersistedQueriesAreNotSupportedAndHashesNotBelieved(t *testing.T) {
 		if c.query != "" {
 			get.Set("query", c.query)
 		}
-		if r := f.send(http.MethodGet, "/graphql?"+get.Encode(), http.Header{}, ""); r.code() != c.code {
+		if r := f.Send(http.MethodGet, "/graphql?"+get.Encode(), http.Header{}, ""); r.Code() != c.code {
 			t.Errorf("%s by GET: %d %s", body, r.Status, r.Body)
 		}
 		if c.code == "BAD_REQUEST" {
 			c.code = "" // a socket closes
 		}
-		if r := f.bySocket(t, alice, body); r.code() != c.code {
+		if r := f.AskBySocket(t, alice, body); r.Code() != c.code {
 			t.Errorf("%s by WebSocket: %s", body, r.Body)
 		}
 	}
@@ -106,9 +108,13 @@ func TestPersistedQueriesAreNotSupportedAndHashesNotBelieved(t *testing.T) {
 // T105. Errors of fields, of which an operation can have as many as root fields.
 func TestAnAnswerListsTenErrors(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	for transport, r := range f.byEach(t, alice, "{"+numbered("a#: users { totalCount } ", 20)+"}") {
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	tooMany := "{"
+	for i := range 20 {
+		tooMany += fmt.Sprintf("a%d: users { totalCount } ", i)
+	}
+	for transport, r := range f.AskByEach(t, alice, tooMany+"}") {
 		if len(r.Errors) != 10 {
 			t.Errorf("%s: %d errors", transport, len(r.Errors))
 		}

@@ -9,30 +9,31 @@ import (
 	"testing"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // Values of variables: what is refused, what the message says, and that extensions.field is always a text.
 
 // askRaw sends an operation with variables as they stand in JSON.
-func (s *server) askRaw(token, query, variables string) reply {
-	s.t.Helper()
+func askRaw(t *testing.T, s *servertest.Server, token, query, variables string) *servertest.Reply {
+	t.Helper()
 	document, err := json.Marshal(query)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	return s.send(http.MethodPost, "/graphql", header, `{"query":`+string(document)+`,"variables":`+variables+`}`)
+	return s.Send(http.MethodPost, "/graphql", header, `{"query":`+string(document)+`,"variables":`+variables+`}`)
 }
 
 // T159.
 func TestEnumValuesMatchExactly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		s := startServer(t, url)
-		admin, _, id := s.login("admin", adminPassword)
+		s := servertest.Latchkey(t, url)
+		admin, _, id := s.Session("admin", servertest.AdminPassword)
 		const logout = `mutation($s: SessionSet!) { logout(input: {sessions: $s}) { endedSessions } }`
 		const logoutInput = `mutation($i: LogoutInput) { logout(input: $i) { endedSessions } }`
 		const roles = `mutation($r: [Role!]) { updateUser(input: {id: "ID", roles: $r}) { user { id } } }`
@@ -59,15 +60,15 @@ func TestEnumValuesMatchExactly(t *testing.T) {
 			{`{ auditLog(filter: {kinds: [LOGIN, logout]}) { totalCount } }`, `{}`, "kinds"},
 			{`{ auditLog(filter: {kinds: ["LOGIN"]}) { totalCount } }`, `{}`, "kinds"},
 		} {
-			r := s.askRaw(admin, strings.Replace(c.query, `"ID"`, `"`+id+`"`, 1), c.variables)
-			if r.code() != "BAD_USER_INPUT "+c.field || strings.Contains(r.Body, `"data"`) {
+			r := askRaw(t, s, admin, strings.Replace(c.query, `"ID"`, `"`+id+`"`, 1), c.variables)
+			if r.Code() != "BAD_USER_INPUT "+c.field || strings.Contains(r.Body, `"data"`) {
 				t.Errorf("%s with %s: %s", c.query, c.variables, r.Body)
 			}
 		}
-		s.want("", s.ask(admin, `{ me { id } }`)) // nothing ended
-		s.want("", s.askRaw(admin, audit, `{"f":{"kinds":["LOGIN","LOGOUT"]}}`))
-		s.want("", s.askRaw(admin, audit, `{"f":{"kinds":"LOGIN"}}`))
-		if r := s.want("", s.askRaw(admin, logout, `{"s":"ALL"}`)); r.text("logout.endedSessions") != "1" {
+		s.Ask(admin, `{ me { id } }`).Want("") // nothing ended
+		askRaw(t, s, admin, audit, `{"f":{"kinds":["LOGIN","LOGOUT"]}}`).Want("")
+		askRaw(t, s, admin, audit, `{"f":{"kinds":"LOGIN"}}`).Want("")
+		if r := askRaw(t, s, admin, logout, `{"s":"ALL"}`).Want(""); r.Text("logout.endedSessions") != "1" {
 			t.Errorf("%s", r.Body)
 		}
 	})
@@ -76,8 +77,8 @@ func TestEnumValuesMatchExactly(t *testing.T) {
 // A message says what is wrong, in the words of GraphQL, and never repeats the value.
 func TestMessagesAboutVariablesSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	admin, _, _ := s.login("admin", adminPassword)
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	admin, _, _ := s.Session("admin", servertest.AdminPassword)
 	const first = `query($a: Int!) { users(first: $a) { totalCount } }`
 	const login = `mutation($i: LoginInput!) { login(input: $i) { tokenType } }`
 	const audit = `query($f: AuditFilter) { auditLog(filter: $f) { totalCount } }`
@@ -105,8 +106,8 @@ func TestMessagesAboutVariablesSayWhatIsWrong(t *testing.T) {
 		{audit, `{"f":{"kinds":["LOGIN",null]}}`, "$f.kinds[1] must not be null", "kinds"},
 		{token, `{"i":{"name":"n","scopes":[["users:read"]]}}`, "", "scopes"}, // a scalar of the schema's: as its field reads it
 	} {
-		r := s.askRaw(admin, c.query, c.variables)
-		if r.code() != "BAD_USER_INPUT "+c.field || c.message != "" && r.Errors[0].Message != c.message {
+		r := askRaw(t, s, admin, c.query, c.variables)
+		if r.Code() != "BAD_USER_INPUT "+c.field || c.message != "" && r.Errors[0].Message != c.message {
 			t.Errorf("%s with %s: want %q, got %s", c.query, c.variables, c.message, r.Body)
 		}
 	}
@@ -115,8 +116,8 @@ func TestMessagesAboutVariablesSayWhatIsWrong(t *testing.T) {
 // Literals are told as variables are. T160.
 func TestMessagesAboutLiteralsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	admin, _, _ := s.login("admin", adminPassword)
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	admin, _, _ := s.Session("admin", servertest.AdminPassword)
 	for _, c := range []struct{ query, message, field string }{
 		{`{ users(first: "hunter2") { totalCount } }`, "first must be an Int", "first"},
 		{`{ users(first: hunter2) { totalCount } }`, "first must be an Int", "first"},
@@ -133,8 +134,8 @@ func TestMessagesAboutLiteralsSayWhatIsWrong(t *testing.T) {
 		{`mutation { login(input: {username: "a"}) { tokenType } }`, "password is missing", "password"},
 		{`query($f: Int = "hunter2") { users(first: $f) { totalCount } }`, "f must be an Int", "f"},
 	} {
-		r := s.ask(admin, c.query)
-		if r.code() != "BAD_USER_INPUT "+c.field || r.Errors[0].Message != c.message || strings.Contains(r.Body, "hunter2") {
+		r := s.Ask(admin, c.query)
+		if r.Code() != "BAD_USER_INPUT "+c.field || r.Errors[0].Message != c.message || strings.Contains(r.Body, "hunter2") {
 			t.Errorf("%s: want %q, got %s", c.query, c.message, r.Body)
 		}
 	}
@@ -143,12 +144,12 @@ func TestMessagesAboutLiteralsSayWhatIsWrong(t *testing.T) {
 // T83. Also where the value is a name, or a member of what is no object. T160.
 func TestMessagesAboutVariablesNeverRepeatTheValue(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
 	const marker = "hunter2hunter2"
 	types := []string{"LoginInput", "String", "Int", "ID", "Boolean", "[Role!]", "SessionSet", "AuditFilter", "[LoginInput!]!", "Scope", "Time"}
 	for _, typ := range types {
 		for _, value := range []string{`"MARK"`, `["MARK"]`, `{"username":"MARK","password":["MARK"]}`, `{"kinds":"MARK"}`, `[{"username":{"MARK":"MARK"}}]`} {
-			r := s.askRaw("", `query($v: `+typ+`) { __typename @skip(if: false) }`, `{"v":`+strings.ReplaceAll(value, "MARK", marker)+`}`)
+			r := askRaw(t, s, "", `query($v: `+typ+`) { __typename @skip(if: false) }`, `{"v":`+strings.ReplaceAll(value, "MARK", marker)+`}`)
 			if strings.Contains(r.Body, marker) {
 				t.Errorf("%s as %s: %s", value, typ, r.Body)
 			}
@@ -160,8 +161,8 @@ func TestMessagesAboutVariablesNeverRepeatTheValue(t *testing.T) {
 // named like gqlparser's paths into variables is a path of the answer.
 func TestTheFieldOfAnErrorIsATextAndItsPathIsTheAnswers(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	admin, _, _ := s.login("admin", adminPassword)
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	admin, _, _ := s.Session("admin", servertest.AdminPassword)
 	for query, variables := range map[string]string{
 		`query($f: AuditFilter) { auditLog(filter: $f) { totalCount } }`:                              `{"f":{"kinds":["NOPE"]}}`,
 		`mutation($r: [Role!]!) { createUser(input: {username: "carl", roles: $r}) { user { id } } }`: `{"r":["USER",7]}`,
@@ -171,7 +172,7 @@ func TestTheFieldOfAnErrorIsATextAndItsPathIsTheAnswers(t *testing.T) {
 		`query($t: Time) { auditLog(filter: {since: $t}) { totalCount } }`:                            `{"t":["7"]}`,
 		`query($n: [Int!]) { users(first: $n) { totalCount } }`:                                       `{"n":["7"]}`,
 	} {
-		r := s.askRaw(admin, query, variables)
+		r := askRaw(t, s, admin, query, variables)
 		for _, e := range r.Errors {
 			if field, given := e.Extensions["field"]; given {
 				if _, isText := field.(string); !isText {
@@ -183,12 +184,12 @@ func TestTheFieldOfAnErrorIsATextAndItsPathIsTheAnswers(t *testing.T) {
 			t.Errorf("%s: %s", query, r.Body)
 		}
 	}
-	r := s.ask(admin, `{ variable: user(id: "`+strings.Repeat("x", 300)+`") { id } }`)
+	r := s.Ask(admin, `{ variable: user(id: "`+strings.Repeat("x", 300)+`") { id } }`)
 	if len(r.Errors) != 1 || !slices.Equal(r.Errors[0].Path, []any{"variable"}) {
 		t.Errorf("%s", r.Body)
 	}
-	alice, _, _ := s.login("alice", userPassword)
-	r = s.want("FORBIDDEN", s.ask(alice, `{ variable: users { totalCount } }`))
+	alice, _, _ := s.Session("alice", servertest.AlicePassword)
+	r = s.Ask(alice, `{ variable: users { totalCount } }`).Want("FORBIDDEN")
 	if fmt.Sprint(r.Errors[0].Path) != "[variable]" {
 		t.Errorf("%s", r.Body)
 	}
@@ -197,14 +198,14 @@ func TestTheFieldOfAnErrorIsATextAndItsPathIsTheAnswers(t *testing.T) {
 // T104. A name that a client made long comes back in neither the message nor the field. T160.
 func TestALongNameInVariablesIsNotRepeatedWhole(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
 	long := strings.Repeat("x", 30_000)
-	for what, r := range map[string]reply{
-		"a member":           s.askRaw("", `mutation($i: LoginInput!) { login(input: $i) { tokenType } }`, `{"i":{"`+long+`":1}}`),
-		"a variable":         s.askRaw("", `query($`+long+`: Int!) { users(first: $`+long+`) { totalCount } }`, `{}`),
-		"a variable's value": s.askRaw("", `query($`+long+`: Int = "a") { users(first: $`+long+`) { totalCount } }`, `{}`),
+	for what, r := range map[string]*servertest.Reply{
+		"a member":           askRaw(t, s, "", `mutation($i: LoginInput!) { login(input: $i) { tokenType } }`, `{"i":{"`+long+`":1}}`),
+		"a variable":         askRaw(t, s, "", `query($`+long+`: Int!) { users(first: $`+long+`) { totalCount } }`, `{}`),
+		"a variable's value": askRaw(t, s, "", `query($`+long+`: Int = "a") { users(first: $`+long+`) { totalCount } }`, `{}`),
 	} {
-		if !strings.HasPrefix(r.code(), "BAD_USER_INPUT x") || len(r.Body) > 2000 {
+		if !strings.HasPrefix(r.Code(), "BAD_USER_INPUT x") || len(r.Body) > 2000 {
 			t.Errorf("%s: %d bytes: %.200s", what, len(r.Body), r.Body)
 		}
 	}

@@ -12,17 +12,16 @@ import (
 
 	"github.com/latchkey/latchkey/db/dbtest"
 	"github.com/latchkey/latchkey/graph"
+	"github.com/latchkey/latchkey/test/servertest"
 	"github.com/latchkey/latchkey/token"
 )
 
 // What the HTTP boundary accepts and refuses. No database makes a difference here.
 
-const graphqlResponse = "application/graphql-response+json"
-
 // T83, T94, T97, T103, T107, T108, T109.
 func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
 	const secret = "hunter2-in-the-body"
 	ok := `{"query":"{ __typename }"}`
 	type headers = map[string]string
@@ -58,21 +57,21 @@ func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 		{"method override", "GET", headers{"X-HTTP-Method-Override": "POST"}, ``, 400, "BAD_REQUEST"},
 		{"an Accept of nothing we have", "POST", headers{"Accept": "image/png"}, ok, 406, "NOT_ACCEPTABLE"},
 		{"parse error, JSON", "POST", headers{}, `{"query":"{ me "}`, 200, "GRAPHQL_PARSE_FAILED"},
-		{"parse error", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ me "}`, 400, "GRAPHQL_PARSE_FAILED"},
-		{"unknown field", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ mee }"}`, 400, "GRAPHQL_VALIDATION_FAILED"},
-		{"which operation", "POST", headers{"Accept": graphqlResponse}, `{"query":"query A { __typename } query B { __typename }"}`, 400, "GRAPHQL_VALIDATION_FAILED"},
-		{"too many tokens", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ ` + strings.Repeat("a ", 3000) + `}"}`, 400, "QUERY_TOO_COMPLEX"},
-		{"too long", "POST", headers{"Accept": graphqlResponse}, `{"query":"{ __typename } ` + strings.Repeat("#", 70000) + `"}`, 400, "PAYLOAD_TOO_LARGE"},
-		{"nested past the stack", "POST", headers{"Accept": graphqlResponse}, `{"query":"{a(b:` + strings.Repeat("[", 500000) + `"}`, 400, "PAYLOAD_TOO_LARGE"},
+		{"parse error", "POST", headers{"Accept": servertest.GraphQLResponse}, `{"query":"{ me "}`, 400, "GRAPHQL_PARSE_FAILED"},
+		{"unknown field", "POST", headers{"Accept": servertest.GraphQLResponse}, `{"query":"{ mee }"}`, 400, "GRAPHQL_VALIDATION_FAILED"},
+		{"which operation", "POST", headers{"Accept": servertest.GraphQLResponse}, `{"query":"query A { __typename } query B { __typename }"}`, 400, "GRAPHQL_VALIDATION_FAILED"},
+		{"too many tokens", "POST", headers{"Accept": servertest.GraphQLResponse}, `{"query":"{ ` + strings.Repeat("a ", 3000) + `}"}`, 400, "QUERY_TOO_COMPLEX"},
+		{"too long", "POST", headers{"Accept": servertest.GraphQLResponse}, `{"query":"{ __typename } ` + strings.Repeat("#", 70000) + `"}`, 400, "PAYLOAD_TOO_LARGE"},
+		{"nested past the stack", "POST", headers{"Accept": servertest.GraphQLResponse}, `{"query":"{a(b:` + strings.Repeat("[", 500000) + `"}`, 400, "PAYLOAD_TOO_LARGE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := http.Header{"Content-Type": {"application/json"}}
 			for k, v := range c.header {
 				h.Set(k, v)
 			}
-			r := s.send(c.method, "/graphql", h, c.body)
-			if r.Status != c.status || r.code() != c.code {
-				t.Errorf("got %d %q, want %d %q: %.200s", r.Status, r.code(), c.status, c.code, r.Body)
+			r := s.Send(c.method, "/graphql", h, c.body)
+			if r.Status != c.status || r.Code() != c.code {
+				t.Errorf("got %d %q, want %d %q: %.200s", r.Status, r.Code(), c.status, c.code, r.Body)
 			}
 			if strings.Contains(r.Body, secret) || strings.Contains(r.Body, "Did you mean") || len(r.Body) > 16<<10 {
 				t.Errorf("the answer says too much: %.300s", r.Body)
@@ -90,20 +89,20 @@ func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 // T82.
 func TestQueriesByGetWorkAndMutationsDoNot(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	get := func(q url.Values) reply { return s.send("GET", "/graphql?"+q.Encode(), http.Header{}, "") }
-	if r := get(url.Values{"query": {"query Q($b: Boolean!) { __typename @include(if: $b) }"}, "variables": {`{"b":true}`}, "operationName": {""}}); r.text("__typename") != "Query" {
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	get := func(q url.Values) *servertest.Reply { return s.Send("GET", "/graphql?"+q.Encode(), http.Header{}, "") }
+	if r := get(url.Values{"query": {"query Q($b: Boolean!) { __typename @include(if: $b) }"}, "variables": {`{"b":true}`}, "operationName": {""}}); r.Text("__typename") != "Query" {
 		t.Errorf("%s", r.Body)
 	}
-	r := get(url.Values{"query": {`mutation { login(input: {username: "alice", password: "` + userPassword + `"}) { accessToken } }`}})
-	if r.Status != 405 || r.code() != "METHOD_NOT_ALLOWED" || r.Header.Get("Allow") == "" {
+	r := get(url.Values{"query": {`mutation { login(input: {username: "alice", password: "` + servertest.AlicePassword + `"}) { accessToken } }`}})
+	if r.Status != 405 || r.Code() != "METHOD_NOT_ALLOWED" || r.Header.Get("Allow") == "" {
 		t.Errorf("a mutation by GET: %d %s", r.Status, r.Body)
 	}
 	for _, q := range []url.Values{
 		{"query": {"{ __typename }"}, "variables": {"[1]"}}, {"query": {"{ __typename }"}, "extensions": {"{"}},
 		{"query": {"{ __typename }", "{ me { id } }"}}, {"query": {"{ __typename }"}, "access_token": {"x"}}, {},
 	} {
-		if r := get(q); r.Status != 400 || r.code() != "BAD_REQUEST" {
+		if r := get(q); r.Status != 400 || r.Code() != "BAD_REQUEST" {
 			t.Errorf("%v: %d %s", q, r.Status, r.Body)
 		}
 	}
@@ -130,8 +129,8 @@ func TestEveryCodeAndReasonIsDocumented(t *testing.T) {
 
 func TestVerifiersFindThePublicKeysAndNothingPrivate(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	r := s.send("GET", "/.well-known/jwks.json", http.Header{}, "")
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	r := s.Send("GET", "/.well-known/jwks.json", http.Header{}, "")
 	var set struct{ Keys []map[string]string }
 	if err := json.Unmarshal([]byte(r.Body), &set); err != nil || len(set.Keys) != 1 {
 		t.Fatalf("%v: %s", err, r.Body)
@@ -144,7 +143,7 @@ func TestVerifiersFindThePublicKeysAndNothingPrivate(t *testing.T) {
 	if fmt.Sprint(members) != "[alg crv kid kty use x y]" || set.Keys[0]["alg"] != "ES256" {
 		t.Errorf("%s", r.Body)
 	}
-	again := s.send("GET", "/.well-known/jwks.json", http.Header{"If-None-Match": {r.Header.Get("ETag")}}, "")
+	again := s.Send("GET", "/.well-known/jwks.json", http.Header{"If-None-Match": {r.Header.Get("ETag")}}, "")
 	if r.Header.Get("Cache-Control") != "public, max-age=300" || again.Status != http.StatusNotModified {
 		t.Errorf("%v, then %d", r.Header, again.Status)
 	}
@@ -154,35 +153,35 @@ func TestVerifiersFindThePublicKeysAndNothingPrivate(t *testing.T) {
 func TestHealthTellsALoadBalancerTheTruth(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
-		s := startServer(t, databaseURL)
+		s := servertest.Latchkey(t, databaseURL)
 		for path, status := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 404, "/.env": 404, "/": 200, "/graphql/x": 404} {
-			if r := s.send("GET", path, http.Header{}, ""); r.Status != status {
+			if r := s.Send("GET", path, http.Header{}, ""); r.Status != status {
 				t.Errorf("%s: %d, want %d", path, r.Status, status)
 			}
 		}
-		s.db.Close()
-		if r := s.send("GET", "/readyz", http.Header{}, ""); r.Status != 503 || r.Header.Get("Retry-After") == "" {
+		s.DB.Close()
+		if r := s.Send("GET", "/readyz", http.Header{}, ""); r.Status != 503 || r.Header.Get("Retry-After") == "" {
 			t.Errorf("without a database: %d %s", r.Status, r.Body)
 		}
-		s.want("UNAVAILABLE", s.ask("", loginMutation, "u", "alice", "p", userPassword))
+		s.Ask("", servertest.LoginMutation, "u", "alice", "p", servertest.AlicePassword).Want("UNAVAILABLE")
 	})
 }
 
 // T122.
 func TestTheLogSaysWhoDidWhatAndKeepsSecrets(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	access, refresh, id := s.login("alice", userPassword)
-	r := s.ask(access, `query Mine { me { id } }`)
-	s.want("INVALID_CREDENTIALS", s.ask("", loginMutation, "u", "alice", "p", "a wrong password"))
-	s.ask("", `{ me { id } } "`+userPassword+`"`)
-	log := s.log.String()
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	access, refresh, id := s.Session("alice", servertest.AlicePassword)
+	r := s.Ask(access, `query Mine { me { id } }`)
+	s.Ask("", servertest.LoginMutation, "u", "alice", "p", "a wrong password").Want("INVALID_CREDENTIALS")
+	s.Ask("", `{ me { id } } "`+servertest.AlicePassword+`"`)
+	log := s.Logged()
 	for _, wanted := range []string{`"operation":"Mine"`, `"viewer":"` + id + `"`, `"code":"INVALID_CREDENTIALS"`, `"request":"` + r.Header.Get("X-Request-Id") + `"`} {
 		if !strings.Contains(log, wanted) {
 			t.Errorf("the log lacks %s:\n%s", wanted, log)
 		}
 	}
-	for _, secret := range []string{access, refresh, userPassword, "a wrong password"} {
+	for _, secret := range []string{access, refresh, servertest.AlicePassword, "a wrong password"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log contains the secret %q:\n%s", secret, log)
 		}
@@ -191,8 +190,8 @@ func TestTheLogSaysWhoDidWhatAndKeepsSecrets(t *testing.T) {
 
 func TestIntrospectionShowsWhatEachFieldRequires(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	r := s.want("", s.ask("", `{ __type(name: "Query") { fields { name description } } __schema { directives { name } } }`))
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	r := s.Ask("", `{ __type(name: "Query") { fields { name description } } __schema { directives { name } } }`).Want("")
 	if !strings.Contains(r.Body, "**Access:** the scope users:read.") || strings.Contains(r.Body, "goField") {
 		t.Errorf("%s", r.Body)
 	}
@@ -201,7 +200,7 @@ func TestIntrospectionShowsWhatEachFieldRequires(t *testing.T) {
 // Whoever looks at requests before us, such as a firewall, must see the one that runs.
 func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
 	for body, code := range map[string]string{
 		`{"query":"{ __typename }"}`:                                        "",
 		`{"query":"{ __typename }","QUERY":"{ me { id } }"}`:                "",
@@ -213,8 +212,8 @@ func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
 		`{"query":"{ __typename }","variables":[]}`:                         "BAD_REQUEST",
 		`{"query":"{ __typename }","else":{"a":[1,{"b":"{ me { id } }"}]}}`: "",
 	} {
-		if r := s.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}}, body); r.code() != code {
-			t.Errorf("%s: got %q, want %q: %s", body, r.code(), code, r.Body)
+		if r := s.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}}, body); r.Code() != code {
+			t.Errorf("%s: got %q, want %q: %s", body, r.Code(), code, r.Body)
 		}
 	}
 }
@@ -222,7 +221,7 @@ func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
 // A limit that is set and not heeded is a promise to operators that nobody keeps.
 func TestALimitThatIsSetIsInForce(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) {
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) {
 		s.Limits.Cost.Depth, s.Limits.Body, s.Limits.Query, s.Limits.Tokens = 3, 400, 200, 20
 	})
 	for document, code := range map[string]string{
@@ -234,8 +233,8 @@ func TestALimitThatIsSetIsInForce(t *testing.T) {
 		`{ __typename } #` + strings.Repeat(" ", 200):  "PAYLOAD_TOO_LARGE",
 		`{ __typename } #` + strings.Repeat(" ", 400):  "PAYLOAD_TOO_LARGE",
 	} {
-		if r := f.query(document); r.code() != code {
-			t.Errorf("%.60s: got %q, want %q", document, r.code(), code)
+		if r := f.Ask("", document); r.Code() != code {
+			t.Errorf("%.60s: got %q, want %q", document, r.Code(), code)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // BenchmarkMemoryOfSockets tells what an idle WebSocket with one subscription holds. It is no benchmark of time:
@@ -18,13 +19,13 @@ import (
 //	go test -run '^$' -bench MemoryOfSockets -benchtime 1x .
 func BenchmarkMemoryOfSockets(b *testing.B) {
 	const sockets = 1000
-	f := startFrontWithUsers(b, dbtest.SQLite(b), func(s *settings) { s.Limits.Socket.PerUser = sockets })
-	alice, _, _ := f.login("alice", userPassword)
+	f := servertest.FrontWithUsers(b, dbtest.SQLite(b), func(s *servertest.Settings) { s.Limits.Socket.PerUser = sockets })
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	for b.Loop() {
 		before := memory()
 		var open []net.Conn
 		for range sockets {
-			open = append(open, f.subscribe(b, alice))
+			open = append(open, subscribe(b, f, alice))
 		}
 		b.ReportMetric(float64(memory()-before)/1024/sockets, "KiB/socket")
 		for _, conn := range open {
@@ -34,9 +35,9 @@ func BenchmarkMemoryOfSockets(b *testing.B) {
 }
 
 // subscribe opens a socket with a subscription, by hand: a client's own buffers would count too.
-func (f *front) subscribe(b *testing.B, token string) net.Conn {
+func subscribe(b *testing.B, f *servertest.Server, token string) net.Conn {
 	b.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,25 +1,24 @@
 package server
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 func TestMetricsCountWhatHappened(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		s := startServer(t, url)
-		s.hearing(t)
-		alice, _, _ := s.login("alice", userPassword)
-		s.ask(alice, `{ me { id } }`)
-		s.ask("", `{ me { id } }`)
-		s.ask("", loginMutation, "u", "alice", "p", "wrong")
-		figures := s.figures()
+		s := servertest.Latchkey(t, url)
+		s.AwaitNotices()
+		alice, _, _ := s.Session("alice", servertest.AlicePassword)
+		s.Ask(alice, `{ me { id } }`)
+		s.Ask("", `{ me { id } }`)
+		s.Ask("", servertest.LoginMutation, "u", "alice", "p", "wrong")
+		figures := s.Scrape()
 		for _, wanted := range []string{
 			`latchkey_graphql_operations_total{code="OK",field="me",kind="query"} 1`,
 			`latchkey_graphql_operations_total{code="UNAUTHENTICATED",field="me",kind="query"} 1`,
@@ -34,17 +33,11 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	})
 }
 
-func (s *server) figures() string {
-	w := httptest.NewRecorder()
-	s.metrics.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	return w.Body.String()
-}
-
 func TestTheDashboardShowsMetricsThatExist(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, dbtest.SQLite(t))
-	s.login("alice", userPassword)
-	figures := s.figures()
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	s.Session("alice", servertest.AlicePassword)
+	figures := s.Scrape()
 	for _, name := range regexp.MustCompile(`(latchkey|process)_\w+`).FindAllString(read(t, "../../docs/grafana.json"), -1) {
 		if !strings.Contains(figures, name) {
 			t.Errorf("docs/grafana.json shows %s, which there is not", name)

@@ -7,16 +7,17 @@ import (
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // What is written to a file that was deleted or replaced is lost at the next start.
 func TestReadinessNoticesThatTheSQLiteFileIsGone(t *testing.T) {
 	url := dbtest.SQLite(t)
 	path, _ := db.SQLiteFile(url)
-	s := startServer(t, url)
+	s := servertest.Latchkey(t, url)
 	wantReady := func(what string, want int) {
 		t.Helper()
-		response, err := http.Get(s.url + "/readyz")
+		response, err := http.Get(s.URL + "/readyz")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,10 +18,11 @@ import (
 
 	"github.com/latchkey/latchkey/app"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // exportedSpans runs f on a server that exports its spans, and returns those of HTTP requests.
-func exportedSpans(t *testing.T, f func(f *front), change ...func(*settings)) (spans []*trace.Span) {
+func exportedSpans(t *testing.T, f func(f *servertest.Server), change ...func(*servertest.Settings)) (spans []*trace.Span) {
 	t.Helper()
 	var mu sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -45,7 +46,7 @@ func exportedSpans(t *testing.T, f func(f *front), change ...func(*settings)) (s
 		t.Fatal(err)
 	}
 	defer otel.SetTracerProvider(noop.NewTracerProvider())
-	f(startFront(t, dbtest.SQLite(t), change...))
+	f(servertest.Front(t, dbtest.SQLite(t), change...))
 	if err := stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +60,8 @@ const (
 	traceparent  = "00-" + foreignTrace + "-b7ad6b7169203331-01" // sampled
 )
 
-func askTraced(f *front) {
-	f.send(http.MethodGet, "/healthz", http.Header{"Traceparent": {traceparent}, "X-Forwarded-For": {"192.0.2.66, 203.0.113.7"}}, "")
+func askTraced(f *servertest.Server) {
+	f.Send(http.MethodGet, "/healthz", http.Header{"Traceparent": {traceparent}, "X-Forwarded-For": {"192.0.2.66, 203.0.113.7"}}, "")
 }
 
 func attributeOf(s *trace.Span, key string) string {
@@ -75,12 +76,12 @@ func attributeOf(s *trace.Span, key string) string {
 // Traces are evidence too: what a client claims of its address and its trace must not get into them.
 // T173.
 func TestTracesBelieveTrustedProxiesOnly(t *testing.T) {
-	direct := func(s *settings) { s.Proxies = nil }
+	direct := func(s *servertest.Settings) { s.Proxies = nil }
 	for what, c := range map[string]struct {
-		change    []func(*settings)
+		change    []func(*servertest.Settings)
 		continued bool
 		address   string
-	}{"through a trusted proxy": {nil, true, "203.0.113.7"}, "directly": {[]func(*settings){direct}, false, "127.0.0.1"}} {
+	}{"through a trusted proxy": {nil, true, "203.0.113.7"}, "directly": {[]func(*servertest.Settings){direct}, false, "127.0.0.1"}} {
 		t.Run(what, func(t *testing.T) {
 			spans := exportedSpans(t, askTraced, c.change...)
 			if len(spans) != 1 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/latchkey/latchkey/app"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // TestTracesTellOfRequestOperationAndSQL has a collector receive what the server exports.
@@ -45,8 +46,8 @@ func TestTracesTellOfRequestOperationAndSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer otel.SetTracerProvider(noop.NewTracerProvider())
-	s := startServer(t, dbtest.SQLite(t))
-	s.ask("", `{ me { id } }`)
+	s := servertest.Latchkey(t, dbtest.SQLite(t))
+	s.Ask("", `{ me { id } }`)
 	if err := stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package servertest
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,8 +27,8 @@ func (s *Server) Anonymous() *Client { return &Client{server: s} }
 // At is the client at another server on the same database.
 func (c *Client) At(s *Server) *Client { return &Client{Token: c.Token, UserID: c.UserID, server: s} }
 
-// password is that of all users of User; two of it differ by the name.
-func password(username string) string { return "the password of " + username }
+// Password is that of the users of User and Latchkey; two of it differ by the name.
+func Password(username string) string { return "the password of " + username }
 
 // User creates a user with the roles, auth.RoleUser without any, and logs in.
 func (s *Server) User(username string, roles ...db.Role) *Client {
@@ -38,7 +36,7 @@ func (s *Server) User(username string, roles ...db.Role) *Client {
 	if len(roles) == 0 {
 		roles = []db.Role{auth.RoleUser}
 	}
-	secret := password(username)
+	secret := Password(username)
 	u, err := s.Auth.CreateUser(auth.WithViewer(s.t.Context(), auth.Operator()), auth.CreateUserInput{Username: username, Password: &secret, Roles: roles})
 	if err != nil {
 		s.t.Fatal(err)
@@ -46,18 +44,45 @@ func (s *Server) User(username string, roles ...db.Role) *Client {
 	return &Client{Token: s.Login(username), UserID: u.ID, server: s}
 }
 
-// Login logs in a user whom User created and returns the access token.
+// Login logs in a user whose password is Password's and returns the access token.
 func (s *Server) Login(username string) string {
 	s.t.Helper()
-	r := s.Anonymous().Ask(`mutation($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { accessToken } }`, "u", username, "p", password(username))
-	r.Want("")
-	return r.Text("login.accessToken")
+	access, _, _ := s.Session(username, Password(username))
+	return access
 }
 
-// A Reply is the result of an operation.
+// LoginMutation has the variables u and p, for the username and the password.
+const LoginMutation = `mutation($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { accessToken refreshToken expiresAt user { id username email roles scopes } } }`
+
+// Session logs in. A failure ends the test.
+func (s *Server) Session(username, password string) (access, refresh, userID string) {
+	s.t.Helper()
+	r := s.Ask("", LoginMutation, "u", username, "p", password)
+	if r.Code() != "" {
+		s.t.Fatalf("login of %s: %s", username, r.Body)
+	}
+	return r.Text("login.accessToken"), r.Text("login.refreshToken"), r.Text("login.user.id")
+}
+
+// Refresh exchanges a refresh token.
+func (s *Server) Refresh(token string) *Reply {
+	s.t.Helper()
+	return s.Ask("", `mutation($t: String!) { refresh(input: {refreshToken: $t}) { accessToken refreshToken } }`, "t", token)
+}
+
+// NewAPIToken creates an API token with the scopes, for the caller.
+func (s *Server) NewAPIToken(caller string, scopes ...string) (token, id string) {
+	s.t.Helper()
+	const create = `mutation($s: [Scope!]!) { createApiToken(input: {name: "x", scopes: $s}) { token apiToken { id } } }`
+	r := s.Ask(caller, create, "s", append([]string{}, scopes...)).Want("")
+	return r.Text("createApiToken.token"), r.Text("createApiToken.apiToken.id")
+}
+
+// A Reply is the result of an operation, or of another request.
 type Reply struct {
-	Status int
-	Body   string
+	Status int         `json:"-"`
+	Header http.Header `json:"-"`
+	Body   string      `json:"-"`
 	Data   map[string]any
 	Errors []struct {
 		Message    string
@@ -71,47 +96,62 @@ type Reply struct {
 // Ask sends an operation, with variables as pairs of name and value. A failure of the connection fails the test.
 func (c *Client) Ask(query string, variables ...any) *Reply {
 	c.server.t.Helper()
-	response, err := http.DefaultClient.Do(c.request(c.server.t.Context(), query, variables))
-	if err != nil {
-		c.server.t.Fatal(err)
+	r := c.server.Ask(c.Token, query, variables...)
+	if !json.Valid([]byte(r.Body)) {
+		r.t.Fatalf("not JSON: %d %s", r.Status, r.Body)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		c.server.t.Fatal(err)
-	}
-	r := &Reply{Status: response.StatusCode, t: c.server.t}
-	r.parse(body)
 	return r
 }
 
-func (r *Reply) parse(body []byte) {
-	r.t.Helper()
-	r.Body = string(body)
-	if err := json.Unmarshal(body, r); err != nil {
-		r.t.Fatalf("not JSON: %v: %s", err, body)
+// Ask is Client.Ask for callers of whom a test has only a token; "" is none.
+func (s *Server) Ask(token, query string, variables ...any) *Reply {
+	s.t.Helper()
+	header := http.Header{"Content-Type": {"application/json"}}
+	if token != "" {
+		header.Set("Authorization", "Bearer "+token)
 	}
+	return s.Send(http.MethodPost, "/graphql", header, s.operation(query, variables))
 }
 
-func (c *Client) request(ctx context.Context, query string, variables []any) *http.Request {
-	c.server.t.Helper()
+// operation is the body of a request.
+func (s *Server) operation(query string, variables []any) string {
+	s.t.Helper()
 	values := map[string]any{}
 	for i := 0; i+1 < len(variables); i += 2 {
 		values[fmt.Sprint(variables[i])] = variables[i+1]
 	}
 	body, err := json.Marshal(map[string]any{"query": query, "variables": values})
 	if err != nil {
-		c.server.t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.server.URL+"/graphql", bytes.NewReader(body))
+	return string(body)
+}
+
+// Send sends any request. A failure of the connection ends the test.
+func (s *Server) Send(method, path string, header http.Header, body string) *Reply {
+	s.t.Helper()
+	request, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
 	if err != nil {
-		c.server.t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	request.Header.Set("Content-Type", "application/json")
-	if c.Token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.Token)
+	request.Header = header
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return request
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.secrets.note(request.URL, header, body, string(text))
+	r := &Reply{Status: response.StatusCode, Header: response.Header, Body: string(text), t: s.t}
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && len(text) > 0 {
+		if err := json.Unmarshal(text, r); err != nil {
+			s.t.Fatalf("not JSON: %v: %s", err, text)
+		}
+	}
+	return r
 }
 
 // Subscribe begins a subscription to events or to a topic of the database, by server-sent events (graphql-sse), and returns
@@ -119,8 +159,14 @@ func (c *Client) request(ctx context.Context, query string, variables []any) *ht
 func (c *Client) Subscribe(query string, variables ...any) <-chan *Reply {
 	t := c.server.t
 	t.Helper()
-	request := c.request(t.Context(), query, variables)
-	request.Header.Set("Accept", "text/event-stream")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.server.URL+"/graphql", strings.NewReader(c.server.operation(query, variables)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}}
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
+	}
 	before := c.server.Auth.Subscribers()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -197,3 +243,16 @@ func (r *Reply) Get(path string) any {
 
 // Text is Get as text.
 func (r *Reply) Text(path string) string { return fmt.Sprint(r.Get(path)) }
+
+// Texts are the texts of a field in a list: r.Texts("users.nodes", "username").
+func (r *Reply) Texts(list, field string) (all []string) {
+	r.t.Helper()
+	rows, ok := r.Get(list).([]any)
+	if !ok {
+		r.t.Errorf("%s is no list: %s", list, r.Body)
+	}
+	for i := range rows {
+		all = append(all, r.Text(fmt.Sprintf("%s.%d.%s", list, i, field)))
+	}
+	return all
+}

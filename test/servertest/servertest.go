@@ -12,9 +12,15 @@
 package servertest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -32,68 +38,164 @@ type Server struct {
 	URL   string
 	Clock *Clock
 
-	t           testing.TB
+	t       testing.TB
+	plan    plan
+	log     *log
+	secrets *secrets // nil: not watched
+}
+
+// Settings are what a test may change before a server starts.
+type Settings struct {
+	app.ServeSettings
+	Argon2 auth.Argon2 // cost of password hashes: next to none; auth.DefaultArgon2 is that of production
+	Log    io.Writer   // instead of what Logged returns
+}
+
+// A plan is how a server starts.
+type plan struct {
 	options     app.Options
 	databaseURL string
+	clock       *Clock
+	settings    Settings
+	own         bool // Latchkey itself: see Latchkey
+	listen      bool // by app.Server.Serve: see Front
 }
 
 // Each runs the test on every database, as the subtests sqlite and postgres.
-func Each(t *testing.T, o app.Options, test func(t *testing.T, s *Server)) {
+func Each(t *testing.T, o app.Options, test func(t *testing.T, s *Server), change ...func(*Settings)) {
 	t.Helper()
-	dbtest.Each(t, func(t *testing.T, url string) { test(t, Start(t, o, url)) })
+	dbtest.Each(t, func(t *testing.T, url string) { test(t, Start(t, o, url, change...)) })
 }
 
-// Start starts a server on a database, which it migrates.
-func Start(t testing.TB, o app.Options, databaseURL string) *Server {
+// Start starts a server on a database, which it migrates. Its settings are those of the environment, and the changes.
+func Start(t testing.TB, o app.Options, databaseURL string, change ...func(*Settings)) *Server {
 	t.Helper()
-	return start(t, o, databaseURL, &Clock{})
-}
-
-// Replica starts another server on the same database with the same clock, as another process would.
-func (s *Server) Replica() *Server {
-	s.t.Helper()
-	return start(s.t, s.options, s.databaseURL, s.Clock)
-}
-
-func start(t testing.TB, o app.Options, databaseURL string, clock *Clock) *Server {
-	t.Helper()
-	name := o.Name
-	if name == "" {
-		name = "latchkey"
-	}
-	d := dbtest.Open(t, databaseURL, db.WithMigrations(db.MigrationSet{Name: name, Files: o.Migrations}))
-	if _, err := d.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := auth.ParseSecrets(strings.Repeat("test secret ", 4))
-	if err != nil {
-		t.Fatal(err)
-	}
 	settings, err := app.ServeSettingsFromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings.Issuer = "http://" + name + ".test"
+	settings.Issuer = "http://" + cmp.Or(o.Name, "latchkey") + ".test"
+	return start(t, plan{options: o, databaseURL: databaseURL, clock: &Clock{}, settings: changed(settings, change)})
+}
+
+func changed(settings app.ServeSettings, change []func(*Settings)) Settings {
+	s := Settings{ServeSettings: settings, Argon2: auth.Argon2{Memory: 64, Time: 1, Threads: 1}}
+	for _, c := range change {
+		c(&s)
+	}
+	return s
+}
+
+// Replica starts another server on the same database with the same clock and settings, as another process would.
+func (s *Server) Replica() *Server {
+	s.t.Helper()
+	return start(s.t, s.plan)
+}
+
+func start(t testing.TB, p plan) *Server {
+	t.Helper()
+	s := &Server{Clock: p.clock, t: t, plan: p, log: new(log)}
+	options := []db.Option{db.WithMigrations(db.MigrationSet{Name: cmp.Or(p.options.Name, "latchkey"), Files: p.options.Migrations})}
+	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" {
+		options = append(options, db.Traced)
+	}
+	d := dbtest.Open(t, p.databaseURL, options...)
+	if p.own {
+		s.watchSecrets()
+	} else if _, err := d.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	key, err := auth.ParseSecrets(strings.Repeat("test secret ", 4))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	server, err := app.New(ctx, o, app.Config{
-		DB: d, Secrets: secrets, Settings: settings, Now: clock.Now, Argon2: auth.Argon2{Memory: 64, Time: 1, Threads: 1},
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	s.Server, err = app.New(ctx, p.options, app.Config{
+		DB: d, Secrets: key, Settings: p.settings.ServeSettings, Now: p.clock.Now, Argon2: p.settings.Argon2, Log: s.logger(),
 	})
 	if err != nil {
 		stop()
 		t.Fatal(err)
 	}
-	go func() { defer close(done); server.Auth.Run(ctx) }()
-	await(t, "the changes of other processes are not received", server.Auth.Hearing)
-	web := httptest.NewServer(server.Handler)
+	running, stopRunning := context.WithCancel(context.Background())
+	ran := make(chan struct{})
+	go func() { defer close(ran); s.Auth.Run(running) }()
+	ended := s.serve(ctx)
 	t.Cleanup(func() {
-		server.Close()
-		web.Close()
 		stop()
-		<-done
+		ended()
+		stopRunning() // only now: the requests in flight needed it
+		<-ran
 	})
-	return &Server{Server: server, URL: web.URL, Clock: clock, t: t, options: o, databaseURL: databaseURL}
+	if !p.own {
+		s.AwaitNotices()
+	}
+	return s
+}
+
+// serve serves until the context ends; the function that it returns waits for that.
+func (s *Server) serve(ctx context.Context) (ended func()) {
+	if !s.plan.listen {
+		web := httptest.NewServer(s.Handler)
+		s.URL = web.URL
+		return func() { s.Close(); web.Close() }
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.URL = "http://" + listener.Addr().String()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := s.Serve(ctx, listener); err != nil {
+			s.t.Error(err)
+		}
+	}()
+	return func() { http.DefaultClient.CloseIdleConnections(); <-served }
+}
+
+// logger logs as JSON for Logged. The log of a program's tests is shown where they fail, too.
+func (s *Server) logger() *slog.Logger {
+	handler := slog.Handler(slog.NewJSONHandler(cmp.Or[io.Writer](s.plan.settings.Log, s.log), nil))
+	if !s.plan.own {
+		handler = slog.NewMultiHandler(handler, slog.NewTextHandler(s.t.Output(), nil))
+	}
+	return slog.New(handler)
+}
+
+// Logged is the log so far, in lines of JSON.
+func (s *Server) Logged() string { return s.log.String() }
+
+// A log is a buffer for several goroutines.
+type log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// AwaitNotices returns when the server receives the changes of other processes.
+func (s *Server) AwaitNotices() {
+	s.t.Helper()
+	await(s.t, "the changes of other processes are not received", s.Auth.Hearing)
+}
+
+// Scrape is what Prometheus would read of the server.
+func (s *Server) Scrape() string {
+	w := httptest.NewRecorder()
+	s.Metrics.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
 }
 
 // await fails the test unless the condition holds within some seconds.

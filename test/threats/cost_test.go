@@ -1,10 +1,9 @@
 //go:build unix
 
-package server
+package threats
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -17,9 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // What one request may cost: T96 to T113. Getrusage, which tells the processor's time, is Unix's.
@@ -45,61 +43,6 @@ func wantCheap(t *testing.T, what string, attack func()) {
 	}
 }
 
-// longestURL is how long a document may be that is tried by GET too: the server takes 32 KiB of headers.
-const longestURL = 24 << 10
-
-// byEach sends a document by each transport, as alice, and answers what came back. A socket that is closed has
-// the code in its body: "closed 1009 …".
-func (f *front) byEach(t *testing.T, token, document string) map[string]reply {
-	t.Helper()
-	header := func(accept string) http.Header {
-		return http.Header{"Content-Type": {"application/json"}, "Accept": {accept}, "Authorization": {"Bearer " + token}}
-	}
-	body, err := json.Marshal(map[string]string{"query": document})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answers := map[string]reply{"POST": f.send(http.MethodPost, "/graphql", header(graphqlResponse), string(body))}
-	if q := "/graphql?" + (url.Values{"query": {document}}).Encode(); len(q) < longestURL {
-		answers["GET"] = f.send(http.MethodGet, q, header(graphqlResponse), "")
-	}
-	stream := f.send(http.MethodPost, "/graphql", header("text/event-stream"), string(body))
-	for line := range strings.Lines(stream.Body) {
-		if data, ok := strings.CutPrefix(line, "data: {"); ok && json.Unmarshal([]byte("{"+data), &stream) != nil {
-			t.Errorf("the stream's data are no JSON: %.300s", line)
-		}
-	}
-	answers["SSE"] = stream
-	answers["WebSocket"] = f.bySocket(t, token, string(body))
-	return answers
-}
-
-func (f *front) bySocket(t *testing.T, token, payload string) (r reply) {
-	t.Helper()
-	client := f.dial(t, "graphql-transport-ws")
-	defer client.conn.CloseNow()
-	client.conn.SetReadLimit(8 << 20) // an answer that is too large must be seen
-	client.initialise(token)
-	// A message that is too large may be refused before it is written whole.
-	_ = client.conn.Write(t.Context(), websocket.MessageText, []byte(`{"id":"1","type":"subscribe","payload":`+payload+`}`))
-	r.Body = client.receive(10 * time.Second)
-	var m struct {
-		Type    string
-		Payload json.RawMessage
-	}
-	if json.Unmarshal([]byte(r.Body), &m) != nil {
-		return r
-	}
-	var into any = &r
-	if m.Type == "error" {
-		into = &r.Errors
-	}
-	if err := json.Unmarshal(m.Payload, into); err != nil {
-		t.Errorf("a socket's message: %v: %.300s", err, r.Body)
-	}
-	return r
-}
-
 // An attack is a document and the codes that may refuse it: which limit is met first is no promise.
 type attack struct{ document, codes string }
 
@@ -107,15 +50,15 @@ type attack struct{ document, codes string }
 // the socket for a message that is too large.
 func (f *front) refuses(t *testing.T, attacks map[string]attack) {
 	t.Helper()
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	for what, a := range attacks {
 		wantCheap(t, what, func() {
-			for transport, r := range f.byEach(t, alice, a.document) {
+			for transport, r := range f.AskByEach(t, alice, a.document) {
 				what := what + " by " + transport
 				wantHarmless(t, what, r)
 				tooLarge := transport == "WebSocket" && len(a.document) > 60<<10 && (strings.HasPrefix(r.Body, "closed 1009") || strings.HasPrefix(r.Body, "error "))
-				if code, _, _ := strings.Cut(r.code(), " "); !tooLarge && (code == "" || !strings.Contains(a.codes, code) || r.Data != nil) {
-					t.Errorf("%s: %d, code %q, want %s: %.300s", what, r.Status, r.code(), a.codes, r.Body)
+				if code, _, _ := strings.Cut(r.Code(), " "); !tooLarge && (code == "" || !strings.Contains(a.codes, code) || r.Data != nil) {
+					t.Errorf("%s: %d, code %q, want %s: %.300s", what, r.Status, r.Code(), a.codes, r.Body)
 				}
 			}
 		})
@@ -235,14 +178,14 @@ func chain(n int) string {
 
 func TestT097_AnArrayOfOperationsDoesNotRun(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	one := `{"query":"mutation { createApiToken(input: {name: \"x\"}) { token } }"}`
 	for _, n := range []int{1, 2, 10, 1000} {
 		batch := "[" + strings.Repeat(one+",", n-1) + one + "]"
 		what := fmt.Sprint(n)
 		wantCheap(t, what, func() {
-			for _, accept := range []string{graphqlResponse, "text/event-stream"} {
-				r := f.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}, "Authorization": {"Bearer " + alice}}, batch)
+			for _, accept := range []string{servertest.GraphQLResponse, "text/event-stream"} {
+				r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}, "Authorization": {"Bearer " + alice}}, batch)
 				wantHarmless(t, what, r)
 				if r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "BAD_REQUEST") {
 					t.Errorf("%d by %s: %d %.300s", n, accept, r.Status, r.Body)
@@ -250,13 +193,13 @@ func TestT097_AnArrayOfOperationsDoesNotRun(t *testing.T) {
 			}
 		})
 	}
-	client := f.dial(t, "graphql-transport-ws")
-	client.initialise(alice)
-	client.send(`{"id":"1","type":"subscribe","payload":[` + one + "," + one + `]}`)
-	if got := client.receive(6 * time.Second); strings.Contains(got, `"data"`) {
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Initialise(alice)
+	client.Send(`{"id":"1","type":"subscribe","payload":[` + one + "," + one + `]}`)
+	if got := client.Receive(6 * time.Second); strings.Contains(got, `"data"`) {
 		t.Errorf("by WebSocket: %s", got)
 	}
-	if n := f.ask(alice, `{ me { apiTokens { totalCount } } }`).text("me.apiTokens.totalCount"); n != "0" {
+	if n := f.Ask(alice, `{ me { apiTokens { totalCount } } }`).Text("me.apiTokens.totalCount"); n != "0" {
 		t.Errorf("%s operations ran", n)
 	}
 }
@@ -264,19 +207,19 @@ func TestT097_AnArrayOfOperationsDoesNotRun(t *testing.T) {
 func TestT106_APageOfAnAbsurdSizeIsRefused(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
 	for _, argument := range []string{"first", "last"} {
 		for _, size := range []string{"1000000", "2147483647", "-1", "0", "101", "2147483648", "-2147483649", "99999999999999999999", "1.5", `"10"`, "true", "[10]", "1e3"} {
 			what := argument + ": " + size
-			for transport, r := range f.byEach(t, admin, "{users("+argument+":"+size+"){totalCount nodes{id}}}") {
+			for transport, r := range f.AskByEach(t, admin, "{users("+argument+":"+size+"){totalCount nodes{id}}}") {
 				wantHarmless(t, what+" by "+transport, r)
-				if r.code() != "BAD_USER_INPUT "+argument || r.at("users") != nil {
+				if r.Code() != "BAD_USER_INPUT "+argument || r.Get("users") != nil {
 					t.Errorf("%s by %s: %s", what, transport, r.Body)
 				}
 			}
 			r := f.post(`{"query":"query($n: Int) { users(` + argument + `: $n) { totalCount nodes { id } } }","variables":{"n":` + size + `}}`)
 			wantHarmless(t, what+" by variable", r)
-			if r.code() == "" || r.at("users") != nil {
+			if r.Code() == "" || r.Get("users") != nil {
 				t.Errorf("%s by variable: %s", what, r.Body)
 			}
 		}
@@ -308,7 +251,7 @@ func TestT107_DeepWideAndHugeJSONIsReadAtOnce(t *testing.T) {
 		wantCheap(t, what, func() {
 			r := f.post(c.body)
 			wantHarmless(t, what, r)
-			if code, _, _ := strings.Cut(r.code(), " "); c.codes != "" && (code == "" || !strings.Contains(c.codes, code)) || c.codes == "" && code != "" && r.Status != http.StatusBadRequest {
+			if code, _, _ := strings.Cut(r.Code(), " "); c.codes != "" && (code == "" || !strings.Contains(c.codes, code)) || c.codes == "" && code != "" && r.Status != http.StatusBadRequest {
 				t.Errorf("%s: %d %.300s", what, r.Status, r.Body)
 			}
 		})
@@ -326,7 +269,7 @@ func TestT108_ABodyWithoutEndIsCutOff(t *testing.T) {
 		"of a type that is not read":   strings.Replace(head, "application/json", "text/plain", 1) + "Content-Length: 67108864\r\n\r\n",
 		"of a path that is not served": strings.Replace(head, "/graphql", "/nowhere", 1) + "Transfer-Encoding: chunked\r\n\r\n",
 	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -365,8 +308,8 @@ func TestT109_ACompressedBodyIsNotUnpacked(t *testing.T) {
 	body := strings.Repeat("\x00", 900_000) // nobody looks at it
 	for _, encoding := range []string{"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "GZIP", "gzip, gzip", "identity, gzip"} {
 		wantCheap(t, encoding, func() {
-			for _, accept := range []string{graphqlResponse, "text/event-stream"} {
-				r := f.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {encoding}, "Accept": {accept}}, body)
+			for _, accept := range []string{servertest.GraphQLResponse, "text/event-stream"} {
+				r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {encoding}, "Accept": {accept}}, body)
 				wantHarmless(t, encoding, r)
 				if r.Status != http.StatusUnsupportedMediaType {
 					t.Errorf("%s: %d %.300s", encoding, r.Status, r.Body)
@@ -383,7 +326,7 @@ func TestT110_ClientsThatDawdleAreCutOffAndHoldUpNobody(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	var dawdlers sync.WaitGroup
 	dial := func(text string) net.Conn {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -431,23 +374,23 @@ func TestT111_AHashOfAnotherDocumentRunsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	const hash = `"extensions":{"persistedQuery":{"version":1,"sha256Hash":"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}}`
-	if r := f.post(`{"query":"{ poison: __typename }",` + hash + `}`); r.code() != "BAD_USER_INPUT sha256Hash" || r.Data != nil {
+	if r := f.post(`{"query":"{ poison: __typename }",` + hash + `}`); r.Code() != "BAD_USER_INPUT sha256Hash" || r.Data != nil {
 		t.Errorf("under a foreign hash: %s", r.Body)
 	}
-	for what, r := range map[string]reply{
+	for what, r := range map[string]*servertest.Reply{
 		"by POST": f.post(`{` + hash + `}`),
-		"by GET":  f.send(http.MethodGet, "/graphql?"+url.Values{"extensions": {"{" + strings.TrimPrefix(hash, `"extensions":{`)}}.Encode(), http.Header{}, ""),
+		"by GET":  f.Send(http.MethodGet, "/graphql?"+url.Values{"extensions": {"{" + strings.TrimPrefix(hash, `"extensions":{`)}}.Encode(), http.Header{}, ""),
 	} {
 		wantHarmless(t, what, r)
-		if r.code() != "PERSISTED_QUERY_NOT_SUPPORTED" || r.Data != nil {
+		if r.Code() != "PERSISTED_QUERY_NOT_SUPPORTED" || r.Data != nil {
 			t.Errorf("%s: %d %s", what, r.Status, r.Body)
 		}
 	}
 }
 
 func TestT112_ACrowdIsAnsweredOrToldWhenToComeBack(t *testing.T) {
-	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.InFlight = 64 })
-	alice, _, _ := f.login("alice", userPassword)
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.InFlight = 64 })
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	var mu sync.Mutex
 	statuses := map[int]int{}
 	var crowd sync.WaitGroup
@@ -459,7 +402,7 @@ func TestT112_ACrowdIsAnsweredOrToldWhenToComeBack(t *testing.T) {
 			statuses[r.Status]++
 			mu.Unlock()
 			// UNAVAILABLE says "try again" too, where the database took too long.
-			if r.Status == http.StatusOK && r.code() != "" && r.code() != "UNAVAILABLE" {
+			if r.Status == http.StatusOK && r.Code() != "" && r.Code() != "UNAVAILABLE" {
 				t.Errorf("one of 600: %s", r.Body)
 			}
 		})
@@ -474,7 +417,7 @@ func TestT112_ACrowdIsAnsweredOrToldWhenToComeBack(t *testing.T) {
 // T112. Without a limit everything in flight is answered sooner or later, and holds memory until then. Logins take
 // long enough to be in flight together.
 func TestT112_RequestsBeyondTheLimitAreRefusedAndTheOthersAnswered(t *testing.T) {
-	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.InFlight = 4 })
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.InFlight = 4 })
 	var mu sync.Mutex
 	statuses := map[int]int{}
 	var clients sync.WaitGroup
@@ -484,7 +427,7 @@ func TestT112_RequestsBeyondTheLimitAreRefusedAndTheOthersAnswered(t *testing.T)
 			mu.Lock()
 			defer mu.Unlock()
 			statuses[r.Status]++
-			if r.Status == http.StatusServiceUnavailable && (r.code() != "UNAVAILABLE" || r.Header.Get("Retry-After") == "") {
+			if r.Status == http.StatusServiceUnavailable && (r.Code() != "UNAVAILABLE" || r.Header.Get("Retry-After") == "") {
 				t.Errorf("refused without a time to retry after: %v %s", r.Header, r.Body)
 			}
 		})
@@ -498,7 +441,7 @@ func TestT112_RequestsBeyondTheLimitAreRefusedAndTheOthersAnswered(t *testing.T)
 func TestT113_TextThatDatabasesOrScreensChokeOnIsRefusedOrComesBackAsItWas(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
 		f := startFrontWithUsers(t, databaseURL)
-		admin, _, id := f.login("admin", adminPassword)
+		admin, _, id := f.Session("admin", servertest.AdminPassword)
 		for what, text := range map[string]string{
 			"NUL":                    `a\u0000b`,
 			"a lone surrogate":       `a\ud800b`,
@@ -514,12 +457,12 @@ func TestT113_TextThatDatabasesOrScreensChokeOnIsRefusedOrComesBackAsItWas(t *te
 				"a token":    `{"query":"mutation($v: String!) { createApiToken(input: {name: $v}) { token } }","variables":{"v":"` + text + `"}}`,
 				"a password": `{"query":"mutation($v: String!) { login(input: {username: \"alice\", password: $v}) { accessToken } }","variables":{"v":"` + text + `"}}`,
 			} {
-				var r reply
+				var r *servertest.Reply
 				wantCheap(t, what+" as "+where, func() {
-					r = f.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + admin}}, body)
+					r = f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + admin}}, body)
 				})
 				wantHarmless(t, what+" as "+where, r)
-				if refused := strings.Contains(what, "surrogate") && r.code() == "BAD_REQUEST"; !refused && !strings.HasPrefix(r.code(), "BAD_USER_INPUT") {
+				if refused := strings.Contains(what, "surrogate") && r.Code() == "BAD_REQUEST"; !refused && !strings.HasPrefix(r.Code(), "BAD_USER_INPUT") {
 					t.Errorf("%s as %s: %.300s", what, where, r.Body)
 				}
 			}
@@ -530,14 +473,14 @@ func TestT113_TextThatDatabasesOrScreensChokeOnIsRefusedOrComesBackAsItWas(t *te
 
 // T112. A header that merely speaks of streams must not pass the limit of requests in flight.
 func TestT112_AHeaderDoesNotPassTheLimitOfRequestsInFlight(t *testing.T) {
-	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.InFlight = 1 })
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.InFlight = 1 })
 	for name, value := range map[string]string{"Upgrade": "x", "Accept": "application/json, text/event-stream;q=0.1"} {
 		var mu sync.Mutex
 		var crowd sync.WaitGroup
 		statuses := map[int]int{}
 		for i := range 40 {
 			crowd.Go(func() {
-				r := f.send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "X-Forwarded-For": {fmt.Sprintf("10.0.%d.1", i)}, name: {value}},
+				r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "X-Forwarded-For": {fmt.Sprintf("10.0.%d.1", i)}, name: {value}},
 					fmt.Sprintf(`{"query":"mutation { login(input: {username: \"u%d\", password: \"wrong\"}) { accessToken } }"}`, i))
 				mu.Lock()
 				statuses[r.Status]++

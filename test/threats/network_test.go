@@ -1,10 +1,11 @@
-package server
+package threats
 
 import (
 	"fmt"
 	"testing"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // An IPv6 client has 2^64 addresses, one for each guess. T4, T6, T179.
@@ -19,7 +20,7 @@ func TestT006_GuessesFromAnIPv6NetworkAreThoseOfOneClient(t *testing.T) {
 				account = fmt.Sprintf(name, i)
 			}
 			network := map[string]int{"one account": 1, "many accounts": 2}[what]
-			if f.guess(fmt.Sprintf("2001:db8:0:%d::%x", network, i+1), account, "wrong").code() == "RATE_LIMITED" {
+			if f.guess(fmt.Sprintf("2001:db8:0:%d::%x", network, i+1), account, "wrong").Code() == "RATE_LIMITED" {
 				limited++
 			}
 		}
@@ -27,5 +28,5 @@ func TestT006_GuessesFromAnIPv6NetworkAreThoseOfOneClient(t *testing.T) {
 			t.Errorf("of 40 guesses at %s from one network %d were limited", what, limited)
 		}
 	}
-	f.want("", f.guess("2001:db8:0:3::1", "alice", userPassword)) // another network
+	f.guess("2001:db8:0:3::1", "alice", servertest.AlicePassword).Want("") // another network
 }

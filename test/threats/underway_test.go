@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"database/sql"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // Two protections stand behind each other where a session ends during a request: the sender of a slow body is
@@ -19,9 +20,9 @@ import (
 func TestT036_ASlowQueryIsNotAnsweredAfterTheLogout(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	body := documentBody(`{ me { id email } }`)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func TestT036_ASlowQueryIsNotAnsweredAfterTheLogout(t *testing.T) {
 	fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		alice, len(body), body[:5])
 	time.Sleep(200 * time.Millisecond) // the server has read the header
-	f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+	f.Ask(alice, `mutation { logout { endedSessions } }`).Want("")
 	fmt.Fprint(conn, body[5:])
 	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -48,18 +49,18 @@ func TestT036_WhatFollowsALogoutInTheSameRequestIsRefused(t *testing.T) {
 		f := startFrontWithUsers(t, url)
 		for field, change := range map[string]string{
 			"createApiToken": `createApiToken(input: {name: "x"}) { token }`,
-			"changePassword": `changePassword(input: {currentPassword: "` + userPassword + `", newPassword: "another secret of mine"}) { user { id } }`,
+			"changePassword": `changePassword(input: {currentPassword: "` + servertest.AlicePassword + `", newPassword: "another secret of mine"}) { user { id } }`,
 		} {
 			for _, sessions := range []string{"CURRENT", "ALL"} {
-				alice, _, _ := f.login("alice", userPassword)
-				r := f.ask(alice, `mutation { logout(input: {sessions: `+sessions+`}) { endedSessions } `+change+` }`)
-				if r.code() != "UNAUTHENTICATED REVOKED" || r.at(field) != nil || r.at("logout") == nil {
+				alice, _, _ := f.Session("alice", servertest.AlicePassword)
+				r := f.Ask(alice, `mutation { logout(input: {sessions: `+sessions+`}) { endedSessions } `+change+` }`)
+				if r.Code() != "UNAUTHENTICATED REVOKED" || r.Get(field) != nil || r.Get("logout") == nil {
 					t.Errorf("%s after logout of %s: %s", field, sessions, r.Body)
 				}
 			}
 		}
-		alice, _, _ := f.login("alice", userPassword) // the password is the old one
-		if n := f.ask(alice, `{ me { apiTokens { totalCount } } }`).text("me.apiTokens.totalCount"); n != "0" {
+		alice, _, _ := f.Session("alice", servertest.AlicePassword) // the password is the old one
+		if n := f.Ask(alice, `{ me { apiTokens { totalCount } } }`).Text("me.apiTokens.totalCount"); n != "0" {
 			t.Errorf("%s API tokens were made", n)
 		}
 	})
@@ -70,8 +71,8 @@ func TestT038_ADeletedUsersTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
-		alice, refresh, id := f.login("alice", userPassword)
-		api, _ := f.newAPIToken(alice)
+		alice, refresh, id := f.Session("alice", servertest.AlicePassword)
+		api, _ := f.NewAPIToken(alice)
 		dialect, source := "postgres", url
 		if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 			dialect, source = "sqlite", path+"?_pragma=foreign_keys(1)"
@@ -85,9 +86,9 @@ func TestT038_ADeletedUsersTokensAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		replica := startFront(t, url)
-		replica.want("UNAUTHENTICATED REVOKED", replica.me(alice))
-		replica.want("UNAUTHENTICATED MALFORMED", replica.me(api))
-		replica.want("UNAUTHENTICATED REVOKED", replica.refresh(refresh))
-		replica.want("INVALID_CREDENTIALS", replica.guess("203.0.113.7", "alice", userPassword))
+		replica.me(alice).Want("UNAUTHENTICATED REVOKED")
+		replica.me(api).Want("UNAUTHENTICATED MALFORMED")
+		replica.Refresh(refresh).Want("UNAUTHENTICATED REVOKED")
+		replica.guess("203.0.113.7", "alice", servertest.AlicePassword).Want("INVALID_CREDENTIALS")
 	})
 }

@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 	"github.com/latchkey/latchkey/verify"
 )
 
@@ -35,11 +36,11 @@ func TestT066_BothSpellingsOfASignatureAreOneSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
-		admin, _, _ := f.login("admin", adminPassword)
-		service, _ := f.newAPIToken(admin, "tokens:introspect")
-		token, _, _ := f.login("alice", userPassword)
+		admin, _, _ := f.Session("admin", servertest.AdminPassword)
+		service, _ := f.NewAPIToken(admin, "tokens:introspect")
+		token, _, _ := f.Session("alice", servertest.AlicePassword)
 		spellings := []string{token, otherSignature(t, token)}
-		v, err := verify.New(verify.Config{Issuer: "http://latchkey.test", BaseURL: f.url, APIToken: service, Log: slog.New(slog.DiscardHandler)})
+		v, err := verify.New(verify.Config{Issuer: "http://latchkey.test", BaseURL: f.URL, APIToken: service, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +49,7 @@ func TestT066_BothSpellingsOfASignatureAreOneSession(t *testing.T) {
 		go func() { defer close(done); v.Run(ctx) }()
 		t.Cleanup(func() { stop(); <-done })
 		for _, spelling := range spellings {
-			f.want("", f.me(spelling))
+			f.me(spelling).Want("")
 			if viewer, err := v.Verify(ctx, spelling); err != nil || viewer.SessionID == "" {
 				t.Errorf("at a service: %v", err)
 			}
@@ -56,9 +57,9 @@ func TestT066_BothSpellingsOfASignatureAreOneSession(t *testing.T) {
 				t.Error("not active")
 			}
 		}
-		f.want("", f.ask(spellings[1], `mutation { logout { endedSessions } }`))
+		f.Ask(spellings[1], `mutation { logout { endedSessions } }`).Want("")
 		for i, spelling := range spellings {
-			f.want("UNAUTHENTICATED REVOKED", f.me(spelling))
+			f.me(spelling).Want("UNAUTHENTICATED REVOKED")
 			if f.active(service, spelling) {
 				t.Errorf("spelling %d is active after the logout", i)
 			}
@@ -83,28 +84,28 @@ func TestAClientThatFollowsTheTableOfReasonsStaysLoggedIn(t *testing.T) {
 	operator := auth.WithViewer(context.Background(), auth.Operator())
 	for what, spoil := range map[string]func(token, id string) string{
 		"a retired key": func(token, _ string) string {
-			if err := f.service.RotateKeys(operator, true); err != nil {
+			if err := f.Auth.RotateKeys(operator, true); err != nil {
 				t.Fatal(err)
 			}
-			if err := f.service.RetireKey(operator, headerOf(t, token)["kid"].(string)); err != nil {
+			if err := f.Auth.RetireKey(operator, headerOf(t, token)["kid"].(string)); err != nil {
 				t.Fatal(err)
 			}
 			return token
 		},
 		"a role": func(token, id string) string {
-			admin, _, _ := f.login("admin", adminPassword)
-			f.want("", f.ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, roles: [ADMIN]}) { user { id } } }`, "id", id))
+			admin, _, _ := f.Session("admin", servertest.AdminPassword)
+			f.Ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, roles: [ADMIN]}) { user { id } } }`, "id", id).Want("")
 			return token
 		},
 		"a damaged token": func(token, _ string) string { return token + "x" },
 	} {
-		token, refresh, id := f.login("alice", userPassword)
-		code, reason, _ := strings.Cut(f.me(spoil(token, id)).code(), " ")
+		token, refresh, id := f.Session("alice", servertest.AlicePassword)
+		code, reason, _ := strings.Cut(f.me(spoil(token, id)).Code(), " ")
 		_, row, found := strings.Cut(table, "\n| `"+reason+"` |")
 		row, _, _ = strings.Cut(row, "\n")
 		if code != "UNAUTHENTICATED" || !found || !strings.Contains(row, "refresh once") {
 			t.Errorf("%s: %s %s, of which the table says %q", what, code, reason, row)
 		}
-		f.want("", f.me(f.want("", f.refresh(refresh)).text("refresh.accessToken")))
+		f.me(f.Refresh(refresh).Want("").Text("refresh.accessToken")).Want("")
 	}
 }

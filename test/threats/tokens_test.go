@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"context"
@@ -15,47 +15,41 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // Tokens and sessions: T29 to T52.
 
 // soon waits until the answer has the code, at most the two seconds that a revocation may take.
-func (f *front) soon(code string, ask func() reply) {
+func (f *front) soon(code string, ask func() *servertest.Reply) {
 	f.t.Helper()
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		r := ask()
-		if r.code() == code {
+		if r.Code() == code {
 			return
 		}
 		if time.Since(start) > 2*time.Second {
-			f.t.Errorf("two seconds later got code %q, want %q: %s", r.code(), code, r.Body)
+			f.t.Errorf("two seconds later got code %q, want %q: %s", r.Code(), code, r.Body)
 			return
 		}
 	}
 }
 
 // me asks who the token stands for.
-func (f *front) me(token string) reply { return f.ask(token, `{ me { id username } }`) }
+func (f *front) me(token string) *servertest.Reply { return f.Ask(token, `{ me { id username } }`) }
 
 // warm asks until the token is remembered: memory must not outlive a revocation.
 func (f *front) warm(tokens ...string) {
 	f.t.Helper()
 	for _, token := range tokens {
 		for range 3 {
-			f.want("", f.me(token))
+			f.me(token).Want("")
 		}
 	}
 }
 
-// newAPIToken answers the token and its ID.
-func (f *front) newAPIToken(token string, scopes ...string) (apiToken, id string) {
-	f.t.Helper()
-	r := f.want("", f.ask(token, `mutation($s: [Scope!]!) { createApiToken(input: {name: "x", scopes: $s}) { token apiToken { id } } }`, "s", append([]string{}, scopes...)))
-	return r.text("createApiToken.token"), r.text("createApiToken.apiToken.id")
-}
-
 // form posts a token to an endpoint for services.
-func (f *front) form(path, caller, token string, more ...string) reply {
+func (f *front) form(path, caller, token string, more ...string) *servertest.Reply {
 	f.t.Helper()
 	v := url.Values{"token": {token}}
 	for i := 0; i < len(more); i += 2 {
@@ -65,7 +59,7 @@ func (f *front) form(path, caller, token string, more ...string) reply {
 	if caller != "" {
 		h.Set("Authorization", "Bearer "+caller)
 	}
-	return f.send(http.MethodPost, path, h, v.Encode())
+	return f.Send(http.MethodPost, path, h, v.Encode())
 }
 
 // active reports what introspection says.
@@ -83,19 +77,19 @@ func TestT029_AThiefOfAnOldRefreshTokenDoesNotStayIn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
-		elsewhere, _, _ := f.login("alice", userPassword)
-		first, stolen, _ := f.login("alice", userPassword)
-		second := f.want("", f.refresh(stolen))
-		third := f.want("", f.refresh(second.text("refresh.refreshToken")))
-		f.warm(first, second.text("refresh.accessToken"), third.text("refresh.accessToken"))
-		f.want("UNAUTHENTICATED REFRESH_REUSED", f.refresh(stolen))
+		elsewhere, _, _ := f.Session("alice", servertest.AlicePassword)
+		first, stolen, _ := f.Session("alice", servertest.AlicePassword)
+		second := f.Refresh(stolen).Want("")
+		third := f.Refresh(second.Text("refresh.refreshToken")).Want("")
+		f.warm(first, second.Text("refresh.accessToken"), third.Text("refresh.accessToken"))
+		f.Refresh(stolen).Want("UNAUTHENTICATED REFRESH_REUSED")
 		for _, on := range []*front{f, replica} { // the end is stored although the answer was an error
-			on.want("UNAUTHENTICATED REFRESH_REUSED", on.refresh(third.text("refresh.refreshToken")))
-			on.want("UNAUTHENTICATED REFRESH_REUSED", on.refresh(stolen))
-			for _, access := range []string{first, second.text("refresh.accessToken"), third.text("refresh.accessToken")} {
-				on.want("UNAUTHENTICATED REFRESH_REUSED", on.me(access))
+			on.Refresh(third.Text("refresh.refreshToken")).Want("UNAUTHENTICATED REFRESH_REUSED")
+			on.Refresh(stolen).Want("UNAUTHENTICATED REFRESH_REUSED")
+			for _, access := range []string{first, second.Text("refresh.accessToken"), third.Text("refresh.accessToken")} {
+				on.me(access).Want("UNAUTHENTICATED REFRESH_REUSED")
 			}
-			on.want("", on.me(elsewhere))
+			on.me(elsewhere).Want("")
 		}
 		if n := f.events(auth.EventRefreshReused); n != 1 {
 			t.Errorf("%d events, want one", n)
@@ -107,18 +101,18 @@ func TestT029_AThiefOfAnOldRefreshTokenDoesNotStayIn(t *testing.T) {
 func TestT030_TheLastRefreshTokenIsTheftOnceItsSuccessorWasUsed(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		f := startFrontWithUsers(t, url, func(s *settings) { s.RefreshGrace = 0 })
-		_, spent, _ := f.login("alice", userPassword)
-		next := f.want("", f.refresh(spent))
-		lost := f.want("", f.refresh(spent)) // nothing of the successor was used: the answer may be lost
-		if lost.text("refresh.refreshToken") != next.text("refresh.refreshToken") {
+		f := startFrontWithUsers(t, url, func(s *servertest.Settings) { s.RefreshGrace = 0 })
+		_, spent, _ := f.Session("alice", servertest.AlicePassword)
+		next := f.Refresh(spent).Want("")
+		lost := f.Refresh(spent).Want("") // nothing of the successor was used: the answer may be lost
+		if lost.Text("refresh.refreshToken") != next.Text("refresh.refreshToken") {
 			t.Error("two successors")
 		}
-		access := next.text("refresh.accessToken")
-		f.want("", f.me(access))
+		access := next.Text("refresh.accessToken")
+		f.me(access).Want("")
 		session := f.sessionOf(access)
 		for start := time.Now(); ; time.Sleep(20 * time.Millisecond) { // the use is written a moment later
-			s, err := f.db.Session(context.Background(), session)
+			s, err := f.DB.Session(context.Background(), session)
 			if err != nil || time.Since(start) > 5*time.Second {
 				t.Fatal("the use was not noted", err)
 			}
@@ -126,9 +120,9 @@ func TestT030_TheLastRefreshTokenIsTheftOnceItsSuccessorWasUsed(t *testing.T) {
 				break
 			}
 		}
-		f.want("UNAUTHENTICATED REFRESH_REUSED", f.refresh(spent))
-		f.want("UNAUTHENTICATED REFRESH_REUSED", f.me(access))
-		f.want("UNAUTHENTICATED REFRESH_REUSED", f.refresh(next.text("refresh.refreshToken")))
+		f.Refresh(spent).Want("UNAUTHENTICATED REFRESH_REUSED")
+		f.me(access).Want("UNAUTHENTICATED REFRESH_REUSED")
+		f.Refresh(next.Text("refresh.refreshToken")).Want("UNAUTHENTICATED REFRESH_REUSED")
 	})
 }
 
@@ -138,23 +132,23 @@ func TestT031_TabsThatRefreshAtOnceStayLoggedInAndShareOneChain(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
-		_, token, _ := f.login("alice", userPassword)
+		_, token, _ := f.Session("alice", servertest.AlicePassword)
 		for range 3 {
-			var replies [8]reply
+			var replies [8]*servertest.Reply
 			var tabs sync.WaitGroup
 			for i := range replies {
 				on := []*front{f, replica}[i%2]
-				tabs.Go(func() { replies[i] = on.refresh(token) })
+				tabs.Go(func() { replies[i] = on.Refresh(token) })
 			}
 			tabs.Wait()
-			next := replies[0].text("refresh.refreshToken")
+			next := replies[0].Text("refresh.refreshToken")
 			for _, r := range replies {
-				f.want("", r)
-				if r.text("refresh.refreshToken") != next {
+				r.Want("")
+				if r.Text("refresh.refreshToken") != next {
 					t.Fatalf("two successors: %s", r.Body)
 				}
-				f.want("", f.me(r.text("refresh.accessToken")))
-				replica.want("", replica.me(r.text("refresh.accessToken")))
+				f.me(r.Text("refresh.accessToken")).Want("")
+				replica.me(r.Text("refresh.accessToken")).Want("")
 			}
 			token = next
 		}
@@ -164,21 +158,21 @@ func TestT031_TabsThatRefreshAtOnceStayLoggedInAndShareOneChain(t *testing.T) {
 func TestT032_NoTokenPassesForAnother(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	access, refresh, _ := f.login("alice", userPassword)
-	api, _ := f.newAPIToken(access)
-	f.want("UNAUTHENTICATED MALFORMED", f.me(refresh))
-	f.want("UNAUTHENTICATED MALFORMED", f.refresh(access))
-	f.want("UNAUTHENTICATED MALFORMED", f.refresh(api))
-	f.want("UNAUTHENTICATED MALFORMED", f.refresh("lr_"+api[3:]))
-	f.want("UNAUTHENTICATED MALFORMED", f.me("lk_"+refresh[3:]))
-	f.want("", f.refresh(refresh)) // it was not spent by all this
+	access, refresh, _ := f.Session("alice", servertest.AlicePassword)
+	api, _ := f.NewAPIToken(access)
+	f.me(refresh).Want("UNAUTHENTICATED MALFORMED")
+	f.Refresh(access).Want("UNAUTHENTICATED MALFORMED")
+	f.Refresh(api).Want("UNAUTHENTICATED MALFORMED")
+	f.Refresh("lr_" + api[3:]).Want("UNAUTHENTICATED MALFORMED")
+	f.me("lk_" + refresh[3:]).Want("UNAUTHENTICATED MALFORMED")
+	f.Refresh(refresh).Want("") // it was not spent by all this
 }
 
 func TestT033_ADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	_, token, _ := f.login("alice", userPassword)
-	_, bobs, _ := f.login("bob", userPassword+" bob")
+	_, token, _ := f.Session("alice", servertest.AlicePassword)
+	_, bobs, _ := f.Session("bob", servertest.BobPassword)
 	part, bobsPart := strings.Split(token, "."), strings.Split(bobs, ".")
 	last := token[len(token)-1:]
 	for what, text := range map[string]string{
@@ -188,15 +182,15 @@ func TestT033_ADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 		"percent-encoded": strings.ReplaceAll(token, ".", "%2E"), "full-width": strings.Replace(token, ".1.", ".１.", 1), "Bearer": "Bearer " + token,
 	} {
 		start := time.Now()
-		r := f.refresh(text)
+		r := f.Refresh(text)
 		wantQuick(t, what, start)
 		wantHarmless(t, what, r)
-		if r.code() != "UNAUTHENTICATED MALFORMED" {
+		if r.Code() != "UNAUTHENTICATED MALFORMED" {
 			t.Errorf("%s: %s", what, r.Body)
 		}
 	}
-	f.want("BAD_USER_INPUT refreshToken", f.refresh(token+"\x00"))
-	f.want("", f.refresh(token))
+	f.Refresh(token + "\x00").Want("BAD_USER_INPUT refreshToken")
+	f.Refresh(token).Want("")
 }
 
 // A refresh token names its session; what cannot be guessed is the MAC of 160 bits.
@@ -205,7 +199,7 @@ func TestT034_TokensCannotBeGuessed(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	seen, columns := map[string]bool{}, [20]map[byte]bool{}
 	for i := range 12 {
-		access, refresh, _ := f.login("alice", userPassword)
+		access, refresh, _ := f.Session("alice", servertest.AlicePassword)
 		_, mac, _ := strings.Cut(refresh, ".1.")
 		raw, err := base64.RawURLEncoding.DecodeString(mac)
 		if err != nil || len(raw) != len(columns) {
@@ -248,7 +242,7 @@ func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *test
 		{"logout", "here", `mutation { logout { endedSessions } }`, revoked, "", "", revoked},
 		{"logout of others", "here", `mutation { logout(input: {sessions: OTHERS}) { endedSessions } }`, "", revoked, "", ""},
 		{"logout everywhere", "here", `mutation { logout(input: {sessions: ALL}) { endedSessions } }`, revoked, revoked, "", revoked},
-		{"changePassword", "here", `mutation { changePassword(input: {currentPassword: "` + userPassword + `", newPassword: "a new password"}) { user { id } } }`, "", revoked, "", ""},
+		{"changePassword", "here", `mutation { changePassword(input: {currentPassword: "` + servertest.AlicePassword + `", newPassword: "a new password"}) { user { id } } }`, "", revoked, "", ""},
 		{"setUserPassword", "admin", fmt.Sprintf(byID, `setUserPassword(input: {id: $id, password: "a new password"})`), revoked, revoked, revoked, revoked},
 		{"setUserPassword, tokens kept", "admin", fmt.Sprintf(byID, `setUserPassword(input: {id: $id, password: "a new password", keepApiTokens: true})`), revoked, revoked, "", revoked},
 		{"revokeSessions", "admin", `mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`, revoked, revoked, "", revoked},
@@ -263,33 +257,33 @@ func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *test
 		replica := startFront(t, url)
 		both := []*front{f, replica}
 		for _, on := range both {
-			on.hearing(t)
+			on.AwaitNotices()
 		}
-		admin, _, _ := f.login("admin", adminPassword)
-		bob, _, _ := f.login("bob", userPassword+" bob")
+		admin, _, _ := f.Session("admin", servertest.AdminPassword)
+		bob, _, _ := f.Session("bob", servertest.BobPassword)
 		for i, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
-				name, password := fmt.Sprintf("user%d", i), userPassword
-				if _, err := f.service.CreateUser(auth.WithViewer(context.Background(), auth.Operator()), auth.CreateUserInput{Username: name, Password: &password}); err != nil {
+				name, password := fmt.Sprintf("user%d", i), servertest.AlicePassword
+				if _, err := f.Auth.CreateUser(auth.WithViewer(context.Background(), auth.Operator()), auth.CreateUserInput{Username: name, Password: &password}); err != nil {
 					t.Fatal(err)
 				}
-				here, refresh, id := f.login(name, password)
-				there, _, _ := f.login(name, password)
-				api, apiID := f.newAPIToken(here)
+				here, refresh, id := f.Session(name, password)
+				there, _, _ := f.Session(name, password)
+				api, apiID := f.NewAPIToken(here)
 				for _, on := range both {
 					on.warm(here, there, api, admin)
 				}
 				if c.name == "revokeApiToken" { // no other user revokes it
-					f.want("NOT_FOUND", f.ask(bob, c.act, "token", apiID))
-					f.want("", f.me(api))
+					f.Ask(bob, c.act, "token", apiID).Want("NOT_FOUND")
+					f.me(api).Want("")
 				}
 				by := map[string]string{"here": here, "admin": admin}[c.by]
-				f.want("", f.ask(by, c.act, "id", id, "token", apiID))
+				f.Ask(by, c.act, "id", id, "token", apiID).Want("")
 				for token, code := range map[string]string{here: c.here, there: c.there, api: c.api, admin: ""} {
-					f.want(code, f.me(token)) // where it was done it is done at once
-					replica.soon(code, func() reply { return replica.me(token) })
+					f.me(token).Want(code) // where it was done it is done at once
+					replica.soon(code, func() *servertest.Reply { return replica.me(token) })
 				}
-				replica.want(c.refresh, replica.refresh(refresh))
+				replica.Refresh(refresh).Want(c.refresh)
 			})
 		}
 	})
@@ -300,25 +294,25 @@ func TestT039_ALoweredRoleIsLostAtOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
-		admin, _, _ := f.login("admin", adminPassword)
+		admin, _, _ := f.Session("admin", servertest.AdminPassword)
 		const create = `mutation { createUser(input: {username: "second", password: "a password for second", roles: [ADMIN]}) { user { id } } }`
-		id := f.want("", f.ask(admin, create)).text("createUser.user.id")
-		access, refresh, _ := f.login("second", "a password for second")
-		api, _ := f.newAPIToken(access, "users:read", "users:write")
+		id := f.Ask(admin, create).Want("").Text("createUser.user.id")
+		access, refresh, _ := f.Session("second", "a password for second")
+		api, _ := f.NewAPIToken(access, "users:read", "users:write")
 		for _, on := range []*front{f, replica} {
-			on.hearing(t)
+			on.AwaitNotices()
 			on.warm(access, api)
-			on.want("", on.ask(api, `{ users { totalCount } }`))
+			on.Ask(api, `{ users { totalCount } }`).Want("")
 		}
-		f.want("", f.ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, roles: [USER]}) { user { id } } }`, "id", id))
+		f.Ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, roles: [USER]}) { user { id } } }`, "id", id).Want("")
 		users := `{ users { totalCount } }`
-		f.want("UNAUTHENTICATED REVOKED", f.ask(access, users))
-		f.want("FORBIDDEN", f.ask(api, users))
-		replica.soon("UNAUTHENTICATED REVOKED", func() reply { return replica.ask(access, users) })
-		replica.soon("FORBIDDEN", func() reply { return replica.ask(api, users) })
-		access = replica.want("", replica.refresh(refresh)).text("refresh.accessToken")
-		replica.want("FORBIDDEN", replica.ask(access, users))
-		replica.want("FORBIDDEN", replica.ask(access, `mutation { createUser(input: {username: "eve"}) { user { id } } }`))
+		f.Ask(access, users).Want("UNAUTHENTICATED REVOKED")
+		f.Ask(api, users).Want("FORBIDDEN")
+		replica.soon("UNAUTHENTICATED REVOKED", func() *servertest.Reply { return replica.Ask(access, users) })
+		replica.soon("FORBIDDEN", func() *servertest.Reply { return replica.Ask(api, users) })
+		access = replica.Refresh(refresh).Want("").Text("refresh.accessToken")
+		replica.Ask(access, users).Want("FORBIDDEN")
+		replica.Ask(access, `mutation { createUser(input: {username: "eve"}) { user { id } } }`).Want("FORBIDDEN")
 	})
 }
 
@@ -327,22 +321,22 @@ func TestT040_AnOpenSocketClosesWithItsToken(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
-		f.hearing(t)
-		replica.hearing(t)
-		alice, _, _ := f.login("alice", userPassword)
-		sockets := []*socketClient{f.dial(t, "graphql-transport-ws"), replica.dial(t, "graphql-transport-ws")}
+		f.AwaitNotices()
+		replica.AwaitNotices()
+		alice, _, _ := f.Session("alice", servertest.AlicePassword)
+		sockets := []*servertest.Socket{f.Dial(t, "graphql-transport-ws"), replica.Dial(t, "graphql-transport-ws")}
 		for _, s := range sockets {
-			s.initialise(alice)
-			s.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { securityEvents { kind } }"}}`)
-			s.send(`{"type":"ping"}`)
-			s.want(`{"type":"pong"}`)
+			s.Initialise(alice)
+			s.Send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { securityEvents { kind } }"}}`)
+			s.Send(`{"type":"ping"}`)
+			s.Want(`{"type":"pong"}`)
 		}
-		f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+		f.Ask(alice, `mutation { logout { endedSessions } }`).Want("")
 		start := time.Now()
 		for _, s := range sockets {
-			got := s.receive(5 * time.Second)
+			got := s.Receive(5 * time.Second)
 			for strings.Contains(got, `"type":"next"`) { // what happened before, and the end itself
-				got = s.receive(5 * time.Second)
+				got = s.Receive(5 * time.Second)
 			}
 			if !strings.HasPrefix(got, "closed 4403 REVOKED") {
 				t.Errorf("got %s", got)
@@ -356,11 +350,11 @@ func TestT040_AnOpenSocketClosesWithItsToken(t *testing.T) {
 
 func TestT040_AnOpenSocketClosesWhenItsTokenExpires(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.AccessTTL = 2 * time.Second })
-	alice, _, _ := f.login("alice", userPassword)
-	client := f.dial(t, "graphql-transport-ws")
-	client.initialise(alice)
-	client.want("closed 4403 EXPIRED")
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.AccessTTL = 2 * time.Second })
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Initialise(alice)
+	client.Want("closed 4403 EXPIRED")
 }
 
 // A logout that did not happen must not be reported as done. Here the database reads and refuses to write.
@@ -395,35 +389,35 @@ func TestT041_ARevocationThatFailsIsNotReportedAsDone(t *testing.T) {
 				}
 			}
 			f := startFrontWithUsers(t, url)
-			admin, _, _ := f.login("admin", adminPassword)
-			service, _ := f.newAPIToken(admin, "tokens:introspect")
-			access, first, id := f.login("alice", userPassword)
-			second := f.want("", f.refresh(first)).text("refresh.refreshToken")
-			third := f.want("", f.refresh(second)).text("refresh.refreshToken")
-			api, apiID := f.newAPIToken(access)
-			failed := func(what string, r reply) {
+			admin, _, _ := f.Session("admin", servertest.AdminPassword)
+			service, _ := f.NewAPIToken(admin, "tokens:introspect")
+			access, first, id := f.Session("alice", servertest.AlicePassword)
+			second := f.Refresh(first).Want("").Text("refresh.refreshToken")
+			third := f.Refresh(second).Want("").Text("refresh.refreshToken")
+			api, apiID := f.NewAPIToken(access)
+			failed := func(what string, r *servertest.Reply) {
 				t.Helper()
-				if r.Status < 500 && (r.code() == "" || strings.HasPrefix(r.code(), "UNAUTHENTICATED")) || r.at(what) != nil || strings.Contains(r.Body, "hunter2") {
+				if r.Status < 500 && (r.Code() == "" || strings.HasPrefix(r.Code(), "UNAUTHENTICATED")) || r.Get(what) != nil || strings.Contains(r.Body, "hunter2") {
 					t.Errorf("%s: %d %s", what, r.Status, r.Body)
 				}
 			}
 			const revoke = `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`
 			execute(broken[0], "sessions")
-			failed("logout", f.ask(access, `mutation { logout { endedSessions } }`))
-			failed("refresh", f.refresh(first)) // reuse: the theft could not be stopped
-			failed("revokeSessions", f.ask(admin, `mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`, "id", id))
-			failed("disableUser", f.ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", id))
+			failed("logout", f.Ask(access, `mutation { logout { endedSessions } }`))
+			failed("refresh", f.Refresh(first)) // reuse: the theft could not be stopped
+			failed("revokeSessions", f.Ask(admin, `mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`, "id", id))
+			failed("disableUser", f.Ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", id))
 			failed("endpoint", f.form("/oauth/revoke", service, third))
 			execute(broken[1], "sessions")
 			execute(broken[0], "api_tokens")
-			failed("revokeApiToken", f.ask(access, revoke, "id", apiID))
+			failed("revokeApiToken", f.Ask(access, revoke, "id", apiID))
 			failed("endpoint", f.form("/oauth/revoke", service, api))
 			execute(broken[1], "api_tokens")
-			f.want("", f.me(access)) // nothing of it was done by half
-			f.want("", f.me(api))
-			f.want("", f.ask(access, revoke, "id", apiID))
-			f.want("", f.ask(access, `mutation { logout { endedSessions } }`))
-			f.want("UNAUTHENTICATED REVOKED", f.me(access))
+			f.me(access).Want("") // nothing of it was done by half
+			f.me(api).Want("")
+			f.Ask(access, revoke, "id", apiID).Want("")
+			f.Ask(access, `mutation { logout { endedSessions } }`).Want("")
+			f.me(access).Want("UNAUTHENTICATED REVOKED")
 		})
 	}
 }
@@ -433,16 +427,16 @@ func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
 		replica := startFront(t, url)
-		admin, _, _ := f.login("admin", adminPassword)
-		service, _ := f.newAPIToken(admin, "tokens:introspect")
-		alice, refresh, _ := f.login("alice", userPassword)
-		other, otherRefresh, _ := f.login("alice", userPassword)
-		api, _ := f.newAPIToken(alice)
-		weak, _ := f.newAPIToken(admin, "users:read")
-		_, spent, _ := f.login("alice", userPassword)
-		newest := f.want("", f.refresh(spent)).text("refresh.refreshToken")
+		admin, _, _ := f.Session("admin", servertest.AdminPassword)
+		service, _ := f.NewAPIToken(admin, "tokens:introspect")
+		alice, refresh, _ := f.Session("alice", servertest.AlicePassword)
+		other, otherRefresh, _ := f.Session("alice", servertest.AlicePassword)
+		api, _ := f.NewAPIToken(alice)
+		weak, _ := f.NewAPIToken(admin, "users:read")
+		_, spent, _ := f.Session("alice", servertest.AlicePassword)
+		newest := f.Refresh(spent).Want("").Text("refresh.refreshToken")
 		for _, on := range []*front{f, replica} {
-			on.hearing(t)
+			on.AwaitNotices()
 			on.warm(alice, other, api)
 			for _, token := range []string{alice, refresh, other, otherRefresh, api} {
 				for _, hint := range []string{"access_token", "refresh_token", "nonsense"} { // a hint only orders the search
@@ -464,7 +458,7 @@ func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
 		if f.active(service, spent) || !f.active(service, newest) {
 			t.Error("of a session's refresh tokens the newest alone is active")
 		}
-		f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+		f.Ask(alice, `mutation { logout { endedSessions } }`).Want("")
 		if r := f.form("/oauth/revoke", service, otherRefresh, "token_type_hint", "access_token"); r.Status != http.StatusOK {
 			t.Errorf("%d %s", r.Status, r.Body)
 		}
@@ -472,8 +466,8 @@ func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
 			t.Errorf("%d %s", r.Status, r.Body)
 		}
 		for _, on := range []*front{f, replica} {
-			on.soon("UNAUTHENTICATED REVOKED", func() reply { return on.me(api) })
-			on.soon("UNAUTHENTICATED REVOKED", func() reply { return on.me(other) })
+			on.soon("UNAUTHENTICATED REVOKED", func() *servertest.Reply { return on.me(api) })
+			on.soon("UNAUTHENTICATED REVOKED", func() *servertest.Reply { return on.me(other) })
 			for _, token := range []string{alice, refresh, other, otherRefresh, api, "garbage", ""} {
 				if token != "" && on.active(service, token) {
 					t.Errorf("active: %s", token)
@@ -487,67 +481,67 @@ func TestT042_ServicesSeeARevocationAsTheServerDoes(t *testing.T) {
 func TestT043_T044_T045_BadCredentialsAreNeitherIgnoredNorInTheWay(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	access, refresh, _ := f.login("alice", userPassword)
+	access, refresh, _ := f.Session("alice", servertest.AlicePassword)
 	body := `{"query":"{ me { username } }"}`
 	headers := func(authorization ...string) http.Header {
-		return http.Header{"Content-Type": {"application/json"}, "Accept": {graphqlResponse}, "Authorization": authorization}
+		return http.Header{"Content-Type": {"application/json"}, "Accept": {servertest.GraphQLResponse}, "Authorization": authorization}
 	}
 	for _, empty := range []string{"", "Bearer", "Bearer ", "token"} { // as clients send it while no one is logged in
-		f.want("UNAUTHENTICATED MISSING", f.send("POST", "/graphql", headers(empty), body))
+		f.Send("POST", "/graphql", headers(empty), body).Want("UNAUTHENTICATED MISSING")
 	}
 	for _, scheme := range []string{"Bearer", "bearer", "BEARER", "bEaReR"} {
-		f.want("", f.send("POST", "/graphql", headers(scheme+" "+access), body))
+		f.Send("POST", "/graphql", headers(scheme+" "+access), body).Want("")
 	}
-	basic := base64.StdEncoding.EncodeToString([]byte("alice:" + userPassword))
+	basic := base64.StdEncoding.EncodeToString([]byte("alice:" + servertest.AlicePassword))
 	for _, authorization := range [][]string{
 		{"Bearer garbage"}, {"Bearer " + access + "x"}, {access}, {"Basic " + basic}, {"Digest " + access}, {"Negotiate " + access}, {"DPoP " + access},
 		{"Bearer " + access, "Bearer " + access}, {"Bearer " + access, "Basic " + basic}, {"Bearer garbage", "Bearer " + access},
 		{"Bearer " + access + ", Bearer " + access}, {"Bearer " + access + " " + access}, {`Bearer "` + access + `"`}, {"Bearer=" + access}, {"Bearer " + strings.Repeat("a", 20_000)},
 	} {
 		what := fmt.Sprintf("%.40q", authorization)
-		r := f.send("POST", "/graphql", headers(authorization...), body)
+		r := f.Send("POST", "/graphql", headers(authorization...), body)
 		wantHarmless(t, what, r)
-		if r.code() != "UNAUTHENTICATED MALFORMED" || !strings.HasPrefix(r.Header.Get("Content-Type"), graphqlResponse) || r.at("me") != nil {
+		if r.Code() != "UNAUTHENTICATED MALFORMED" || !strings.HasPrefix(r.Header.Get("Content-Type"), servertest.GraphQLResponse) || r.Get("me") != nil {
 			t.Errorf("%s: %d %v %s", what, r.Status, r.Header, r.Body)
 		}
-		login := `{"query":"mutation { login(input: {username: \"alice\", password: \"` + userPassword + `\"}) { user { username } } }"}`
-		if r := f.send("POST", "/graphql", headers(authorization...), login); r.text("login.user.username") != "alice" {
+		login := `{"query":"mutation { login(input: {username: \"alice\", password: \"` + servertest.AlicePassword + `\"}) { user { username } } }"}`
+		if r := f.Send("POST", "/graphql", headers(authorization...), login); r.Text("login.user.username") != "alice" {
 			t.Errorf("%s: login: %s", what, r.Body)
 		}
 	}
-	for what, r := range map[string]reply{
-		"in the URL":    f.send("POST", "/graphql?access_token="+access, headers(), body),
-		"in a cookie":   f.send("POST", "/graphql", http.Header{"Content-Type": {"application/json"}, "Cookie": {"access_token=" + access + "; __Host-session=" + access + "; Authorization=Bearer " + access}}, body),
-		"in the body":   f.send("POST", "/graphql", headers(), `{"query":"{ me { username } }","access_token":"`+access+`","extensions":{"authorization":"Bearer `+access+`"}}`),
-		"other headers": f.send("POST", "/graphql", http.Header{"Content-Type": {"application/json"}, "X-Access-Token": {access}, "X-Forwarded-User": {"admin"}, "X-Remote-User": {"admin"}, "Proxy-Authorization": {"Bearer " + access}}, body),
-		"GET, in URL":   f.send("GET", "/graphql?query=%7Bme%7Busername%7D%7D&access_token="+access, http.Header{}, ""),
+	for what, r := range map[string]*servertest.Reply{
+		"in the URL":    f.Send("POST", "/graphql?access_token="+access, headers(), body),
+		"in a cookie":   f.Send("POST", "/graphql", http.Header{"Content-Type": {"application/json"}, "Cookie": {"access_token=" + access + "; __Host-session=" + access + "; Authorization=Bearer " + access}}, body),
+		"in the body":   f.Send("POST", "/graphql", headers(), `{"query":"{ me { username } }","access_token":"`+access+`","extensions":{"authorization":"Bearer `+access+`"}}`),
+		"other headers": f.Send("POST", "/graphql", http.Header{"Content-Type": {"application/json"}, "X-Access-Token": {access}, "X-Forwarded-User": {"admin"}, "X-Remote-User": {"admin"}, "Proxy-Authorization": {"Bearer " + access}}, body),
+		"GET, in URL":   f.Send("GET", "/graphql?query=%7Bme%7Busername%7D%7D&access_token="+access, http.Header{}, ""),
 	} {
-		if strings.Contains(r.Body, "alice") || !slices.Contains([]string{"UNAUTHENTICATED MISSING", "BAD_REQUEST"}, r.code()) {
+		if strings.Contains(r.Body, "alice") || !slices.Contains([]string{"UNAUTHENTICATED MISSING", "BAD_REQUEST"}, r.Code()) {
 			t.Errorf("%s: %d %s", what, r.Status, r.Body)
 		}
 	}
-	f.want("", f.ask("garbage", `mutation($t: String!) { refresh(input: {refreshToken: $t}) { accessToken } }`, "t", refresh))
+	f.Ask("garbage", `mutation($t: String!) { refresh(input: {refreshToken: $t}) { accessToken } }`, "t", refresh).Want("")
 }
 
 func TestT046_T047_AnAPITokenIsShownOnceAndHasOneSpelling(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	token, id := f.newAPIToken(alice)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	token, id := f.NewAPIToken(alice)
 	if len(token) != 39 || !strings.HasPrefix(token, "lk_") {
 		t.Errorf("%q has not the documented form", token)
 	}
-	for what, r := range map[string]reply{
-		"list": f.want("", f.ask(alice, `{ me { apiTokens { nodes { id name scopes createdAt expiresAt lastUsedAt } } } }`)),
-		"node": f.want("", f.ask(alice, `query($id: ID!) { node(id: $id) { ... on ApiToken { id name scopes createdAt expiresAt lastUsedAt } } }`, "id", id)),
+	for what, r := range map[string]*servertest.Reply{
+		"list": f.Ask(alice, `{ me { apiTokens { nodes { id name scopes createdAt expiresAt lastUsedAt } } } }`).Want(""),
+		"node": f.Ask(alice, `query($id: ID!) { node(id: $id) { ... on ApiToken { id name scopes createdAt expiresAt lastUsedAt } } }`, "id", id).Want(""),
 	} {
 		if strings.Contains(r.Body, token[3:20]) || strings.Contains(r.Body, "sha256") || !strings.Contains(r.Body, id) {
 			t.Errorf("%s: %s", what, r.Body)
 		}
 	}
-	f.want("GRAPHQL_VALIDATION_FAILED", f.ask(alice, `{ me { apiTokens { nodes { digest } } } }`))
-	f.want("GRAPHQL_VALIDATION_FAILED", f.ask(alice, `{ me { apiTokens { nodes { token } } } }`))
-	if strings.Contains(f.text(), token) {
+	f.Ask(alice, `{ me { apiTokens { nodes { digest } } } }`).Want("GRAPHQL_VALIDATION_FAILED")
+	f.Ask(alice, `{ me { apiTokens { nodes { token } } } }`).Want("GRAPHQL_VALIDATION_FAILED")
+	if strings.Contains(f.Logged(), token) {
 		t.Error("the token is in the log")
 	}
 	changed := []string{
@@ -565,20 +559,20 @@ func TestT046_T047_AnAPITokenIsShownOnceAndHasOneSpelling(t *testing.T) {
 		if strings.Contains(text, "\x7f") { // cannot travel in a header
 			continue
 		}
-		if code := f.me(text).code(); code != "UNAUTHENTICATED MALFORMED" {
+		if code := f.me(text).Code(); code != "UNAUTHENTICATED MALFORMED" {
 			t.Errorf("%q: %s", text, code)
 		}
 	}
-	f.want("", f.me(token))
+	f.me(token).Want("")
 }
 
 func TestT049_ATokenThatMayOnlyReadDoesNotWrite(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
-	_, _, aliceID := f.login("alice", userPassword)
-	token, _ := f.newAPIToken(admin, "users:read")
-	f.want("", f.ask(token, `{ users { totalCount } }`))
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	_, _, aliceID := f.Session("alice", servertest.AlicePassword)
+	token, _ := f.NewAPIToken(admin, "users:read")
+	f.Ask(token, `{ users { totalCount } }`).Want("")
 	for _, write := range []string{
 		`mutation { createUser(input: {username: "eve", roles: [ADMIN]}) { user { id } } }`,
 		`mutation { users: createUser(input: {username: "eve"}) { user { id } } }`,
@@ -591,12 +585,12 @@ func TestT049_ATokenThatMayOnlyReadDoesNotWrite(t *testing.T) {
 		`mutation { setUserPassword(input: {id: "` + aliceID + `", password: "a new password"}) { user { id } } }`,
 		`mutation { revokeSessions(input: {id: "` + aliceID + `"}) { endedSessions } }`,
 	} {
-		r := f.ask(token, write)
+		r := f.Ask(token, write)
 		wantHarmless(t, write, r)
-		f.want("FORBIDDEN", r)
+		r.Want("FORBIDDEN")
 	}
-	r := f.want("", f.ask(token, `{ users { totalCount nodes { name disabledAt } } }`))
-	if r.text("users.totalCount") != "3" || strings.Contains(r.Body, "Eve") || strings.Contains(r.Body, `"disabledAt":"`) {
+	r := f.Ask(token, `{ users { totalCount nodes { name disabledAt } } }`).Want("")
+	if r.Text("users.totalCount") != "3" || strings.Contains(r.Body, "Eve") || strings.Contains(r.Body, `"disabledAt":"`) {
 		t.Errorf("something was changed: %s", r.Body)
 	}
 }
@@ -604,10 +598,10 @@ func TestT049_ATokenThatMayOnlyReadDoesNotWrite(t *testing.T) {
 func TestT050_ATokenDoesNotMakeTokensAndNobodyAsksForMoreThanTheyHave(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
-	alice, _, _ := f.login("alice", userPassword)
-	all, _ := f.newAPIToken(admin, "users:read", "users:write", "audit:read", "tokens:introspect")
-	narrow, _ := f.newAPIToken(admin, "users:read")
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	all, _ := f.NewAPIToken(admin, "users:read", "users:write", "audit:read", "tokens:introspect")
+	narrow, _ := f.NewAPIToken(admin, "users:read")
 	const create = `mutation($s: [Scope!]!) { createApiToken(input: {name: "more", scopes: $s}) { token } }`
 	for _, c := range []struct {
 		token  string
@@ -618,10 +612,10 @@ func TestT050_ATokenDoesNotMakeTokensAndNobodyAsksForMoreThanTheyHave(t *testing
 		{alice, []string{"users:read"}, "FORBIDDEN"}, {alice, []string{"tokens:introspect"}, "FORBIDDEN"}, {alice, []string{"*"}, "BAD_USER_INPUT scopes"},
 		{alice, []string{"users:read users:write"}, "BAD_USER_INPUT scopes"}, {alice, []string{""}, "BAD_USER_INPUT scopes"}, {alice, []string{"USERS:READ"}, "BAD_USER_INPUT scopes"},
 	} {
-		f.want(c.code, f.ask(c.token, create, "s", c.scopes))
+		f.Ask(c.token, create, "s", c.scopes).Want(c.code)
 	}
 	for who, n := range map[string]string{admin: "2", alice: "0"} {
-		if r := f.ask(who, `{ me { apiTokens { totalCount } } }`); r.text("me.apiTokens.totalCount") != n {
+		if r := f.Ask(who, `{ me { apiTokens { totalCount } } }`); r.Text("me.apiTokens.totalCount") != n {
 			t.Errorf("want %s tokens: %s", n, r.Body)
 		}
 	}
@@ -630,18 +624,18 @@ func TestT050_ATokenDoesNotMakeTokensAndNobodyAsksForMoreThanTheyHave(t *testing
 func TestT051_TokensCannotBeHoardedNorNamedWithABook(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	const create = `mutation($n: String!) { createApiToken(input: {name: $n}) { token } }`
 	for what, name := range map[string]string{"empty": "", "20 kB": strings.Repeat("n", 20_000), "NUL": "a\x00b", "line ends": "a\r\nb"} {
-		r := f.ask(alice, create, "n", name)
+		r := f.Ask(alice, create, "n", name)
 		wantHarmless(t, what, r)
-		if r.code() != "BAD_USER_INPUT name" {
+		if r.Code() != "BAD_USER_INPUT name" {
 			t.Errorf("%s: %.300s", what, r.Body)
 		}
 	}
 	made := 0
 	for range 105 {
-		switch r := f.ask(alice, create, "n", "one of many"); r.code() {
+		switch r := f.Ask(alice, create, "n", "one of many"); r.Code() {
 		case "":
 			made++
 		case "CONFLICT":
@@ -649,7 +643,7 @@ func TestT051_TokensCannotBeHoardedNorNamedWithABook(t *testing.T) {
 			t.Fatal(r.Body)
 		}
 	}
-	if r := f.ask(alice, `{ me { apiTokens { totalCount } } }`); made != 100 || r.text("me.apiTokens.totalCount") != "100" {
+	if r := f.Ask(alice, `{ me { apiTokens { totalCount } } }`); made != 100 || r.Text("me.apiTokens.totalCount") != "100" {
 		t.Errorf("%d of 105 were made: %s", made, r.Body)
 	}
 }
@@ -657,13 +651,13 @@ func TestT051_TokensCannotBeHoardedNorNamedWithABook(t *testing.T) {
 func TestT052_AnswersWithTokensAreNotKeptAndThereAreNoCookies(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
-	service, _ := f.newAPIToken(admin, "tokens:introspect")
-	access, refresh, _ := f.login("alice", userPassword)
-	for what, r := range map[string]reply{
-		"login": f.ask("", loginMutation, "u", "alice", "p", userPassword), "a refused login": f.ask("", loginMutation, "u", "alice", "p", "wrong"), "refresh": f.refresh(refresh), "a refused refresh": f.refresh("x"),
-		"createApiToken": f.ask(access, `mutation { createApiToken(input: {name: "x"}) { token } }`), "me": f.me(access), "nobody": f.me(""),
-		"GET": f.send("GET", "/graphql?query=%7Bme%7Bid%7D%7D", http.Header{"Authorization": {"Bearer " + access}}, ""), "introspection": f.form("/oauth/introspect", service, access), "revocation": f.form("/oauth/revoke", service, "x"),
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	service, _ := f.NewAPIToken(admin, "tokens:introspect")
+	access, refresh, _ := f.Session("alice", servertest.AlicePassword)
+	for what, r := range map[string]*servertest.Reply{
+		"login": f.Ask("", servertest.LoginMutation, "u", "alice", "p", servertest.AlicePassword), "a refused login": f.Ask("", servertest.LoginMutation, "u", "alice", "p", "wrong"), "refresh": f.Refresh(refresh), "a refused refresh": f.Refresh("x"),
+		"createApiToken": f.Ask(access, `mutation { createApiToken(input: {name: "x"}) { token } }`), "me": f.me(access), "nobody": f.me(""),
+		"GET": f.Send("GET", "/graphql?query=%7Bme%7Bid%7D%7D", http.Header{"Authorization": {"Bearer " + access}}, ""), "introspection": f.form("/oauth/introspect", service, access), "revocation": f.form("/oauth/revoke", service, "x"),
 		"not JSON": f.post("{"),
 	} {
 		if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Set-Cookie") != "" {
@@ -671,7 +665,7 @@ func TestT052_AnswersWithTokensAreNotKeptAndThereAreNoCookies(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/", "/.well-known/jwks.json", "/healthz"} {
-		if r := f.send("GET", path, http.Header{}, ""); r.Status != http.StatusOK || r.Header.Get("Set-Cookie") != "" {
+		if r := f.Send("GET", path, http.Header{}, ""); r.Status != http.StatusOK || r.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: %d %v", path, r.Status, r.Header)
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package server
+package threats
 
 import (
 	"bufio"
@@ -22,6 +22,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // Abuse of WebSockets: T114 to T117.
@@ -35,7 +36,7 @@ type rawSocket struct {
 
 func (f *front) rawSocket(t *testing.T, subprotocol string) *rawSocket {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ const ack = `{"type":"connection_ack"}`
 func TestT114_ASocketWithoutAGoodTokenGetsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, refresh, _ := f.login("alice", userPassword)
+	alice, refresh, _ := f.Session("alice", servertest.AlicePassword)
 	query := `{"id":"1","type":"subscribe","payload":{"query":"{ __typename __schema { queryType { name } } }"}}`
 	for what, c := range map[string]struct {
 		payload string
@@ -143,26 +144,26 @@ func TestT114_ASocketWithoutAGoodTokenGetsNothing(t *testing.T) {
 		"5,000 members":         {`,"payload":{` + numbered(`"a#":0,`, 5_000) + `"b":0}`, "closed 4401"},
 		"another's header name": {`,"payload":{"X-Latchkey-User":"alice"}`, "closed 4401"},
 	} {
-		client := f.dial(t, "graphql-transport-ws")
-		client.send(`{"type":"connection_init"` + c.payload + `}`)
-		if got := client.receive(6 * time.Second); !strings.HasPrefix(got, c.wanted) {
+		client := f.Dial(t, "graphql-transport-ws")
+		client.Send(`{"type":"connection_init"` + c.payload + `}`)
+		if got := client.Receive(6 * time.Second); !strings.HasPrefix(got, c.wanted) {
 			t.Errorf("%s: got %.200s, want %s", what, got, c.wanted)
 		}
-		client = f.dial(t, "graphql-transport-ws")
-		client.send(query)
-		client.want("closed 4401")
+		client = f.Dial(t, "graphql-transport-ws")
+		client.Send(query)
+		client.Want("closed 4401")
 	}
 	for _, subprotocol := range []string{"graphql-ws", "subscriptions-transport-ws", "GRAPHQL-TRANSPORT-WS-2", "mqtt"} {
-		f.dial(t, subprotocol).want("closed 4406")
+		f.Dial(t, subprotocol).Want("closed 4406")
 	}
 	f.alive(t)
 }
 
 func TestT116_ADamagedOrHugeFrameClosesTheSocketAlone(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	other := f.dial(t, "graphql-transport-ws")
-	other.initialise(alice)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	other := f.Dial(t, "graphql-transport-ws")
+	other.Initialise(alice)
 	init := whole(finalFrame|textFrame, `{"type":"connection_init","payload":{"Authorization":"Bearer `+alice+`"}}`)
 	fragments := [][]byte{init, frame(textFrame, 1, "x")}
 	for range 100_000 {
@@ -199,8 +200,8 @@ func TestT116_ADamagedOrHugeFrameClosesTheSocketAlone(t *testing.T) {
 			s.conn.Close()
 		})
 	}
-	other.send(`{"type":"ping"}`)
-	other.want(`{"type":"pong"}`)
+	other.Send(`{"type":"ping"}`)
+	other.Want(`{"type":"pong"}`)
 	f.alive(t)
 }
 
@@ -208,24 +209,24 @@ func TestT116_ADamagedOrHugeFrameClosesTheSocketAlone(t *testing.T) {
 // with the client.
 func TestT116_AFloodOfMessagesIsSlowedDown(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	const burst, rate, seconds = 90, 20, 3
 	flood := func(what string, initialised bool, message string) {
-		client := f.dial(t, "graphql-transport-ws")
-		defer client.conn.CloseNow()
+		client := f.Dial(t, "graphql-transport-ws")
+		defer client.CloseNow()
 		if initialised {
-			client.initialise(alice)
+			client.Initialise(alice)
 		}
 		go func() {
 			for i := range 3000 {
-				if client.conn.Write(context.Background(), websocket.MessageText, []byte(strings.ReplaceAll(message, "#", fmt.Sprint(i)))) != nil {
+				if client.Write(context.Background(), websocket.MessageText, []byte(strings.ReplaceAll(message, "#", fmt.Sprint(i)))) != nil {
 					return
 				}
 			}
 		}()
 		answers := 0
 		for end := time.Now().Add(seconds * time.Second); time.Now().Before(end); answers++ {
-			if got := client.receive(time.Until(end)); !strings.HasPrefix(got, "{") {
+			if got := client.Receive(time.Until(end)); !strings.HasPrefix(got, "{") {
 				if !strings.Contains(got, "deadline exceeded") {
 					t.Errorf("%s: %s", what, got)
 				}
@@ -259,13 +260,13 @@ func TestT116_AFloodOfMessagesIsSlowedDown(t *testing.T) {
 
 func TestT117_SubscriptionsOfASocketAreCappedAndTheirSlotsComeBack(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	f.hearing(t)
-	client := f.dial(t, "graphql-transport-ws")
-	client.initialise(alice)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	f.AwaitNotices()
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Initialise(alice)
 	before := runtime.NumGoroutine()
 	paced := func(text string) { // as fast as messages are taken
-		client.send(text)
+		client.Send(text)
 		time.Sleep(time.Second / 19)
 	}
 	subscribe := func(id int) string {
@@ -273,9 +274,9 @@ func TestT117_SubscriptionsOfASocketAreCappedAndTheirSlotsComeBack(t *testing.T)
 	}
 	wantRefused := func(id int) {
 		t.Helper()
-		got := client.receive(6 * time.Second)
+		got := client.Receive(6 * time.Second)
 		for strings.Contains(got, `"type":"next"`) { // the login from before
-			got = client.receive(6 * time.Second)
+			got = client.Receive(6 * time.Second)
 		}
 		if !strings.HasPrefix(got, fmt.Sprintf(`{"id":"%d","type":"error","payload":[{"message":"too many operations on this connection","extensions":{"code":"RATE_LIMITED"`, id)) {
 			t.Errorf("%d: got %s", id, got)
@@ -304,17 +305,17 @@ func TestT117_SubscriptionsOfASocketAreCappedAndTheirSlotsComeBack(t *testing.T)
 
 func TestT117_SocketsOfAUserAreCappedAndTheirSlotsComeBack(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	bob, _, _ := f.login("bob", userPassword+" bob")
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	bob, _, _ := f.Session("bob", servertest.BobPassword)
 	before := runtime.NumGoroutine()
 	init := `{"type":"connection_init","payload":{"Authorization":"Bearer ` + alice + `"}}`
 	for round := range 2 {
-		var open []*socketClient
+		var open []*servertest.Socket
 		refused := 0
 		for range 400 {
-			client := f.dial(t, "graphql-transport-ws")
-			client.send(init)
-			switch got := client.receive(6 * time.Second); {
+			client := f.Dial(t, "graphql-transport-ws")
+			client.Send(init)
+			switch got := client.Receive(6 * time.Second); {
 			case got == ack:
 				open = append(open, client)
 			case strings.HasPrefix(got, "closed 1013"):
@@ -326,12 +327,12 @@ func TestT117_SocketsOfAUserAreCappedAndTheirSlotsComeBack(t *testing.T) {
 		if len(open) != 20 || refused != 380 {
 			t.Errorf("round %d: %d sockets are open, %d refused", round, len(open), refused)
 		}
-		other := f.dial(t, "graphql-transport-ws") // one user's crowd is not another's
-		other.initialise(bob)
-		other.conn.CloseNow()
+		other := f.Dial(t, "graphql-transport-ws") // one user's crowd is not another's
+		other.Initialise(bob)
+		other.CloseNow()
 		f.alive(t)
 		for _, client := range open {
-			client.conn.CloseNow()
+			client.CloseNow()
 		}
 		http.DefaultClient.CloseIdleConnections()
 		for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before+10; time.Sleep(10 * time.Millisecond) {
@@ -364,10 +365,10 @@ func TestT117_AStrangerCannotHoldASocketThatIsClosing(t *testing.T) {
 func TestT117_EventStreamsOfAUserAreCapped(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	open := 0
 	for range 30 {
-		req, err := http.NewRequest(http.MethodGet, f.url+"/graphql?"+url.Values{"query": {"subscription { securityEvents { id } }"}}.Encode(), nil)
+		req, err := http.NewRequest(http.MethodGet, f.URL+"/graphql?"+url.Values{"query": {"subscription { securityEvents { id } }"}}.Encode(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,7 +395,7 @@ func TestT117_EventStreamsOfAUserAreCapped(t *testing.T) {
 func TestT116_PingsOfTheProtocolItselfAreLimited(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	s := f.rawSocket(t, "graphql-transport-ws")
 	s.write(whole(finalFrame|textFrame, `{"type":"connection_init","payload":{"Authorization":"Bearer `+alice+`"}}`))
 	go s.write([]byte(strings.Repeat(string(whole(finalFrame|pingFrame, "x")), 50_000)))

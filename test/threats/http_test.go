@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"bytes"
@@ -30,11 +30,12 @@ import (
 	"github.com/latchkey/latchkey/app"
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // Browsers and HTTP: T82 to T95.
 
-const loginAlice = `mutation { login(input: {username: "alice", password: "` + userPassword + `"}) { accessToken } }`
+const loginAlice = `mutation { login(input: {username: "alice", password: "` + servertest.AlicePassword + `"}) { accessToken } }`
 
 // loginAliceBody is what logs alice in, if anybody runs it.
 var loginAliceBody = documentBody(loginAlice)
@@ -64,21 +65,21 @@ func TestT082_ALinkRunsNoMutation(t *testing.T) {
 		if strings.Contains(document, "Login") {
 			q.Set("operationName", "Login")
 		}
-		for _, accept := range []string{"*/*", "text/html,*/*;q=0.8", "image/avif,image/webp,*/*", graphqlResponse, "application/json"} {
-			r := f.send(http.MethodGet, "/graphql?"+q.Encode(), http.Header{"Accept": {accept}}, "")
+		for _, accept := range []string{"*/*", "text/html,*/*;q=0.8", "image/avif,image/webp,*/*", servertest.GraphQLResponse, "application/json"} {
+			r := f.Send(http.MethodGet, "/graphql?"+q.Encode(), http.Header{"Accept": {accept}}, "")
 			wantHarmless(t, what, r)
-			if r.Status != http.StatusMethodNotAllowed || r.code() != "METHOD_NOT_ALLOWED" || r.Data != nil || !strings.Contains(r.Header.Get("Allow"), "POST") {
+			if r.Status != http.StatusMethodNotAllowed || r.Code() != "METHOD_NOT_ALLOWED" || r.Data != nil || !strings.Contains(r.Header.Get("Allow"), "POST") {
 				t.Errorf("%s, Accept %s: %d %v %s", what, accept, r.Status, r.Header, r.Body)
 			}
 		}
-		stream := f.send(http.MethodGet, "/graphql?"+q.Encode(), http.Header{"Accept": {"text/event-stream"}}, "")
+		stream := f.Send(http.MethodGet, "/graphql?"+q.Encode(), http.Header{"Accept": {"text/event-stream"}}, "")
 		if !strings.Contains(stream.Body, "METHOD_NOT_ALLOWED") || strings.Contains(stream.Body, `"data"`) {
 			t.Errorf("%s as a stream: %s", what, stream.Body)
 		}
 	}
-	f.send(http.MethodHead, "/graphql?"+url.Values{"query": {loginAlice}}.Encode(), http.Header{}, "")
-	f.send(http.MethodGet, "/graphql", http.Header{"Content-Type": {"application/json"}}, loginAliceBody)
-	f.send(http.MethodPost, "/graphql?"+url.Values{"query": {loginAlice}}.Encode(), http.Header{"Content-Type": {"application/json"}}, "{}")
+	f.Send(http.MethodHead, "/graphql?"+url.Values{"query": {loginAlice}}.Encode(), http.Header{}, "")
+	f.Send(http.MethodGet, "/graphql", http.Header{"Content-Type": {"application/json"}}, loginAliceBody)
+	f.Send(http.MethodPost, "/graphql?"+url.Values{"query": {loginAlice}}.Encode(), http.Header{"Content-Type": {"application/json"}}, "{}")
 	f.wantNoLogin()
 }
 
@@ -98,14 +99,14 @@ func TestT083_WhatAFormCanSendIsNotRun(t *testing.T) {
 		{[]string{"text/plain", "application/json"}, loginAliceBody}, {[]string{"application/json", "text/plain"}, loginAliceBody}, {[]string{"text/json"}, loginAliceBody}, {[]string{"application/jsonp"}, loginAliceBody}, {[]string{"application/json+x"}, loginAliceBody},
 		{[]string{"*/*"}, loginAliceBody}, {[]string{"json"}, loginAliceBody}, {[]string{"application/json; charset=utf-7"}, loginAliceBody}, {[]string{"application/json; charset=utf-16"}, loginAliceBody}, {[]string{"application/octet-stream"}, loginAliceBody}, {[]string{"text/xml"}, loginAliceBody},
 	} {
-		r := f.send(http.MethodPost, "/graphql", http.Header{"Content-Type": c.types}, c.body)
+		r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": c.types}, c.body)
 		wantHarmless(t, fmt.Sprint(c.types), r)
-		if r.Status != http.StatusUnsupportedMediaType || r.code() != "UNSUPPORTED_MEDIA_TYPE" || r.Data != nil || strings.Contains(r.Body, userPassword) {
+		if r.Status != http.StatusUnsupportedMediaType || r.Code() != "UNSUPPORTED_MEDIA_TYPE" || r.Data != nil || strings.Contains(r.Body, servertest.AlicePassword) {
 			t.Errorf("%q: %d %s", c.types, r.Status, r.Body)
 		}
 	}
 	f.wantNoLogin()
-	f.want("", f.post(loginAliceBody))
+	f.post(loginAliceBody).Want("")
 }
 
 func TestT084_AFormOfThousandsOfFilesFillsNoDisk(t *testing.T) {
@@ -119,7 +120,7 @@ func TestT084_AFormOfThousandsOfFilesFillsNoDisk(t *testing.T) {
 	form.WriteString("--x--\r\n")
 	for _, path := range []string{"/graphql", "/oauth/introspect", "/oauth/revoke"} {
 		start := time.Now()
-		r := f.send(http.MethodPost, path, http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, form.String())
+		r := f.Send(http.MethodPost, path, http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, form.String())
 		wantQuick(t, path, start)
 		wantHarmless(t, path, r)
 		if r.Status != http.StatusUnsupportedMediaType && r.Status != http.StatusUnauthorized {
@@ -134,20 +135,20 @@ func TestT084_AFormOfThousandsOfFilesFillsNoDisk(t *testing.T) {
 
 const appOrigin = "https://app.example.com"
 
-func withAppOrigin(s *settings) { s.Origins = []string{appOrigin} }
+func withAppOrigin(s *servertest.Settings) { s.Origins = []string{appOrigin} }
 
 // A page that may read the answers reads them with the tokens that it was given by mistake. T85.
 func TestT085_PagesOfOtherOriginsReadNothing(t *testing.T) {
 	t.Parallel()
 	listed := startFront(t, dbtest.SQLite(t), withAppOrigin)
 	closed := startFront(t, dbtest.SQLite(t))
-	ask := func(f *front, method, path, origin string) reply {
+	ask := func(f *front, method, path, origin string) *servertest.Reply {
 		h := http.Header{"Origin": {origin}, "Content-Type": {"application/json"}}
 		body := `{"query":"{ __typename }"}`
 		if method == http.MethodOptions {
 			h, body = http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization,content-type"}}, ""
 		}
-		return f.send(method, path, h, body)
+		return f.Send(method, path, h, body)
 	}
 	for _, path := range []string{"/graphql", "/oauth/introspect", "/oauth/revocations", "/healthz", "/nothing"} {
 		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodOptions} {
@@ -209,9 +210,9 @@ func TestT086_AHugePreflightCostsNothing(t *testing.T) {
 func TestT087_APageOfAnotherOriginOpensNoWebSocket(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t), withAppOrigin)
-	alice, _, _ := f.login("alice", userPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
 	dial := func(origin string) (*websocket.Conn, int) {
-		conn, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.url, "http")+"/graphql", &websocket.DialOptions{
+		conn, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.URL, "http")+"/graphql", &websocket.DialOptions{
 			Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"Origin": {origin}, "Authorization": {"Bearer " + alice}},
 		})
 		if resp == nil {
@@ -221,13 +222,13 @@ func TestT087_APageOfAnotherOriginOpensNoWebSocket(t *testing.T) {
 	}
 	for _, origin := range []string{
 		"https://evil.example", "null", "file://", "*", "https://app.example.com.evil.example", "https://evil-app.example.com", "https://app.example.com:8443", "https://appxexample.com", "https://sub.app.example.com",
-		"https://app.example.com@evil.example", "https://evil.example/app.example.com", "https://evil.example#" + appOrigin, "http://app.example.com", f.url + ".evil.example", "http://127.0.0.1", "http://localhost",
+		"https://app.example.com@evil.example", "https://evil.example/app.example.com", "https://evil.example#" + appOrigin, "http://app.example.com", f.URL + ".evil.example", "http://127.0.0.1", "http://localhost",
 	} {
 		if conn, status := dial(origin); status != http.StatusForbidden || conn != nil {
 			t.Errorf("%s: %d", origin, status)
 		}
 	}
-	for _, origin := range []string{appOrigin, f.url} { // the listed one, and GraphiQL's
+	for _, origin := range []string{appOrigin, f.URL} { // the listed one, and GraphiQL's
 		conn, status := dial(origin)
 		if status != http.StatusSwitchingProtocols {
 			t.Fatalf("%s: %d", origin, status)
@@ -258,12 +259,12 @@ func TestT088_OtherMethodsDoNothing(t *testing.T) {
 	for _, header := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"} {
 		h := http.Header{header: {"POST"}, "Content-Type": {"application/json"}}
 		for method, status := range map[string]int{http.MethodGet: 400, http.MethodPut: 405, http.MethodDelete: 405} {
-			if r := f.send(method, "/graphql?_method=POST", h, loginAliceBody); r.Status != status || r.Data != nil {
+			if r := f.Send(method, "/graphql?_method=POST", h, loginAliceBody); r.Status != status || r.Data != nil {
 				t.Errorf("%s with %s: %d %s", method, header, r.Status, r.Body)
 			}
 		}
 		h.Set(header, http.MethodGet) // nor is what is allowed turned into another
-		if r := f.send(http.MethodPost, "/graphql", h, documentBody("{ __typename }")); r.text("__typename") != "Query" {
+		if r := f.Send(http.MethodPost, "/graphql", h, documentBody("{ __typename }")); r.Text("__typename") != "Query" {
 			t.Errorf("POST with %s: %d %s", header, r.Status, r.Body)
 		}
 	}
@@ -274,7 +275,7 @@ func TestT088_OtherMethodsDoNothing(t *testing.T) {
 func TestT089_GraphiQLLoadsNothingFromElsewhereAndCanBeOff(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
-	r := f.send(http.MethodGet, "/", http.Header{}, "")
+	r := f.Send(http.MethodGet, "/", http.Header{}, "")
 	policy := r.Header.Values("Content-Security-Policy")
 	if len(policy) != 1 || !strings.Contains(policy[0], "default-src 'none'") || !strings.Contains(policy[0], "frame-ancestors 'none'") || strings.Contains(policy[0], "unsafe") || strings.Contains(policy[0], "http") {
 		t.Errorf("policy: %q", policy)
@@ -287,9 +288,9 @@ func TestT089_GraphiQLLoadsNothingFromElsewhereAndCanBeOff(t *testing.T) {
 			t.Errorf("the page has %q: %s", elsewhere, r.Body)
 		}
 	}
-	off := startFront(t, dbtest.SQLite(t), func(s *settings) { s.GraphiQL = false })
+	off := startFront(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.GraphiQL = false })
 	for _, path := range []string{"/", "/graphiql/", "/graphiql/app.js", "/graphiql/graphiql.min.js"} {
-		if r := off.send(http.MethodGet, path, http.Header{}, ""); r.Status != http.StatusNotFound {
+		if r := off.Send(http.MethodGet, path, http.Header{}, ""); r.Status != http.StatusNotFound {
 			t.Errorf("off: %s: %d", path, r.Status)
 		}
 	}
@@ -316,7 +317,7 @@ func TestT090_NoAnswerRepeatsTheRequest(t *testing.T) {
 	}
 	for _, path := range paths {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			req, err := http.NewRequest(method, f.url+path, strings.NewReader(`{"query":"{ __typename }","extensions":{"a":"`+marker+`"}}`))
+			req, err := http.NewRequest(method, f.URL+path, strings.NewReader(`{"query":"{ __typename }","extensions":{"a":"`+marker+`"}}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -337,7 +338,7 @@ func TestT090_NoAnswerRepeatsTheRequest(t *testing.T) {
 	for _, name := range []string{"Origin", "Sec-WebSocket-Version", "Sec-WebSocket-Key", "Connection"} { // a handshake that is refused
 		h := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
 		h.Set(name, "https://"+marker)
-		if r := f.send(http.MethodGet, "/graphql", h, ""); r.Status < 400 || r.Status >= 500 || r.code() == "" || strings.Contains(r.Body, marker) {
+		if r := f.Send(http.MethodGet, "/graphql", h, ""); r.Status < 400 || r.Status >= 500 || r.Code() == "" || strings.Contains(r.Body, marker) {
 			t.Errorf("a handshake with an odd %s: %d %s", name, r.Status, r.Body)
 		}
 	}
@@ -357,7 +358,7 @@ func TestT091_NothingIsServedThatIsNotMeantToBe(t *testing.T) {
 		"/graphiql/", "/graphiql/page/", "/graphiql/page/index.html", "/graphiql/assets/", "/graphiql/index.html", "/graphiql/..%2f..%2fgo.mod", "/graphiql/%2e%2e/%2e%2e/etc/passwd", "/graphiql/..%5c..%5cgo.mod", "/graphiql/%00", "/graphiql/app.js%00.txt",
 		"/../../../../etc/passwd", "/graphiql/../../../../etc/passwd", "/..;/etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e/etc/passwd", "/graphiql/....//....//etc/passwd", "//etc/passwd", "/graphiql//etc/passwd", "/file:///etc/passwd",
 	} {
-		r := f.send(http.MethodGet, path, http.Header{}, "") // follows the redirects that clean a path up
+		r := f.Send(http.MethodGet, path, http.Header{}, "") // follows the redirects that clean a path up
 		if r.Status != http.StatusNotFound && r.Status != http.StatusBadRequest || strings.Contains(r.Body, "root:") || len(r.Body) > 200 {
 			t.Errorf("%s: %d %.300s", path, r.Status, r.Body)
 		}
@@ -487,8 +488,8 @@ func TestT093_HugeAndOddHeadersAreRefusedAndNotRepeated(t *testing.T) {
 			t.Errorf("%s: %s", what, answer)
 		}
 	}
-	if strings.Contains(f.text(), "zzmarker") {
-		t.Errorf("the log repeats it: %s", f.text())
+	if strings.Contains(f.Logged(), "zzmarker") {
+		t.Errorf("the log repeats it: %s", f.Logged())
 	}
 	f.alive(t)
 }
@@ -511,22 +512,22 @@ func TestT094_AMalformedBodyGetsACodeAndNoEcho(t *testing.T) {
 	for _, body := range bodies {
 		r := f.post(body)
 		wantHarmless(t, body, r)
-		if r.Status < 400 || r.Status >= 500 || r.code() == "" || r.Data != nil || strings.Contains(r.Body, secret) || strings.Contains(r.Body, userPassword) || !strings.HasPrefix(r.Header.Get("Content-Type"), graphqlResponse) {
+		if r.Status < 400 || r.Status >= 500 || r.Code() == "" || r.Data != nil || strings.Contains(r.Body, secret) || strings.Contains(r.Body, servertest.AlicePassword) || !strings.HasPrefix(r.Header.Get("Content-Type"), servertest.GraphQLResponse) {
 			t.Errorf("%q: %d %v %s", body, r.Status, r.Header, r.Body)
 		}
 	}
 	for _, path := range []string{
 		"/graphql/", "/graphql/x", "/GRAPHQL", "/Graphql", "/graphql;x=y", "/graphql%2f", "/graphql%00", "/graphql%20", "/graphql.json", "/graphql.php", "/v1/graphql", "/api/graphql", "/graphql%3fquery=x", "/graph%71l/", "/%2fgraphql", "/query", "/graphql~", "/graphql:80",
 	} {
-		r := f.send(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, loginAliceBody)
+		r := f.Send(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, loginAliceBody)
 		wantHarmless(t, path, r)
 		if r.Status != http.StatusNotFound || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") || strings.Contains(r.Body, "raph") {
 			t.Errorf("%s: %d %v %s", path, r.Status, r.Header, r.Body)
 		}
 	}
 	f.wantNoLogin()
-	if strings.Contains(f.text(), secret) || strings.Contains(f.text(), userPassword) {
-		t.Errorf("the log has a secret: %s", f.text())
+	if strings.Contains(f.Logged(), secret) || strings.Contains(f.Logged(), servertest.AlicePassword) {
+		t.Errorf("the log has a secret: %s", f.Logged())
 	}
 }
 
@@ -536,18 +537,18 @@ func TestT095_BrowsersAreToldToKeepToHTTPS(t *testing.T) {
 	const header = "Strict-Transport-Security"
 	trusting := startFront(t, dbtest.SQLite(t))
 	for _, path := range []string{"/", "/graphql", "/healthz", "/nothing"} {
-		r := trusting.send(http.MethodGet, path, http.Header{"X-Forwarded-Proto": {"https"}}, "")
+		r := trusting.Send(http.MethodGet, path, http.Header{"X-Forwarded-Proto": {"https"}}, "")
 		if r.Header.Get(header) != "max-age=31536000" {
 			t.Errorf("%s behind TLS: %v", path, r.Header)
 		}
 		for _, proto := range []string{"", "http", "HTTPS,http", "ftp"} {
-			if r := trusting.send(http.MethodGet, path, http.Header{"X-Forwarded-Proto": {proto}}, ""); r.Header.Get(header) != "" {
+			if r := trusting.Send(http.MethodGet, path, http.Header{"X-Forwarded-Proto": {proto}}, ""); r.Header.Get(header) != "" {
 				t.Errorf("%s by %q: %v", path, proto, r.Header)
 			}
 		}
 	}
-	direct := startFront(t, dbtest.SQLite(t), func(s *settings) { s.Proxies = nil })
-	if r := direct.send(http.MethodGet, "/graphql", http.Header{"X-Forwarded-Proto": {"https"}}, ""); r.Header.Get(header) != "" {
+	direct := startFront(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.Proxies = nil })
+	if r := direct.Send(http.MethodGet, "/graphql", http.Header{"X-Forwarded-Proto": {"https"}}, ""); r.Header.Get(header) != "" {
 		t.Errorf("a stranger says https: %v", r.Header)
 	}
 }
@@ -573,7 +574,7 @@ func TestT095_AFloodOfResetsDoesNotStopTheServer(t *testing.T) {
 		t.Errorf("%s has a known fault here", runtime.Version())
 	}
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	address, roots := serveOverTLS(t, f.server)
+	address, roots := serveOverTLS(t, f.Server)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}, Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
 	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, NextProtos: []string{"h2"}})
@@ -612,7 +613,7 @@ func TestT095_AFloodOfResetsDoesNotStopTheServer(t *testing.T) {
 }
 
 // serveOverTLS serves as `latchkey serve --tls-cert` does.
-func serveOverTLS(t *testing.T, s *server) (address string, roots *x509.CertPool) {
+func serveOverTLS(t *testing.T, s *servertest.Server) (address string, roots *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -646,7 +647,7 @@ func serveOverTLS(t *testing.T, s *server) (address string, roots *x509.CertPool
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := s.program.Serve(ctx, listener); err != nil {
+		if err := s.Serve(ctx, listener); err != nil {
 			t.Error(err)
 		}
 	}()

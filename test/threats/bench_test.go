@@ -1,6 +1,6 @@
 //go:build unix
 
-package server
+package threats
 
 import (
 	"encoding/json"
@@ -27,12 +27,12 @@ import (
 // the service.
 func BenchmarkAttack(b *testing.B) {
 	f := startFrontWithUsers(b, dbtest.SQLite(b))
-	es := graph.NewExecutableSchema(&graph.Resolver{Auth: f.service, DB: f.db})
+	es := graph.NewExecutableSchema(&graph.Resolver{Auth: f.Auth, DB: f.DB})
 	usual := handler.New(es)
 	usual.AddTransport(transport.POST{})
 	usual.Use(extension.Introspection{})
 	usual.Use(extension.FixedComplexityLimit(1000))
-	unguarded := httptest.NewServer(f.service.Middleware(usual))
+	unguarded := httptest.NewServer(f.Auth.Middleware(usual))
 	b.Cleanup(unguarded.Close)
 
 	login := `#: login(input: {username: "alice", password: "wrong"}) { accessToken } `
@@ -60,7 +60,7 @@ func BenchmarkAttack(b *testing.B) {
 		{"T105 3,000 unknown fields", "{" + numbered("x# ", 3000) + "}", "", ""},
 		{"T108 a body of 64 MiB", "{__typename}#" + strings.Repeat("x", 64<<20), "", ""},
 	} {
-		b.Run(a.name, func(b *testing.B) { attackWith(b, f.url+"/graphql", a.document) })
+		b.Run(a.name, func(b *testing.B) { attackWith(b, f.URL+"/graphql", a.document) })
 		if a.smaller == "" {
 			a.smaller = a.document
 		}

@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"bufio"
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // What one client, or a few, can take from all others.
@@ -24,7 +25,7 @@ import (
 // slowBody begins a request from the address, and sends a part of its body only.
 func (f *front) slowBody(t *testing.T, ip string, length int, part string) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func (f *front) wantServed(t *testing.T, beside string) {
 	t.Helper()
 	for i := range 30 {
 		r := f.from(fmt.Sprintf("198.51.%d.1", i), "", "{ __typename }")
-		if r.text("__typename") != "Query" {
+		if r.Text("__typename") != "Query" {
 			t.Fatalf("query %d beside %s: %d %s", i, beside, r.Status, r.Body)
 		}
 	}
@@ -63,7 +64,7 @@ func TestUnfinishedBodiesOfOneClientShutNobodyOut(t *testing.T) {
 func TestUnfinishedBodiesOverHTTP2ShutNobodyOut(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
-	address, roots := serveOverTLS(t, f.server)
+	address, roots := serveOverTLS(t, f.Server)
 	ctx, stop := context.WithCancel(t.Context())
 	var attack sync.WaitGroup
 	defer attack.Wait()
@@ -127,7 +128,7 @@ func TestBodiesThatNearlyArriveTakeLittleMemory(t *testing.T) {
 // A client that is no proxy's is its own, and does not choose its address. T7, T110, T169.
 func TestAClientThatClaimsOthersAddressesHoldsItsOwnShare(t *testing.T) {
 	t.Parallel()
-	f := startFront(t, dbtest.SQLite(t), func(s *settings) {
+	f := startFront(t, dbtest.SQLite(t), func(s *servertest.Settings) {
 		s.Proxies, s.InFlight, s.Guard.BodyMemory = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, 512, 8<<20
 	})
 	var refused atomic.Int32

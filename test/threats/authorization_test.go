@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"encoding/base64"
@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // Authorization: T70 to T81.
@@ -26,12 +27,12 @@ func TestT070_WhatOthersMayDoIsClosedToStrangersAndUsers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
-		admin, _, adminID := f.login("admin", adminPassword)
-		alice, _, aliceID := f.login("alice", userPassword)
-		_, _, bobID := f.login("bob", userPassword+" bob")
-		aliceToken := f.ask(alice, `mutation { createApiToken(input: {name: "x"}) { token } }`).text("createApiToken.token")
+		admin, _, adminID := f.Session("admin", servertest.AdminPassword)
+		alice, _, aliceID := f.Session("alice", servertest.AlicePassword)
+		_, _, bobID := f.Session("bob", servertest.BobPassword)
+		aliceToken := f.Ask(alice, `mutation { createApiToken(input: {name: "x"}) { token } }`).Text("createApiToken.token")
 		const all = `{ users { totalCount nodes { id username email name roles disabledAt updatedAt sessions { totalCount } } } }`
-		before := f.want("", f.ask(admin, all)).Body
+		before := f.Ask(admin, all).Want("").Body
 		const forbidden, ok = "FORBIDDEN", ""
 		rows := map[string]struct{ document, asUser string }{
 			"me":                {`{ me { id } }`, ok},
@@ -66,7 +67,7 @@ func TestT070_WhatOthersMayDoIsClosedToStrangersAndUsers(t *testing.T) {
 			switch row.asUser {
 			case "not tried":
 			case ok:
-				f.want("", f.ask(alice, row.document))
+				f.Ask(alice, row.document).Want("")
 			default:
 				wantAllRefused(t, "alice: "+field, row.asUser, f.askAnyhow(alice, row.document))
 			}
@@ -74,17 +75,17 @@ func TestT070_WhatOthersMayDoIsClosedToStrangersAndUsers(t *testing.T) {
 				wantAllRefused(t, "alice's API token: "+field, forbidden, f.askAnyhow(aliceToken, row.document))
 			}
 		}
-		if after := f.want("", f.ask(admin, all)).Body; after != before {
+		if after := f.Ask(admin, all).Want("").Body; after != before {
 			t.Errorf("somebody changed\n%s\nto\n%s", before, after)
 		}
 	})
 }
 
 // askAnyhow asks by an event stream where it is a subscription.
-func (f *front) askAnyhow(token, document string) reply {
+func (f *front) askAnyhow(token, document string) *servertest.Reply {
 	f.t.Helper()
 	if !strings.HasPrefix(document, "subscription") {
-		return f.ask(token, document)
+		return f.Ask(token, document)
 	}
 	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}}
 	if token != "" {
@@ -94,7 +95,7 @@ func (f *front) askAnyhow(token, document string) reply {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	r := f.send(http.MethodPost, "/graphql", h, string(body))
+	r := f.Send(http.MethodPost, "/graphql", h, string(body))
 	_, result, _ := strings.Cut(r.Body, "data: ")
 	result, _, _ = strings.Cut(result, "\n")
 	if err := json.Unmarshal([]byte(result), &r); err != nil {
@@ -104,11 +105,11 @@ func (f *front) askAnyhow(token, document string) reply {
 }
 
 // wantAllRefused fails the test unless every error has the code and every field is null.
-func wantAllRefused(t *testing.T, what, code string, r reply) {
+func wantAllRefused(t *testing.T, what, code string, r *servertest.Reply) {
 	t.Helper()
 	wantHarmless(t, what, r)
-	if r.code() != code {
-		t.Errorf("%s: got %q, want %q: %s", what, r.code(), code, r.Body)
+	if r.Code() != code {
+		t.Errorf("%s: got %q, want %q: %s", what, r.Code(), code, r.Body)
 	}
 	for name, value := range r.Data {
 		if value != nil {
@@ -121,7 +122,7 @@ func wantAllRefused(t *testing.T, what, code string, r reply) {
 func TestT071_ALockedFieldIsLockedHoweverItIsWritten(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, aliceID := f.login("alice", userPassword)
+	alice, _, aliceID := f.Session("alice", servertest.AlicePassword)
 	for what, c := range map[string][2]string{ // document, operationName
 		"alias":             {`{ __typename: users { nodes { email } } }`, ""},
 		"alias of another":  {`{ me: users { nodes { email } } }`, ""},
@@ -147,8 +148,8 @@ func TestT071_ALockedFieldIsLockedHoweverItIsWritten(t *testing.T) {
 			if token != "" {
 				h.Set("Authorization", "Bearer "+token)
 			}
-			wantAllRefused(t, what+" by POST", code, f.send(http.MethodPost, "/graphql", h, string(body)))
-			wantAllRefused(t, what+" by GET", code, f.send(http.MethodGet, inURL, h, ""))
+			wantAllRefused(t, what+" by POST", code, f.Send(http.MethodPost, "/graphql", h, string(body)))
+			wantAllRefused(t, what+" by GET", code, f.Send(http.MethodGet, inURL, h, ""))
 		}
 	}
 }
@@ -157,17 +158,17 @@ func TestT071_ALockedFieldIsLockedHoweverItIsWritten(t *testing.T) {
 func TestT071_ALoginDoesNotUnlockItsNeighbours(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	login := `login(input: {username: "admin", password: "` + adminPassword + `"}) { user { username sessions { totalCount } } }`
+	login := `login(input: {username: "admin", password: "` + servertest.AdminPassword + `"}) { user { username sessions { totalCount } } }`
 	create := `createUser(input: {username: "mallory"}) { user { id } }`
 	for _, document := range []string{"mutation { " + login + " " + create + " }", "mutation { " + create + " " + login + " }", "mutation { ...F " + create + " } fragment F on Mutation { " + login + " }"} {
-		r := f.ask("", document)
-		if r.code() != noCredentials || r.at("createUser") != nil || r.text("login.user.username") != "admin" {
+		r := f.Ask("", document)
+		if r.Code() != noCredentials || r.Get("createUser") != nil || r.Text("login.user.username") != "admin" {
 			t.Errorf("%s: %s", document, r.Body)
 		}
 	}
-	alice, _, _ := f.login("alice", userPassword) // nor does it lend an administrator's rights to alice
-	r := f.ask(alice, "mutation { "+login+" "+create+" }")
-	if r.code() != "FORBIDDEN" || r.at("createUser") != nil {
+	alice, _, _ := f.Session("alice", servertest.AlicePassword) // nor does it lend an administrator's rights to alice
+	r := f.Ask(alice, "mutation { "+login+" "+create+" }")
+	if r.Code() != "FORBIDDEN" || r.Get("createUser") != nil {
 		t.Errorf("%s", r.Body)
 	}
 }
@@ -177,12 +178,12 @@ func TestT073_AnothersObjectIsAsIfItWereNot(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
-		alice, _, _ := f.login("alice", userPassword)
-		bob, bobRefresh, bobID := f.login("bob", userPassword+" bob")
-		r := f.want("", f.ask(bob, `mutation { createApiToken(input: {name: "bob's"}) { token apiToken { id } } }`))
-		bobToken, bobTokenID := r.text("createApiToken.token"), r.text("createApiToken.apiToken.id")
-		bobSession := f.want("", f.ask(bob, `{ me { sessions { nodes { id } } } }`)).text("me.sessions.nodes.0.id")
-		aliceToken := f.want("", f.ask(alice, `mutation { createApiToken(input: {name: "x"}) { token } }`)).text("createApiToken.token")
+		alice, _, _ := f.Session("alice", servertest.AlicePassword)
+		bob, bobRefresh, bobID := f.Session("bob", servertest.BobPassword)
+		r := f.Ask(bob, `mutation { createApiToken(input: {name: "bob's"}) { token apiToken { id } } }`).Want("")
+		bobToken, bobTokenID := r.Text("createApiToken.token"), r.Text("createApiToken.apiToken.id")
+		bobSession := f.Ask(bob, `{ me { sessions { nodes { id } } } }`).Want("").Text("me.sessions.nodes.0.id")
+		aliceToken := f.Ask(alice, `mutation { createApiToken(input: {name: "x"}) { token } }`).Want("").Text("createApiToken.token")
 		const read = `query($id: ID!) { node(id: $id) { id ... on User { email sessions { nodes { ip } } } ... on Session { ip device } ... on ApiToken { name } } }`
 		const revoke = `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id name } } }`
 		for _, c := range []struct{ query, token, theirs, kind, code string }{
@@ -199,15 +200,15 @@ func TestT073_AnothersObjectIsAsIfItWereNot(t *testing.T) {
 			{`mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, alice, bobID, db.UserID, "FORBIDDEN"},
 			{`mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`, alice, bobID, db.UserID, "FORBIDDEN"},
 		} {
-			theirs, unknown := f.ask(c.token, c.query, "id", c.theirs), f.ask(c.token, c.query, "id", db.NewID(c.kind))
+			theirs, unknown := f.Ask(c.token, c.query, "id", c.theirs), f.Ask(c.token, c.query, "id", db.NewID(c.kind))
 			wantAllRefused(t, c.query, c.code, theirs)
 			if theirs.Body != unknown.Body || theirs.Status != unknown.Status {
 				t.Errorf("%s of bob's: %s, of nobody's: %s", c.query, theirs.Body, unknown.Body)
 			}
 		}
-		f.want("", f.ask(bob, `{ me { id } }`))
-		f.want("", f.ask(bobToken, `{ me { id } }`))
-		f.want("", f.refresh(bobRefresh))
+		f.Ask(bob, `{ me { id } }`).Want("")
+		f.Ask(bobToken, `{ me { id } }`).Want("")
+		f.Refresh(bobRefresh).Want("")
 	})
 }
 
@@ -215,22 +216,22 @@ func TestT073_AnothersObjectIsAsIfItWereNot(t *testing.T) {
 func TestT073_AnEndedObjectIsAsIfItWereNot(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	f.login("alice", userPassword)
-	r := f.want("", f.ask(alice, `mutation { createApiToken(input: {name: "x"}) { apiToken { id } } }`))
-	token := r.text("createApiToken.apiToken.id")
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	f.Session("alice", servertest.AlicePassword)
+	r := f.Ask(alice, `mutation { createApiToken(input: {name: "x"}) { apiToken { id } } }`).Want("")
+	token := r.Text("createApiToken.apiToken.id")
 	var session string
-	r = f.ask(alice, `{ me { sessions { nodes { id current } } } }`)
+	r = f.Ask(alice, `{ me { sessions { nodes { id current } } } }`)
 	for i := range 2 {
-		if at := fmt.Sprintf("me.sessions.nodes.%d.", i); r.at(at+"current") == false {
-			session = r.text(at + "id")
+		if at := fmt.Sprintf("me.sessions.nodes.%d.", i); r.Get(at+"current") == false {
+			session = r.Text(at + "id")
 		}
 	}
-	f.want("", f.ask(alice, `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } logout(input: {sessions: OTHERS}) { endedSessions } }`, "id", token))
+	f.Ask(alice, `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } logout(input: {sessions: OTHERS}) { endedSessions } }`, "id", token).Want("")
 	for _, id := range []string{token, session} {
-		wantAllRefused(t, id, "NOT_FOUND", f.ask(alice, `query($id: ID!) { node(id: $id) { id } }`, "id", id))
+		wantAllRefused(t, id, "NOT_FOUND", f.Ask(alice, `query($id: ID!) { node(id: $id) { id } }`, "id", id))
 	}
-	wantAllRefused(t, "again", "NOT_FOUND", f.ask(alice, `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`, "id", token))
+	wantAllRefused(t, "again", "NOT_FOUND", f.Ask(alice, `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`, "id", token))
 }
 
 // Whoever may read one account's address by its ID collects all of them. T74.
@@ -238,10 +239,10 @@ func TestT074_AnothersEmailAddressIsNotRead(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
-		alice, _, aliceID := f.login("alice", userPassword)
-		_, _, bobID := f.login("bob", userPassword+" bob")
-		admin, _, _ := f.login("admin", adminPassword)
-		narrow := f.want("", f.ask(admin, `mutation { createApiToken(input: {name: "x", scopes: ["audit:read"]}) { token } }`)).text("createApiToken.token")
+		alice, _, aliceID := f.Session("alice", servertest.AlicePassword)
+		_, _, bobID := f.Session("bob", servertest.BobPassword)
+		admin, _, _ := f.Session("admin", servertest.AdminPassword)
+		narrow := f.Ask(admin, `mutation { createApiToken(input: {name: "x", scopes: ["audit:read"]}) { token } }`).Want("").Text("createApiToken.token")
 		for _, document := range []string{
 			`{ user(id: "` + bobID + `") { email } }`,
 			`{ users { nodes { email } } }`,
@@ -254,14 +255,14 @@ func TestT074_AnothersEmailAddressIsNotRead(t *testing.T) {
 			`{ auditLog { nodes { kind userId detail } } }`,
 		} {
 			for _, token := range []string{"", alice, narrow} {
-				r := f.ask(token, document)
+				r := f.Ask(token, document)
 				wantHarmless(t, document, r)
-				if strings.Contains(r.Body, "bob@example.com") || r.code() == "" && token != narrow || strings.Contains(r.Body, "totalCount") {
+				if strings.Contains(r.Body, "bob@example.com") || r.Code() == "" && token != narrow || strings.Contains(r.Body, "totalCount") {
 					t.Errorf("%s: %s", document, r.Body)
 				}
 			}
 		}
-		if r := f.want("", f.ask(alice, `{ node(id: "`+aliceID+`") { ... on User { email } } }`)); r.text("node.email") != "alice@example.com" {
+		if r := f.Ask(alice, `{ node(id: "`+aliceID+`") { ... on User { email } } }`).Want(""); r.Text("node.email") != "alice@example.com" {
 			t.Errorf("her own: %s", r.Body)
 		}
 	})
@@ -271,8 +272,8 @@ func TestT074_AnothersEmailAddressIsNotRead(t *testing.T) {
 func TestT075_InputsHaveNoFieldThatIsNotTheCallersToSet(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
-	alice, _, aliceID := f.login("alice", userPassword)
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	alice, _, aliceID := f.Session("alice", servertest.AlicePassword)
 	for field, value := range map[string]any{
 		"role": "ADMIN", "isAdmin": true, "is_superuser": true, "passwordHash": "x", "password_hash": "x", "disabledAt": nil, "createdAt": "2020-01-01T00:00:00Z",
 		"scopes": []string{"users:read"}, "userId": aliceID, "constructor": "x", "__proto__": map[string]any{"roles": []string{"ADMIN"}},
@@ -283,22 +284,22 @@ func TestT075_InputsHaveNoFieldThatIsNotTheCallersToSet(t *testing.T) {
 		}{
 			"createUser":     {admin, `mutation($in: CreateUserInput!) { createUser(input: $in) { user { id } } }`, map[string]any{"username": "mallory"}},
 			"updateUser":     {admin, `mutation($in: UpdateUserInput!) { updateUser(input: $in) { user { id } } }`, map[string]any{"id": aliceID}},
-			"changePassword": {alice, `mutation($in: ChangePasswordInput!) { changePassword(input: $in) { user { id } } }`, map[string]any{"currentPassword": userPassword, "newPassword": "another password 1"}},
-			"login":          {"", `mutation($in: LoginInput!) { login(input: $in) { accessToken } }`, map[string]any{"username": "alice", "password": userPassword}},
+			"changePassword": {alice, `mutation($in: ChangePasswordInput!) { changePassword(input: $in) { user { id } } }`, map[string]any{"currentPassword": servertest.AlicePassword, "newPassword": "another password 1"}},
+			"login":          {"", `mutation($in: LoginInput!) { login(input: $in) { accessToken } }`, map[string]any{"username": "alice", "password": servertest.AlicePassword}},
 		} {
 			c.input[field] = value
-			wantAllRefused(t, what+" with "+field, "BAD_USER_INPUT "+field, f.ask(c.token, c.query, "in", c.input))
+			wantAllRefused(t, what+" with "+field, "BAD_USER_INPUT "+field, f.Ask(c.token, c.query, "in", c.input))
 		}
-		wantAllRefused(t, field+" written out", "BAD_USER_INPUT "+field, f.ask(admin, `mutation { createUser(input: {username: "mallory", `+field+`: null}) { user { id } } }`))
+		wantAllRefused(t, field+" written out", "BAD_USER_INPUT "+field, f.Ask(admin, `mutation { createUser(input: {username: "mallory", `+field+`: null}) { user { id } } }`))
 	}
 	// An ID of one's own choice, and roles of one's own.
-	wantAllRefused(t, "createUser with id", "BAD_USER_INPUT id", f.ask(admin, `mutation($in: CreateUserInput!) { createUser(input: $in) { user { id } } }`, "in", map[string]any{"username": "mallory", "id": db.NewID(db.UserID)}))
-	wantAllRefused(t, "login with roles", "BAD_USER_INPUT roles", f.ask("", `mutation($in: LoginInput!) { login(input: $in) { accessToken } }`, "in", map[string]any{"username": "alice", "password": userPassword, "roles": []string{"ADMIN"}}))
-	r := f.want("", f.ask(admin, `{ users { nodes { username roles } } }`))
-	if got := names(r); len(got) != 3 || strings.Count(r.Body, `"ADMIN"`) != 1 {
+	wantAllRefused(t, "createUser with id", "BAD_USER_INPUT id", f.Ask(admin, `mutation($in: CreateUserInput!) { createUser(input: $in) { user { id } } }`, "in", map[string]any{"username": "mallory", "id": db.NewID(db.UserID)}))
+	wantAllRefused(t, "login with roles", "BAD_USER_INPUT roles", f.Ask("", `mutation($in: LoginInput!) { login(input: $in) { accessToken } }`, "in", map[string]any{"username": "alice", "password": servertest.AlicePassword, "roles": []string{"ADMIN"}}))
+	r := f.Ask(admin, `{ users { nodes { username roles } } }`).Want("")
+	if got := r.Texts("users.nodes", "username"); len(got) != 3 || strings.Count(r.Body, `"ADMIN"`) != 1 {
 		t.Errorf("%s", r.Body)
 	}
-	f.want("", f.ask(alice, loginMutation, "u", "alice", "p", userPassword))
+	f.Ask(alice, servertest.LoginMutation, "u", "alice", "p", servertest.AlicePassword).Want("")
 }
 
 // Where the schema is not for everybody, no form of the question finds it. T76.
@@ -315,16 +316,16 @@ func TestT076_TheSchemaIsShownToThoseWhoMayReadIt(t *testing.T) {
 	}
 	for policy, may := range map[string][2]bool{"off": {false, false}, "authenticated": {false, true}, "public": {true, true}} {
 		t.Run(policy, func(t *testing.T) {
-			f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.Introspection = policy })
-			alice, _, _ := f.login("alice", userPassword)
-			socket := f.dial(t, "graphql-transport-ws")
-			socket.initialise(alice)
+			f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.Introspection = policy })
+			alice, _, _ := f.Session("alice", servertest.AlicePassword)
+			socket := f.Dial(t, "graphql-transport-ws")
+			socket.Initialise(alice)
 			for form, document := range forms {
 				shows := func(body string) bool { return strings.Contains(body, `"name"`) }
 				inURL := "/graphql?" + url.Values{"query": {document}}.Encode()
 				for caller, bodies := range map[string][]string{
-					"nobody": {f.ask("", document).Body, f.send(http.MethodGet, inURL, http.Header{}, "").Body},
-					"alice":  {f.ask(alice, document).Body, f.send(http.MethodGet, inURL, http.Header{"Authorization": {"Bearer " + alice}}, "").Body},
+					"nobody": {f.Ask("", document).Body, f.Send(http.MethodGet, inURL, http.Header{}, "").Body},
+					"alice":  {f.Ask(alice, document).Body, f.Send(http.MethodGet, inURL, http.Header{"Authorization": {"Bearer " + alice}}, "").Body},
 				} {
 					wanted := may[0] || caller == "alice" && may[1]
 					for _, body := range bodies {
@@ -337,14 +338,14 @@ func TestT076_TheSchemaIsShownToThoseWhoMayReadIt(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				socket.send(string(message))
-				if got := socket.receive(6 * time.Second); shows(got) != may[1] {
+				socket.Send(string(message))
+				if got := socket.Receive(6 * time.Second); shows(got) != may[1] {
 					t.Errorf("%s by WebSocket: %.300s", form, got)
 				}
-				socket.want(`{"id":"` + form + `","type":"complete"}`)
+				socket.Want(`{"id":"` + form + `","type":"complete"}`)
 			}
-			f.want("", f.ask("", `{ __typename }`)) // clients ask for it with everything
-			f.want(map[string]string{"off": "FORBIDDEN", "authenticated": "UNAUTHENTICATED MISSING", "public": ""}[policy], f.ask("", forms["schema"]))
+			f.Ask("", `{ __typename }`).Want("") // clients ask for it with everything
+			f.Ask("", forms["schema"]).Want(map[string]string{"off": "FORBIDDEN", "authenticated": "UNAUTHENTICATED MISSING", "public": ""}[policy])
 		})
 	}
 }
@@ -360,7 +361,7 @@ func TestT076_AnIntrospectionThatGoesInCirclesIsRefused(t *testing.T) {
 		r := f.query(document)
 		wantQuick(t, around, start)
 		wantHarmless(t, around, r)
-		if r.code() == "" || r.Data != nil {
+		if r.Code() == "" || r.Data != nil {
 			t.Errorf("%s: %.300s", around, r.Body)
 		}
 	}
@@ -370,7 +371,7 @@ func TestT076_AnIntrospectionThatGoesInCirclesIsRefused(t *testing.T) {
 func TestT077_NothingLeadsToObjectsBesideTheGuardedFields(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, adminID := f.login("admin", adminPassword)
+	admin, _, adminID := f.Session("admin", servertest.AdminPassword)
 	for _, document := range []string{
 		`{ _service { sdl } }`,
 		`{ _entities(representations: [{__typename: "User", id: "` + adminID + `"}]) { __typename } }`,
@@ -379,27 +380,27 @@ func TestT077_NothingLeadsToObjectsBesideTheGuardedFields(t *testing.T) {
 		`mutation { register(input: {username: "mallory"}) { user { id } } }`, `mutation { deleteUser(input: {id: "` + adminID + `"}) { user { id } } }`,
 		`{ me { passwordHash } }`, `{ me { sessions { nodes { refreshToken } } } }`, `{ me { apiTokens { nodes { token digest } } } }`,
 	} {
-		wantAllRefused(t, document, "GRAPHQL_VALIDATION_FAILED", f.ask(admin, document))
+		wantAllRefused(t, document, "GRAPHQL_VALIDATION_FAILED", f.Ask(admin, document))
 	}
-	wantAllRefused(t, "node", noCredentials, f.ask("", `query($id: ID!) { node(id: $id) { id } }`, "id", adminID))
+	wantAllRefused(t, "node", noCredentials, f.Ask("", `query($id: ID!) { node(id: $id) { id } }`, "id", adminID))
 }
 
 // Who has one ID must not be able to count to the next. T78.
 func TestT078_AnIDTellsNoOther(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
 	form := regexp.MustCompile(`^(user|session|token)_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
 	random := map[string]bool{}
 	for i := range 8 {
-		r := f.want("", f.ask(admin, `mutation($u: String!) { createUser(input: {username: $u}) { user { id } } createApiToken(input: {name: $u}) { apiToken { id } } }`, "u", fmt.Sprintf("u%d", i)))
-		for _, id := range []string{r.text("createUser.user.id"), r.text("createApiToken.apiToken.id")} {
+		r := f.Ask(admin, `mutation($u: String!) { createUser(input: {username: $u}) { user { id } } createApiToken(input: {name: $u}) { apiToken { id } } }`, "u", fmt.Sprintf("u%d", i)).Want("")
+		for _, id := range []string{r.Text("createUser.user.id"), r.Text("createApiToken.apiToken.id")} {
 			if !form.MatchString(id) {
 				t.Errorf("%s", id)
 			}
 			random[id[len(id)-12:]] = true // 60 of the random bits
 			next := id[:len(id)-1] + map[bool]string{true: "1", false: "0"}[strings.HasSuffix(id, "0")]
-			wantAllRefused(t, next, "NOT_FOUND", f.ask(admin, `query($id: ID!) { node(id: $id) { id } }`, "id", next))
+			wantAllRefused(t, next, "NOT_FOUND", f.Ask(admin, `query($id: ID!) { node(id: $id) { id } }`, "id", next))
 		}
 	}
 	if len(random) != 16 {
@@ -412,9 +413,9 @@ func TestT081_AForgedCursorIsRefusedOrShowsNothingMore(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)
-		admin, _, _ := f.login("admin", adminPassword)
-		alice, _, _ := f.login("alice", userPassword)
-		bob, _, _ := f.login("bob", userPassword+" bob")
+		admin, _, _ := f.Session("admin", servertest.AdminPassword)
+		alice, _, _ := f.Session("alice", servertest.AlicePassword)
+		bob, _, _ := f.Session("bob", servertest.BobPassword)
 		encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 		id := db.NewID(db.UserID)
 		lists := map[string][2]string{
@@ -427,9 +428,9 @@ func TestT081_AForgedCursorIsRefusedOrShowsNothingMore(t *testing.T) {
 		} {
 			for list, c := range lists {
 				for _, argument := range []string{"after", "before"} {
-					r := f.ask(c[0], c[1], argument, cursor)
+					r := f.Ask(c[0], c[1], argument, cursor)
 					wantHarmless(t, list, r)
-					if !strings.HasPrefix(r.code(), "BAD_USER_INPUT ") || strings.Contains(r.Body, `"nodes"`) {
+					if !strings.HasPrefix(r.Code(), "BAD_USER_INPUT ") || strings.Contains(r.Body, `"nodes"`) {
 						t.Errorf("%s %s %.60q: %s", list, argument, cursor, r.Body)
 					}
 				}
@@ -437,16 +438,16 @@ func TestT081_AForgedCursorIsRefusedOrShowsNothingMore(t *testing.T) {
 		}
 		// A cursor of the right form that was never given out, and one of bob's: places in the list, no more.
 		const own = `query($after: String) { me { sessions(after: $after) { nodes { id } } } }`
-		bobs := f.want("", f.ask(bob, `{ me { sessions { nodes { id } pageInfo { endCursor } } } }`))
-		alices := f.want("", f.ask(alice, own)).at("me.sessions.nodes")
-		for _, cursor := range []string{encode("session_" + strings.Repeat("0", 26)), bobs.text("me.sessions.pageInfo.endCursor"), encode("session_7" + strings.Repeat("z", 25))} {
-			r := f.want("", f.ask(alice, own, "after", cursor))
-			nodes, ok := r.at("me.sessions.nodes").([]any)
-			if !ok || len(nodes) > 1 || len(nodes) == 1 && fmt.Sprint(nodes) != fmt.Sprint(alices) || strings.Contains(r.Body, bobs.text("me.sessions.nodes.0.id")) {
+		bobs := f.Ask(bob, `{ me { sessions { nodes { id } pageInfo { endCursor } } } }`).Want("")
+		alices := f.Ask(alice, own).Want("").Get("me.sessions.nodes")
+		for _, cursor := range []string{encode("session_" + strings.Repeat("0", 26)), bobs.Text("me.sessions.pageInfo.endCursor"), encode("session_7" + strings.Repeat("z", 25))} {
+			r := f.Ask(alice, own, "after", cursor).Want("")
+			nodes, ok := r.Get("me.sessions.nodes").([]any)
+			if !ok || len(nodes) > 1 || len(nodes) == 1 && fmt.Sprint(nodes) != fmt.Sprint(alices) || strings.Contains(r.Body, bobs.Text("me.sessions.nodes.0.id")) {
 				t.Errorf("after %s: %s", cursor, r.Body)
 			}
 		}
-		if r := f.want("", f.ask(admin, `{ users { nodes { username } } }`)); !slices.Equal(slices.Sorted(slices.Values(names(r))), []string{"admin", "alice", "bob"}) {
+		if r := f.Ask(admin, `{ users { nodes { username } } }`).Want(""); !slices.Equal(slices.Sorted(slices.Values(r.Texts("users.nodes", "username"))), []string{"admin", "alice", "bob"}) {
 			t.Errorf("%s", r.Body)
 		}
 	})
@@ -457,9 +458,9 @@ func TestT081_AForgedCursorIsRefusedOrShowsNothingMore(t *testing.T) {
 func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, adminID := f.login("admin", adminPassword)
-	alice, _, aliceID := f.login("alice", userPassword)
-	robot, robotID := f.newAPIToken(admin, "users:read", "users:write", "audit:read", "tokens:introspect")
+	admin, _, adminID := f.Session("admin", servertest.AdminPassword)
+	alice, _, aliceID := f.Session("alice", servertest.AlicePassword)
+	robot, robotID := f.NewAPIToken(admin, "users:read", "users:write", "audit:read", "tokens:introspect")
 	for what, document := range map[string]string{
 		"a user with a password":   `mutation { createUser(input: {username: "mallory", password: "a password for mallory"}) { user { id } } }`,
 		"an administrator":         `mutation { createUser(input: {username: "mallory", roles: [ADMIN]}) { user { id } } }`,
@@ -471,28 +472,28 @@ func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
 		"an end of an account":     `mutation { deleteUser(input: {id: "` + aliceID + `"}) { deletedUserId } }`,
 		"its own end":              `mutation { revokeApiToken(input: {id: "` + robotID + `"}) { apiToken { id } } }`,
 	} {
-		if r := f.ask(robot, document); r.code() != "FORBIDDEN" {
+		if r := f.Ask(robot, document); r.Code() != "FORBIDDEN" {
 			t.Errorf("%s: %s", what, r.Body)
 		}
 	}
-	f.want("", f.ask(robot, `mutation { createUser(input: {username: "newcomer"}) { user { id } } }`)) // what provisioning needs
-	f.want("", f.ask(robot, `mutation { updateUser(input: {id: "`+aliceID+`", name: "Alice"}) { user { id } } }`))
+	f.Ask(robot, `mutation { createUser(input: {username: "newcomer"}) { user { id } } }`).Want("") // what provisioning needs
+	f.Ask(robot, `mutation { updateUser(input: {id: "`+aliceID+`", name: "Alice"}) { user { id } } }`).Want("")
 	// Nor does a stolen session of an administrator lock its owner out.
-	f.want("FORBIDDEN", f.ask(admin, `mutation { setUserPassword(input: {id: "`+adminID+`", password: "a password of mine"}) { user { id } } }`))
-	f.want("", f.guess("203.0.113.7", "admin", adminPassword))
+	f.Ask(admin, `mutation { setUserPassword(input: {id: "`+adminID+`", password: "a password of mine"}) { user { id } } }`).Want("FORBIDDEN")
+	f.guess("203.0.113.7", "admin", servertest.AdminPassword).Want("")
 }
 
 // Somebody who tries doors must be seen, and must not be able to fill the log. T123.
 func TestT123_RefusedChangesAreRecordedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, id := f.login("alice", userPassword)
+	alice, _, id := f.Session("alice", servertest.AlicePassword)
 	for range 5 {
-		f.want("FORBIDDEN", f.ask(alice, `mutation { a: enableUser(input: {id: "`+id+`"}) { user { id } } b: enableUser(input: {id: "`+id+`"}) { user { id } } }`))
+		f.Ask(alice, `mutation { a: enableUser(input: {id: "`+id+`"}) { user { id } } b: enableUser(input: {id: "`+id+`"}) { user { id } } }`).Want("FORBIDDEN")
 	}
-	f.want("FORBIDDEN", f.ask(alice, `mutation { disableUser(input: {id: "`+id+`"}) { user { id } } }`))
-	robot := f.want("", f.ask(alice, `mutation { createApiToken(input: {name: "x"}) { token } }`)).text("createApiToken.token")
-	f.want("FORBIDDEN", f.ask(robot, `mutation { logout { endedSessions } }`)) // refused behind the guard
+	f.Ask(alice, `mutation { disableUser(input: {id: "`+id+`"}) { user { id } } }`).Want("FORBIDDEN")
+	robot := f.Ask(alice, `mutation { createApiToken(input: {name: "x"}) { token } }`).Want("").Text("createApiToken.token")
+	f.Ask(robot, `mutation { logout { endedSessions } }`).Want("FORBIDDEN") // refused behind the guard
 	if n := f.events(auth.EventAccessDenied); n != 3 {
 		t.Errorf("%d events, want 3", n)
 	}

@@ -1,8 +1,7 @@
-package server
+package threats
 
 import (
 	"bufio"
-	"context"
 	"database/sql"
 	"fmt"
 	"io"
@@ -14,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // What is taken back while something is under way: a handshake, a body, a hash, a look into the database.
@@ -25,20 +23,13 @@ import (
 func TestT040_ASocketThatBeginsLateIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	alice, _, _ := f.login("alice", userPassword)
-	conn, _, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.url, "http")+"/graphql", &websocket.DialOptions{
-		Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"Authorization": {"Bearer " + alice}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.CloseNow()
-	client := &socketClient{t, conn}
-	client.send(`{"type":"ping"}`)
-	client.want(`{"type":"pong"}`)
-	f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
-	client.send(`{"type":"connection_init"}`)
-	client.want("closed 4403 REVOKED")
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	client := f.DialWith(t, http.Header{"Authorization": {"Bearer " + alice}}, "graphql-transport-ws")
+	client.Send(`{"type":"ping"}`)
+	client.Want(`{"type":"pong"}`)
+	f.Ask(alice, `mutation { logout { endedSessions } }`).Want("")
+	client.Send(`{"type":"connection_init"}`)
+	client.Want("closed 4403 REVOKED")
 }
 
 // A request whose body arrives slowly must not make a token, or open a stream, of a session that has ended. T36.
@@ -49,8 +40,8 @@ func TestT036_ASlowBodyDoesNotOutliveItsSession(t *testing.T) {
 		"application/json":  `{"query":"mutation { createApiToken(input: {name: \"x\"}) { token } }"}`,
 		"text/event-stream": `{"query":"subscription { securityEvents { kind } }"}`,
 	} {
-		alice, _, _ := f.login("alice", userPassword)
-		conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+		alice, _, _ := f.Session("alice", servertest.AlicePassword)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +49,7 @@ func TestT036_ASlowBodyDoesNotOutliveItsSession(t *testing.T) {
 		fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n%s",
 			alice, accept, len(body), body[:5])
 		time.Sleep(200 * time.Millisecond) // the server has read the header
-		f.want("", f.ask(alice, `mutation { logout { endedSessions } }`))
+		f.Ask(alice, `mutation { logout { endedSessions } }`).Want("")
 		fmt.Fprint(conn, body[5:])
 		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 			t.Fatal(err)
@@ -74,18 +65,18 @@ func TestT036_ASlowBodyDoesNotOutliveItsSession(t *testing.T) {
 func TestT039_ALoweredRoleReachesOpenSockets(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	admin, _, _ := f.login("admin", adminPassword)
-	id := f.want("", f.ask(admin, `mutation { createUser(input: {username: "second", password: "a secret of the second", roles: [ADMIN]}) { user { id } } }`)).text("createUser.user.id")
-	second, _, _ := f.login("second", "a secret of the second")
-	robot := f.want("", f.ask(second, `mutation { createApiToken(input: {name: "x", scopes: ["users:read", "audit:read"]}) { token } }`)).text("createApiToken.token")
-	client := f.dial(t, "graphql-transport-ws")
-	client.initialise(robot)
-	f.want("", f.ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, roles: [USER]}) { user { id } } }`, "id", id))
-	client.want("closed 4403 REVOKED")
-	client = f.dial(t, "graphql-transport-ws") // what is left may be used
-	client.initialise(robot)
-	client.send(`{"id":"1","type":"subscribe","payload":{"query":"{ users { totalCount } }"}}`)
-	if got := client.receive(6 * time.Second); !strings.Contains(got, `"FORBIDDEN"`) {
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	id := f.Ask(admin, `mutation { createUser(input: {username: "second", password: "a secret of the second", roles: [ADMIN]}) { user { id } } }`).Want("").Text("createUser.user.id")
+	second, _, _ := f.Session("second", "a secret of the second")
+	robot := f.Ask(second, `mutation { createApiToken(input: {name: "x", scopes: ["users:read", "audit:read"]}) { token } }`).Want("").Text("createApiToken.token")
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Initialise(robot)
+	f.Ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, roles: [USER]}) { user { id } } }`, "id", id).Want("")
+	client.Want("closed 4403 REVOKED")
+	client = f.Dial(t, "graphql-transport-ws") // what is left may be used
+	client.Initialise(robot)
+	client.Send(`{"id":"1","type":"subscribe","payload":{"query":"{ users { totalCount } }"}}`)
+	if got := client.Receive(6 * time.Second); !strings.Contains(got, `"FORBIDDEN"`) {
 		t.Error(got)
 	}
 }
@@ -96,7 +87,7 @@ func TestT037_ALoginUnderWayDoesNotSurviveANewPassword(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url, expensive)
-		alice, _, _ := f.login("alice", userPassword)
+		alice, _, _ := f.Session("alice", servertest.AlicePassword)
 		var mu sync.Mutex
 		var opened []string
 		var stop atomic.Bool
@@ -104,21 +95,21 @@ func TestT037_ALoginUnderWayDoesNotSurviveANewPassword(t *testing.T) {
 		for g := range 3 {
 			thieves.Go(func() {
 				for !stop.Load() {
-					if r := f.guess(fmt.Sprintf("10.0.0.%d", g), "alice", userPassword); r.code() == "" {
+					if r := f.guess(fmt.Sprintf("10.0.0.%d", g), "alice", servertest.AlicePassword); r.Code() == "" {
 						mu.Lock()
-						opened = append(opened, r.text("login.accessToken"))
+						opened = append(opened, r.Text("login.accessToken"))
 						mu.Unlock()
 					}
 				}
 			})
 		}
 		time.Sleep(300 * time.Millisecond)
-		r := f.ask(alice, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: "another secret of mine"}) { user { id } } }`, "c", userPassword)
+		r := f.Ask(alice, `mutation($c: String!) { changePassword(input: {currentPassword: $c, newPassword: "another secret of mine"}) { user { id } } }`, "c", servertest.AlicePassword)
 		stop.Store(true)
 		thieves.Wait()
-		f.want("", r)
+		r.Want("")
 		for _, token := range opened {
-			if r := f.ask(token, `{ me { id } }`); r.code() == "" {
+			if r := f.Ask(token, `{ me { id } }`); r.Code() == "" {
 				t.Error("a session by the old password lives")
 			}
 		}
@@ -133,10 +124,10 @@ func TestT040_ASocketIsLookedAtAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
 	t.Parallel()
 	url := dbtest.Postgres(t)
 	f := startFrontWithUsers(t, url)
-	f.hearing(t)
-	alice, _, _ := f.login("alice", userPassword)
-	client := f.dial(t, "graphql-transport-ws")
-	client.initialise(alice)
+	f.AwaitNotices()
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Initialise(alice)
 	raw, err := sql.Open("postgres", url)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +137,7 @@ func TestT040_ASocketIsLookedAtAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.want("", f.ask(alice, `{ me { id } }`)) // is remembered
+	f.Ask(alice, `{ me { id } }`).Want("") // is remembered
 	if _, err := lock.Exec(`LOCK TABLE users IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
@@ -159,5 +150,5 @@ func TestT040_ASocketIsLookedAtAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
 	if err := lock.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	client.want("closed 4403 REVOKED")
+	client.Want("closed 4403 REVOKED")
 }

@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"context"
@@ -29,6 +29,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // Access tokens: T53 to T69. The forged tokens go to the server as clients send theirs. Where it is the header or the
@@ -115,7 +116,7 @@ type forger struct {
 func newForger(t *testing.T, f *front) *forger {
 	t.Helper()
 	g := &forger{front: f, t: t}
-	g.good, g.refresh, _ = f.login("alice", userPassword)
+	g.good, g.refresh, _ = f.Session("alice", servertest.AlicePassword)
 	g.claims = claimsOf(t, g.good)
 	header, err := base64.RawURLEncoding.DecodeString(strings.Split(g.good, ".")[0])
 	if err == nil {
@@ -124,7 +125,7 @@ func newForger(t *testing.T, f *front) *forger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := f.db.SigningKeys(context.Background())
+	keys, err := f.DB.SigningKeys(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,14 +165,14 @@ func (g *forger) refused(what, token string, reasons ...string) {
 	r := g.me(token)
 	wantQuick(g.t, what, start)
 	wantHarmless(g.t, what, r)
-	if r.at("me") != nil || !slices.Contains(reasons, strings.TrimPrefix(r.code(), "UNAUTHENTICATED ")) {
-		g.t.Errorf("%s: got %d %q, want %v: %.300s", what, r.Status, r.code(), reasons, r.Body)
+	if r.Get("me") != nil || !slices.Contains(reasons, strings.TrimPrefix(r.Code(), "UNAUTHENTICATED ")) {
+		g.t.Errorf("%s: got %d %q, want %v: %.300s", what, r.Status, r.Code(), reasons, r.Body)
 	}
 }
 
 func (g *forger) accepted(what, token string) {
 	g.t.Helper()
-	if r := g.me(token); r.text("me.username") != "alice" {
+	if r := g.me(token); r.Text("me.username") != "alice" {
 		g.t.Errorf("%s: %s", what, r.Body)
 	}
 }
@@ -211,7 +212,7 @@ func TestT053_ATokenWithoutSignatureLogsNobodyIn(t *testing.T) {
 func TestT054_AChangedTokenLogsNobodyIn(t *testing.T) {
 	t.Parallel()
 	g := newForger(t, startFrontWithUsers(t, dbtest.SQLite(t)))
-	_, _, adminID := g.login("admin", adminPassword)
+	_, _, adminID := g.Session("admin", servertest.AdminPassword)
 	p := strings.Split(g.good, ".")
 	raw, err := base64.RawURLEncoding.DecodeString(p[2])
 	if err != nil {
@@ -267,7 +268,7 @@ func TestT055_T056_NoSharedSecretSignsATokenNorDoesThePublicKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	block := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	published := []byte(g.send("GET", "/.well-known/jwks.json", http.Header{}, "").Body)
+	published := []byte(g.Send("GET", "/.well-known/jwks.json", http.Header{}, "").Body)
 	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal(published, &set); err != nil || len(set.Keys) != 1 {
 		t.Fatal(err, string(published))
@@ -293,7 +294,7 @@ func TestT057_AKeyIDNamesAKeyAndNothingElse(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	g := newForger(t, f)
 	kid := g.header["kid"].(string)
-	f.db.Close()
+	f.DB.Close()
 	start := time.Now()
 	zeros := []byte{0} // what /dev/null and empty files are made of
 	for what, value := range map[string]any{
@@ -305,13 +306,13 @@ func TestT057_AKeyIDNamesAKeyAndNothingElse(t *testing.T) {
 		g.refused("kid "+what+", HMAC", hs256(zeros, with(g.header, "kid", value, "alg", "HS256"), g.claims))
 	}
 	const read = "could not be read again"
-	if strings.Contains(f.text(), read) {
-		t.Errorf("an odd kid made the server read its keys: %s", f.text())
+	if strings.Contains(f.Logged(), read) {
+		t.Errorf("an odd kid made the server read its keys: %s", f.Logged())
 	}
 	for range 50 { // these may be new keys: read again, and not by each request
 		g.refused("unknown kid", g.sign(with(g.header, "kid", db.NewID(db.KeyID)), g.claims))
 	}
-	if n := strings.Count(f.text(), read); n == 0 || n > 1+int(time.Since(start)/time.Second) {
+	if n := strings.Count(f.Logged(), read); n == 0 || n > 1+int(time.Since(start)/time.Second) {
 		t.Errorf("50 unknown keys made the server read its keys %d times in %v", n, time.Since(start))
 	}
 }
@@ -399,7 +400,7 @@ func TestT061_ATokenForOrOfAnotherServiceIsRefused(t *testing.T) {
 		}
 	}
 	// An audience of its own: tokens for the issuer are for somebody else then.
-	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.Audience = "https://api.example" })
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.Audience = "https://api.example" })
 	h := newForger(t, f)
 	if h.claims["aud"] != "https://api.example" {
 		t.Errorf("aud %v", h.claims["aud"])
@@ -438,7 +439,7 @@ func TestT064_AnOddSubjectOrSessionIsNobody(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		g := newForger(t, startFrontWithUsers(t, url))
-		admin, _, adminID := g.login("admin", adminPassword)
+		admin, _, adminID := g.Session("admin", servertest.AdminPassword)
 		adminSession := g.sessionOf(admin)
 		odd := []any{nil, "", 1, true, members{}, []string{"x"}, "x", "' OR 1=1 --", "../x", "*", strings.Repeat("x", 3000), "\x00", "\ufeff"}
 		for _, claim := range []string{"sub", "sid"} {
@@ -464,7 +465,7 @@ func TestT064_AnOddSubjectOrSessionIsNobody(t *testing.T) {
 		for _, claims := range []string{"", "null", "[]", `"x"`, "{}", "{", "1", "\xff"} {
 			g.refused("claims "+claims, g.sign(g.header, claims))
 		}
-		if r := g.me(g.sign(g.header, with(g.claims, "role", "ADMIN", "roles", []string{"ADMIN"}, "admin", true))); r.text("me.username") != "alice" { // claims that we do not make mean nothing
+		if r := g.me(g.sign(g.header, with(g.claims, "role", "ADMIN", "roles", []string{"ADMIN"}, "admin", true))); r.Text("me.username") != "alice" { // claims that we do not make mean nothing
 			t.Errorf("%s", r.Body)
 		}
 	})
@@ -474,8 +475,8 @@ func TestT065_AHugeTokenCostsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	g := newForger(t, f)
-	admin, _, _ := f.login("admin", adminPassword)
-	service, _ := f.newAPIToken(admin, "tokens:introspect")
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	service, _ := f.NewAPIToken(admin, "tokens:introspect")
 	p := strings.Split(g.good, ".")
 	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
 	for what, token := range map[string]string{
@@ -505,19 +506,19 @@ func TestT065_AHugeTokenCostsNothing(t *testing.T) {
 	for _, size := range []int{10_000, 60_000, 700_000} {
 		for _, token := range []string{strings.Repeat(".", size), "lr_" + strings.Repeat("A", size), "lr_" + strings.Repeat(".", size)} {
 			start := time.Now()
-			r := f.refresh(token)
+			r := f.Refresh(token)
 			wantQuick(t, "refresh", start)
 			wantHarmless(t, "refresh", r)
-			f.want("UNAUTHENTICATED MALFORMED", r)
+			r.Want("UNAUTHENTICATED MALFORMED")
 			r = f.form("/oauth/introspect", service, token)
 			if r.Status >= 500 || strings.Contains(r.Body, "true") || len(r.Body) > 1000 {
 				t.Errorf("introspection of %d bytes: %d %.300s", size, r.Status, r.Body)
 			}
 		}
 	}
-	client := f.dial(t, "graphql-transport-ws")
-	client.send(`{"type":"connection_init","payload":{"Authorization":"Bearer ` + strings.Repeat(".", 60_000) + `"}}`)
-	client.want("closed 4403 MALFORMED")
+	client := f.Dial(t, "graphql-transport-ws")
+	client.Send(`{"type":"connection_init","payload":{"Authorization":"Bearer ` + strings.Repeat(".", 60_000) + `"}}`)
+	client.Want("closed 4403 MALFORMED")
 	f.alive(t)
 }
 
@@ -549,8 +550,8 @@ func TestT066_ATokenHasOneSpelling(t *testing.T) {
 	for what, text := range spellings {
 		g.refused(what, text)
 	}
-	admin, _, _ := f.login("admin", adminPassword)
-	service, _ := f.newAPIToken(admin, "tokens:introspect")
+	admin, _, _ := f.Session("admin", servertest.AdminPassword)
+	service, _ := f.NewAPIToken(admin, "tokens:introspect")
 	for _, end := range []string{"\n", "\r", "\r\n"} { // which a form can carry, and decoders of base64 pass over
 		if f.active(service, token[:len(token)-8]+end+token[len(token)-8:]) || f.active(service, token+end) {
 			t.Errorf("introspection accepts a token with %q in it", end)
@@ -561,7 +562,7 @@ func TestT066_ATokenHasOneSpelling(t *testing.T) {
 	}
 	g.accepted("the token", token)
 	// What was refused while it lived is refused after: memory knows the one spelling too.
-	f.want("", f.ask(token, `mutation { logout { endedSessions } }`))
+	f.Ask(token, `mutation { logout { endedSessions } }`).Want("")
 	g.refused("after the logout", token, "REVOKED")
 	g.refused("a spelling after the logout", token+"=")
 }
@@ -600,59 +601,59 @@ func TestT068_AKeyIsChangedWithoutLoggingAnybodyOut(t *testing.T) {
 		replica := startFront(t, url)
 		both := []*front{f, replica}
 		for _, on := range both {
-			on.hearing(t)
+			on.AwaitNotices()
 		}
 		g := newForger(t, f)
 		operator := auth.WithViewer(context.Background(), auth.Operator())
 		published := func(on *front) (n int) {
 			var set struct{ Keys []members }
-			if err := json.Unmarshal([]byte(on.send("GET", "/.well-known/jwks.json", http.Header{}, "").Body), &set); err != nil {
+			if err := json.Unmarshal([]byte(on.Send("GET", "/.well-known/jwks.json", http.Header{}, "").Body), &set); err != nil {
 				t.Error(err)
 			}
 			return len(set.Keys)
 		}
-		if err := f.service.RotateKeys(operator, false); err != nil {
+		if err := f.Auth.RotateKeys(operator, false); err != nil {
 			t.Fatal(err)
 		}
-		early, _, _ := f.login("alice", userPassword)
+		early, _, _ := f.Session("alice", servertest.AlicePassword)
 		if kid := headerOf(t, early)["kid"]; published(f) != 2 || kid != g.header["kid"] { // verifiers get to know it first
 			t.Errorf("%d keys, and %v signs", published(f), kid)
 		}
-		if err := f.service.RotateKeys(operator, true); err != nil {
+		if err := f.Auth.RotateKeys(operator, true); err != nil {
 			t.Fatal(err)
 		}
-		r := f.want("", f.refresh(g.refresh))
-		next := r.text("refresh.accessToken")
+		r := f.Refresh(g.refresh).Want("")
+		next := r.Text("refresh.accessToken")
 		if headerOf(t, next)["kid"] == g.header["kid"] {
 			t.Error("the old key still signs")
 		}
 		for _, on := range both {
-			on.want("", on.me(g.good))
-			on.want("", on.me(next))
-			on.want("UNAUTHENTICATED MALFORMED", on.me(g.sign(with(g.header, "kid", db.NewID(db.KeyID)), g.claims)))
-			on.want("UNAUTHENTICATED MALFORMED", on.me(g.sign(with(g.header, "kid", headerOf(t, next)["kid"]), g.claims))) // the old key under the new name
+			on.me(g.good).Want("")
+			on.me(next).Want("")
+			on.me(g.sign(with(g.header, "kid", db.NewID(db.KeyID)), g.claims)).Want("UNAUTHENTICATED MALFORMED")
+			on.me(g.sign(with(g.header, "kid", headerOf(t, next)["kid"]), g.claims)).Want("UNAUTHENTICATED MALFORMED") // the old key under the new name
 		}
-		sockets := []*socketClient{f.dial(t, "graphql-transport-ws"), replica.dial(t, "graphql-transport-ws")}
+		sockets := []*servertest.Socket{f.Dial(t, "graphql-transport-ws"), replica.Dial(t, "graphql-transport-ws")}
 		for _, s := range sockets {
-			s.initialise(g.good)
+			s.Initialise(g.good)
 		}
 		time.Sleep(2 * time.Second) // until the late notice of the refresh has come, which makes them be looked up, too
-		if err := f.service.RetireKey(operator, g.header["kid"].(string)); err != nil {
+		if err := f.Auth.RetireKey(operator, g.header["kid"].(string)); err != nil {
 			t.Fatal(err)
 		}
-		f.want("UNAUTHENTICATED MALFORMED", f.me(g.good))
+		f.me(g.good).Want("UNAUTHENTICATED MALFORMED")
 		for _, s := range sockets {
-			s.want("closed 44")
+			s.Want("closed 44")
 		}
-		replica.soon("UNAUTHENTICATED MALFORMED", func() reply { return replica.me(g.good) })
+		replica.soon("UNAUTHENTICATED MALFORMED", func() *servertest.Reply { return replica.me(g.good) })
 		for _, on := range both {
-			on.want("UNAUTHENTICATED MALFORMED", on.me(g.sign(g.header, g.claims)))
-			on.want("", on.me(next))
+			on.me(g.sign(g.header, g.claims)).Want("UNAUTHENTICATED MALFORMED")
+			on.me(next).Want("")
 			if published(on) != 2 {
 				t.Errorf("%d keys are published", published(on))
 			}
 		}
-		replica.want("", replica.refresh(r.text("refresh.refreshToken"))) // the session lives
+		replica.Refresh(r.Text("refresh.refreshToken")).Want("") // the session lives
 	})
 }
 
@@ -678,10 +679,10 @@ func TestT069_ATokenFromAClockAheadDoesNotOutliveItsSession(t *testing.T) {
 		behind := g.sign(g.header, with(g.claims, "iat", now-620, "exp", now-20))
 		g.accepted("20 s ahead", ahead)
 		g.accepted("20 s behind", behind)
-		g.want("", g.ask(g.good, `mutation { logout { endedSessions } }`))
+		g.Ask(g.good, `mutation { logout { endedSessions } }`).Want("")
 		for what, token := range map[string]string{"20 s ahead": ahead, "20 s behind": behind, "made later": g.sign(g.header, with(g.claims, "iat", now+25, "exp", now+900, "jti", "later"))} {
 			g.refused(what, token, "REVOKED")
 		}
-		g.want("UNAUTHENTICATED REVOKED", g.front.refresh(g.refresh))
+		g.front.Refresh(g.refresh).Want("UNAUTHENTICATED REVOKED")
 	})
 }

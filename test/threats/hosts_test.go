@@ -1,4 +1,4 @@
-package server
+package threats
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 	"github.com/latchkey/latchkey/web"
 )
 
@@ -19,7 +20,7 @@ import (
 // withHost sends a request under a host name, as a browser does that was told a false address for the name.
 func (f *front) withHost(t *testing.T, host, path string) int {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, f.url+path, strings.NewReader(documentBody("{ __typename }")))
+	r, err := http.NewRequest(http.MethodPost, f.URL+path, strings.NewReader(documentBody("{ __typename }")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +40,8 @@ func (f *front) withHost(t *testing.T, host, path string) int {
 // A page whose name leads to this machine is of one origin with the server, whatever CORS says. T171.
 func TestAReboundNameReachesNothing(t *testing.T) {
 	t.Parallel()
-	f := startFront(t, dbtest.SQLite(t), func(s *settings) { s.Proxies, s.Guard.Hosts = nil, []string{"id.internal"} })
-	_, port, _ := strings.Cut(strings.TrimPrefix(f.url, "http://"), ":")
+	f := startFront(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.Proxies, s.Guard.Hosts = nil, []string{"id.internal"} })
+	_, port, _ := strings.Cut(strings.TrimPrefix(f.URL, "http://"), ":")
 	for host, want := range map[string]int{
 		"rebound.example:" + port: 421, "rebound:" + port: 421, "192.0.2.1:" + port: 421, "latchkey.test.rebound.example": 421,
 		"latchkey.test": 200, "id.internal:" + port: 200, "localhost:" + port: 200, "127.0.0.1:" + port: 200, "[::1]:" + port: 200,
@@ -56,15 +57,15 @@ func TestAReboundNameReachesNothing(t *testing.T) {
 			}
 		}
 	}
-	_, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.url, "http")+"/graphql", &websocket.DialOptions{
+	_, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(f.URL, "http")+"/graphql", &websocket.DialOptions{
 		Subprotocols: []string{"graphql-transport-ws"}, Host: "rebound.example", HTTPHeader: http.Header{"Origin": {"http://rebound.example"}},
 	})
 	if err == nil || resp == nil || resp.StatusCode != 421 {
 		t.Errorf("a WebSocket: %v %v", resp, err)
 	}
-	metrics := httptest.NewServer(web.GuardHosts(web.Hosts{Issuer: "http://latchkey.test"}, slog.New(slog.DiscardHandler), f.metrics))
+	metrics := httptest.NewServer(web.GuardHosts(web.Hosts{Issuer: "http://latchkey.test"}, slog.New(slog.DiscardHandler), f.Metrics))
 	defer metrics.Close()
-	inner := &front{&server{url: metrics.URL}}
+	inner := &front{&servertest.Server{URL: metrics.URL}, t}
 	if a, b := inner.withHost(t, "rebound.example", "/metrics"), inner.withHost(t, "localhost", "/metrics"); a != 421 || b != 200 {
 		t.Errorf("the metrics: %d and %d", a, b)
 	}
@@ -75,9 +76,9 @@ func TestAForwardedAddressWithAPortIsTheClients(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for header, want := range map[string]string{"203.0.113.7:51008": "203.0.113.7", "[2001:db8::7]:443": "2001:db8::7", "192.0.2.9, [2001:db8::8]": "2001:db8::8"} {
-		alice := f.want("", f.guess(header, "alice", userPassword)).text("login.accessToken")
-		r := f.want("", f.ask(alice, `{ me { sessions(last: 1) { nodes { ip } } } }`))
-		if got := r.text("me.sessions.nodes.0.ip"); got != want {
+		alice := f.guess(header, "alice", servertest.AlicePassword).Want("").Text("login.accessToken")
+		r := f.Ask(alice, `{ me { sessions(last: 1) { nodes { ip } } } }`).Want("")
+		if got := r.Text("me.sessions.nodes.0.ip"); got != want {
 			t.Errorf("%s: %s, want %s", header, got, want)
 		}
 	}
@@ -86,15 +87,15 @@ func TestAForwardedAddressWithAPortIsTheClients(t *testing.T) {
 // Made-up tokens from the address of a service must not take its introspections. T42, T175.
 func TestAFloodFromTheAddressOfAServiceLeavesItsRate(t *testing.T) {
 	t.Parallel()
-	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *settings) { s.ClientRate = 20 })
-	admin := f.want("", f.guess("198.51.100.1", "admin", adminPassword)).text("login.accessToken")
-	service := f.want("", f.from("198.51.100.1", admin, `mutation { createApiToken(input: {name: "x", scopes: ["tokens:introspect"]}) { token } }`)).text("createApiToken.token")
+	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.ClientRate = 20 })
+	admin := f.guess("198.51.100.1", "admin", servertest.AdminPassword).Want("").Text("login.accessToken")
+	service := f.from("198.51.100.1", admin, `mutation { createApiToken(input: {name: "x", scopes: ["tokens:introspect"]}) { token } }`).Want("").Text("createApiToken.token")
 	if !f.active(service, admin) {
 		t.Fatal("not active")
 	}
 	limited := 0
 	for sent := 0; sent < 5000 && limited < 50; sent++ { // some of a rate of 20 pass where the machine is slow
-		if f.send(http.MethodPost, "/oauth/introspect", http.Header{"Authorization": {"Bearer lk_made_up"}}, "").Status == http.StatusTooManyRequests {
+		if f.Send(http.MethodPost, "/oauth/introspect", http.Header{"Authorization": {"Bearer lk_made_up"}}, "").Status == http.StatusTooManyRequests {
 			limited++
 		}
 	}
