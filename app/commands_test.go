@@ -1,6 +1,9 @@
 package app
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +39,29 @@ func TestTheDocumentsListEveryCommand(t *testing.T) {
 	}
 }
 
+func TestTheDocumentsListEverySetting(t *testing.T) {
+	documents := read(t, "../docs/settings.md") + read(t, "../docs/limits.md")
+	parser, err := kong.New(latchkey.commandLine(), latchkey.vars())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := 0
+	for _, leaf := range append(parser.Model.Leaves(false), parser.Model.Node) {
+		for _, f := range leaf.Flags {
+			for _, env := range f.Envs {
+				settings++
+				row := regexp.MustCompile("(?m)^\\| `" + env + "` \\|(.*)$").FindString(documents)
+				if row == "" || f.Default != "" && !strings.Contains(row, "`"+f.Default+"`") {
+					t.Errorf("the tables lack %s with the default %q: %q", env, f.Default, row)
+				}
+			}
+		}
+	}
+	if rows := len(regexp.MustCompile("(?m)^\\| `[A-Z_]+` \\|").FindAllString(documents, -1)); rows != settings+1 { // LATCHKEY_SECRET is no flag
+		t.Errorf("the tables list %d settings; there are %d", rows, settings+1)
+	}
+}
+
 func TestEveryListIsAlsoForPrograms(t *testing.T) {
 	lists := 0
 	for _, leaf := range leaves(t) {
@@ -49,5 +75,24 @@ func TestEveryListIsAlsoForPrograms(t *testing.T) {
 	}
 	if lists < 8 {
 		t.Errorf("found %d lists", lists)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/latchkey/latchkey/db/dbtest"
-	"github.com/latchkey/latchkey/graph"
 	"github.com/latchkey/latchkey/test/servertest"
-	"github.com/latchkey/latchkey/token"
 )
 
 // What the HTTP boundary accepts and refuses. No database makes a difference here.
@@ -104,25 +101,6 @@ func TestQueriesByGetWorkAndMutationsDoNot(t *testing.T) {
 	} {
 		if r := get(q); r.Status != 400 || r.Code() != "BAD_REQUEST" {
 			t.Errorf("%v: %d %s", q, r.Status, r.Body)
-		}
-	}
-}
-
-func TestEveryCodeAndReasonIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/errors.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, reason := range token.Reasons {
-		names = append(names, string(reason))
-	}
-	for _, c := range graph.Codes {
-		names = append(names, string(c))
-	}
-	for _, name := range names {
-		if !strings.Contains(string(text), "`"+name+"`") {
-			t.Errorf("docs/errors.md does not explain %s", name)
 		}
 	}
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/latchkey/latchkey/test/servertest"
 )
 
-// These tests speak to the whole server over HTTP, on each database: caller, operation, wanted data or
-// wanted code.
-
 func TestLoginGivesATokenThatReadsMe(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

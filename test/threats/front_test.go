@@ -17,8 +17,6 @@ import (
 	"github.com/latchkey/latchkey/test/servertest"
 )
 
-// The tests named TestT… try the attacks that docs/security.md numbers, over real connections.
-
 // A front is a servertest.Front with what attacks need.
 type front struct {
 	*servertest.Server
