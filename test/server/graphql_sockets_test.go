@@ -18,7 +18,7 @@ import (
 )
 
 // WebSockets as clients use them: many subscriptions after a reconnect, tokens in several spellings, old subprotocols,
-// pages behind a proxy, and the end of a token while something is being answered.
+// pages behind a proxy, and the end of a token while an operation runs.
 
 const eventsOf = `{"id":"%d","type":"subscribe","payload":{"query":"subscription { securityEvents { kind } }"}}`
 
@@ -184,7 +184,7 @@ func TestMessagesThatTheProtocolDoesNotAllowCloseTheSocket(t *testing.T) {
 	}
 }
 
-// A socket of a session that has ended waits a moment for answers that are under way. A client could use that moment
+// A socket of a session that has ended waits a moment for responses in progress. A client could use that moment
 // to begin others, again and again. T133.
 func TestASocketWhoseTokenHasEndedBeginsNothingNew(t *testing.T) {
 	t.Parallel()
@@ -222,7 +222,7 @@ func TestASocketWhoseTokenHasEndedBeginsNothingNew(t *testing.T) {
 	}
 }
 
-// An answer that comes within the moment is sent, and then the socket closes without waiting longer.
+// A response within that moment is sent, and then the socket closes without waiting longer.
 func TestALogoutByASocketIsAnsweredBeforeItCloses(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

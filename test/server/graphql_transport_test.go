@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey/latchkey/test/servertest"
 )
 
-// What clients negotiate over HTTP: the media type of answers, methods, persisted queries.
+// What clients negotiate over HTTP: the media type of responses, methods, persisted queries.
 
 func TestTheOrderOfTheAcceptHeaderBreaksTies(t *testing.T) {
 	t.Parallel()

@@ -157,8 +157,8 @@ func TestMessagesAboutVariablesNeverRepeatTheValue(t *testing.T) {
 	}
 }
 
-// Typed clients cannot read an answer in which a text is sometimes a number; and a path that begins with an alias
-// named like gqlparser's paths into variables is a path of the answer.
+// Typed clients cannot decode a response in which a text is sometimes a number; and a path that begins with an alias
+// named like gqlparser's paths into variables is a path of the response.
 func TestTheFieldOfAnErrorIsATextAndItsPathIsTheAnswers(t *testing.T) {
 	t.Parallel()
 	s := servertest.Latchkey(t, dbtest.SQLite(t))

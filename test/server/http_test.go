@@ -175,7 +175,7 @@ func TestIntrospectionShowsWhatEachFieldRequires(t *testing.T) {
 	}
 }
 
-// Whoever looks at requests before us, such as a firewall, must see the one that runs.
+// A firewall that inspects requests must see the operation that runs.
 func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
 	t.Parallel()
 	s := servertest.Latchkey(t, dbtest.SQLite(t))
@@ -196,7 +196,7 @@ func TestNamesInARequestCountOnceAndInTheirCase(t *testing.T) {
 	}
 }
 
-// A limit that is set and not heeded is a promise to operators that nobody keeps.
+// An operator relies on a limit that is set: it must be enforced.
 func TestALimitThatIsSetIsInForce(t *testing.T) {
 	t.Parallel()
 	f := servertest.FrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) {

@@ -100,7 +100,7 @@ func TestSecurityEventsReachTheirOwnerAndAdministratorsOnly(t *testing.T) {
 			clients[name] = s.Dial(t, "graphql-transport-ws")
 			clients[name].Initialise(c[0])
 			clients[name].Send(c[1])
-			clients[name].Send(`{"type":"ping"}`) // answered after the subscription began
+			clients[name].Send(`{"type":"ping"}`) // the pong comes after the subscription began
 			clients[name].Want(`{"type":"pong"}`)
 		}
 		time.Sleep(100 * time.Millisecond) // the subscription starts beside the pong

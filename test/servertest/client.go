@@ -103,7 +103,7 @@ func (c *Client) Ask(query string, variables ...any) *Reply {
 	return r
 }
 
-// Ask is Client.Ask for callers of whom a test has only a token; "" is none.
+// Ask sends an operation with a token; "" is none. Unlike Client.Ask, it accepts a response that is not JSON.
 func (s *Server) Ask(token, query string, variables ...any) *Reply {
 	s.t.Helper()
 	header := http.Header{"Content-Type": {"application/json"}}

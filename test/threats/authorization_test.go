@@ -22,7 +22,7 @@ import (
 
 const noCredentials = "UNAUTHENTICATED MISSING"
 
-// The table must have every field there is: a field that nobody tries may be open. T70, T72.
+// The table must have every field there is: a field that is not tried may be open. T70, T72.
 func TestT070_WhatOthersMayDoIsClosedToStrangersAndUsers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -173,7 +173,7 @@ func TestT071_ALoginDoesNotUnlockItsNeighbours(t *testing.T) {
 	}
 }
 
-// An answer that differs tells strangers what exists. T73.
+// A response that differs tells untrusted clients what exists. T73.
 func TestT073_AnothersObjectIsAsIfItWereNot(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -234,7 +234,7 @@ func TestT073_AnEndedObjectIsAsIfItWereNot(t *testing.T) {
 	wantAllRefused(t, "again", "NOT_FOUND", f.Ask(alice, `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`, "id", token))
 }
 
-// Whoever may read one account's address by its ID collects all of them. T74.
+// A client that can read one account's address by its ID collects all of them. T74.
 func TestT074_AnothersEmailAddressIsNotRead(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -419,12 +419,15 @@ func TestT081_AForgedCursorIsRefusedOrShowsNothingMore(t *testing.T) {
 		encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 		id := db.NewID(db.UserID)
 		lists := map[string][2]string{
-			"users": {admin, `query($after: String, $before: String) { users(after: $after, before: $before) { nodes { id } } }`}, "auditLog": {admin, `query($after: String, $before: String) { auditLog(after: $after, before: $before) { nodes { id } } }`},
-			"sessions": {alice, `query($after: String, $before: String) { me { sessions(after: $after, before: $before) { nodes { id } } } }`}, "apiTokens": {alice, `query($after: String, $before: String) { me { apiTokens(after: $after, before: $before) { nodes { id } } } }`},
+			"users":     {admin, `query($after: String, $before: String) { users(after: $after, before: $before) { nodes { id } } }`},
+			"auditLog":  {admin, `query($after: String, $before: String) { auditLog(after: $after, before: $before) { nodes { id } } }`},
+			"sessions":  {alice, `query($after: String, $before: String) { me { sessions(after: $after, before: $before) { nodes { id } } } }`},
+			"apiTokens": {alice, `query($after: String, $before: String) { me { apiTokens(after: $after, before: $before) { nodes { id } } } }`},
 		}
 		for _, cursor := range []string{
 			"", " ", "1", "-1", "null", "cursor:1", id, encode(""), encode("1"), encode("' OR 1=1 --"), encode("user_' OR '1'='1"), encode(id + "'--"), encode(id + "\x00"),
-			encode(`{"id":"` + id + `"}`), encode("key_" + id[5:]), encode(strings.ToUpper(id)), encode(strings.Repeat("z", 5000)), encode(id) + "=", encode(id) + "\n", "YXJyYXljb25uZWN0aW9uOjE=", "\u0000", "💥",
+			encode(`{"id":"` + id + `"}`), encode("key_" + id[5:]), encode(strings.ToUpper(id)),
+			encode(strings.Repeat("z", 5000)), encode(id) + "=", encode(id) + "\n", "YXJyYXljb25uZWN0aW9uOjE=", "\u0000", "💥",
 		} {
 			for list, c := range lists {
 				for _, argument := range []string{"after", "before"} {
@@ -483,7 +486,7 @@ func TestT050_AnAPITokenMakesItselfNoSession(t *testing.T) {
 	f.guess("203.0.113.7", "admin", servertest.AdminPassword).Want("")
 }
 
-// Somebody who tries doors must be seen, and must not be able to fill the log. T123.
+// Probing must be recorded, and must not be able to fill the log. T123.
 func TestT123_RefusedChangesAreRecordedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

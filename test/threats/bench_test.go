@@ -21,7 +21,7 @@ import (
 	"github.com/latchkey/latchkey/graph"
 )
 
-// BenchmarkAttack measures the dearest attacks over HTTP, and for comparison the same documents against gqlgen as
+// BenchmarkAttack measures the most expensive attacks over HTTP, and for comparison the same documents against gqlgen as
 // its documentation sets it up: "unguarded". Where that would take too long, or end the process, the attack is
 // smaller there, and the name says so. The figures have the client in them; passwords are slowed down on both, by
 // the service.

@@ -305,7 +305,7 @@ func TestT108_ABodyWithoutEndIsCutOff(t *testing.T) {
 
 func TestT109_ACompressedBodyIsNotUnpacked(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
-	body := strings.Repeat("\x00", 900_000) // nobody looks at it
+	body := strings.Repeat("\x00", 900_000) // never parsed
 	for _, encoding := range []string{"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "GZIP", "gzip, gzip", "identity, gzip"} {
 		wantCheap(t, encoding, func() {
 			for _, accept := range []string{servertest.GraphQLResponse, "text/event-stream"} {
@@ -414,7 +414,7 @@ func TestT112_ACrowdIsAnsweredOrToldWhenToComeBack(t *testing.T) {
 	f.alive(t)
 }
 
-// T112. Without a limit everything in flight is answered sooner or later, and holds memory until then. Logins take
+// T112. Without a limit, everything in flight is answered eventually and holds memory until then. Logins take
 // long enough to be in flight together.
 func TestT112_RequestsBeyondTheLimitAreRefusedAndTheOthersAnswered(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.InFlight = 4 })
@@ -494,7 +494,7 @@ func TestT112_AHeaderDoesNotPassTheLimitOfRequestsInFlight(t *testing.T) {
 	}
 }
 
-// T104, T105. Names that do not exist come back in messages: ten of 6 kB each made an answer of 61 kB.
+// T104, T105. Names that do not exist come back in messages: ten of 6 kB each made a response of 61 kB.
 func TestT104_ALongNameIsNotRepeatedWhole(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	f.refuses(t, map[string]attack{

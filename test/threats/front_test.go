@@ -53,7 +53,7 @@ func (f *front) from(ip, token, query string, variables ...any) *servertest.Repl
 	return f.Send(http.MethodPost, "/graphql", header, string(body))
 }
 
-// guess tries a password from an address and answers the code.
+// guess tries a password from an address.
 func (f *front) guess(ip, name, password string) *servertest.Reply {
 	f.t.Helper()
 	return f.from(ip, "", servertest.LoginMutation, "u", name, "p", password)
@@ -75,7 +75,7 @@ func (f *front) query(document string) *servertest.Reply {
 	return f.post(string(body))
 }
 
-// raw writes bytes to a connection and answers what comes back until it closes or is silent for a while.
+// raw writes bytes to a connection and returns what comes back until it closes or is silent for a while.
 func (f *front) raw(t *testing.T, text string, silence time.Duration) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
@@ -97,7 +97,7 @@ func (f *front) raw(t *testing.T, text string, silence time.Duration) string {
 	}
 }
 
-// alive fails the test unless the server still answers.
+// alive fails the test unless the server still responds.
 func (f *front) alive(t *testing.T) {
 	t.Helper()
 	if r := f.query("{ __typename }"); r.Text("__typename") != "Query" {
@@ -105,10 +105,10 @@ func (f *front) alive(t *testing.T) {
 	}
 }
 
-// leak is what no answer may contain: parts of SQL, of Go, of paths, and suggestions of names.
+// leak is what no response may contain: parts of SQL, of Go, of paths, and suggestions of names.
 var leak = regexp.MustCompile(`Did you mean|(?i:sqlite|pq:|modernc|goroutine|runtime error|stack trace|postgres)|SELECT |INSERT |UPDATE |\.go:|/home/|/usr/|/tmp/|auth\.|db\.|graph\.`)
 
-// wantHarmless fails the test where an answer is large, says what is inside, or is a fault of the server.
+// wantHarmless fails the test if a response is large, shows internals, or is an internal error.
 func wantHarmless(t *testing.T, what string, r *servertest.Reply) {
 	t.Helper()
 	if r.Status >= 500 && (r.Status != 503 || r.Header.Get("Retry-After") == "") || r.Code() == "INTERNAL_SERVER_ERROR" {

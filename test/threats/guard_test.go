@@ -34,7 +34,7 @@ func (f *front) slowBody(t *testing.T, ip string, length int, part string) net.C
 	return conn
 }
 
-// wantServed fails the test unless other clients are answered, all of them.
+// wantServed fails the test unless all other clients are served.
 func (f *front) wantServed(t *testing.T, beside string) {
 	t.Helper()
 	for i := range 30 {
@@ -45,7 +45,7 @@ func (f *front) wantServed(t *testing.T, beside string) {
 	}
 }
 
-// One address with more unfinished bodies than the server has places shuts nobody out. T110, T167.
+// One address with more unfinished bodies than the server accepts does not keep other clients out. T110, T167.
 func TestUnfinishedBodiesOfOneClientShutNobodyOut(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))

@@ -58,7 +58,8 @@ func TestT082_ALinkRunsNoMutation(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for what, document := range map[string]string{
-		"plain": loginAlice, "named": `mutation Login` + strings.TrimPrefix(loginAlice, "mutation"), "beside a query": `query A { __typename } ` + strings.Replace(loginAlice, "mutation", "mutation Login", 1),
+		"plain": loginAlice, "named": `mutation Login` + strings.TrimPrefix(loginAlice, "mutation"),
+		"beside a query": `query A { __typename } ` + strings.Replace(loginAlice, "mutation", "mutation Login", 1),
 		"with a comment": "#{ me }\n" + loginAlice, "in a fragment": `mutation Login { ...F } fragment F on Mutation ` + strings.TrimPrefix(loginAlice, "mutation "),
 	} {
 		q := url.Values{"query": {document}}
@@ -93,11 +94,19 @@ func TestT083_WhatAFormCanSendIsNotRun(t *testing.T) {
 		types []string
 		body  string
 	}{
-		{nil, loginAliceBody}, {[]string{""}, loginAliceBody}, {[]string{"text/plain"}, loginAliceBody}, {[]string{"text/plain;charset=UTF-8"}, loginAliceBody}, {[]string{"text/plain; application/json"}, loginAliceBody},
-		{[]string{"application/x-www-form-urlencoded"}, form}, {[]string{"application/x-www-form-urlencoded"}, loginAliceBody}, {[]string{"multipart/form-data; boundary=x"}, multipart}, {[]string{"multipart/form-data"}, multipart},
-		{[]string{"multipart/mixed; boundary=x"}, multipart}, {[]string{"application/graphql"}, loginAlice}, {[]string{"application/json, text/plain"}, loginAliceBody}, {[]string{"text/plain, application/json"}, loginAliceBody},
-		{[]string{"text/plain", "application/json"}, loginAliceBody}, {[]string{"application/json", "text/plain"}, loginAliceBody}, {[]string{"text/json"}, loginAliceBody}, {[]string{"application/jsonp"}, loginAliceBody}, {[]string{"application/json+x"}, loginAliceBody},
-		{[]string{"*/*"}, loginAliceBody}, {[]string{"json"}, loginAliceBody}, {[]string{"application/json; charset=utf-7"}, loginAliceBody}, {[]string{"application/json; charset=utf-16"}, loginAliceBody}, {[]string{"application/octet-stream"}, loginAliceBody}, {[]string{"text/xml"}, loginAliceBody},
+		{nil, loginAliceBody}, {[]string{""}, loginAliceBody}, {[]string{"text/plain"}, loginAliceBody},
+		{[]string{"text/plain;charset=UTF-8"}, loginAliceBody}, {[]string{"text/plain; application/json"}, loginAliceBody},
+		{[]string{"application/x-www-form-urlencoded"}, form}, {[]string{"application/x-www-form-urlencoded"}, loginAliceBody},
+		{[]string{"multipart/form-data; boundary=x"}, multipart}, {[]string{"multipart/form-data"}, multipart},
+		{[]string{"multipart/mixed; boundary=x"}, multipart}, {[]string{"application/graphql"}, loginAlice},
+		{[]string{"application/json, text/plain"}, loginAliceBody}, {[]string{"text/plain, application/json"}, loginAliceBody},
+		{[]string{"text/plain", "application/json"}, loginAliceBody},
+		{[]string{"application/json", "text/plain"}, loginAliceBody}, {[]string{"text/json"}, loginAliceBody},
+		{[]string{"application/jsonp"}, loginAliceBody}, {[]string{"application/json+x"}, loginAliceBody},
+		{[]string{"*/*"}, loginAliceBody}, {[]string{"json"}, loginAliceBody},
+		{[]string{"application/json; charset=utf-7"}, loginAliceBody},
+		{[]string{"application/json; charset=utf-16"}, loginAliceBody}, {[]string{"application/octet-stream"}, loginAliceBody},
+		{[]string{"text/xml"}, loginAliceBody},
 	} {
 		r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": c.types}, c.body)
 		wantHarmless(t, fmt.Sprint(c.types), r)
@@ -137,7 +146,7 @@ const appOrigin = "https://app.example.com"
 
 func withAppOrigin(s *servertest.Settings) { s.Origins = []string{appOrigin} }
 
-// A page that may read the answers reads them with the tokens that it was given by mistake. T85.
+// A page that may read responses reads those to tokens that it was given by mistake. T85.
 func TestT085_PagesOfOtherOriginsReadNothing(t *testing.T) {
 	t.Parallel()
 	listed := startFront(t, dbtest.SQLite(t), withAppOrigin)
@@ -153,8 +162,11 @@ func TestT085_PagesOfOtherOriginsReadNothing(t *testing.T) {
 	for _, path := range []string{"/graphql", "/oauth/introspect", "/oauth/revocations", "/healthz", "/nothing"} {
 		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodOptions} {
 			for _, origin := range []string{
-				"https://evil.example", "null", "", "*", "http://app.example.com", "https://app.example.com.evil.example", "https://evil-app.example.com", "https://app.example.com:8443", "https://app.example.comevil",
-				"https://appxexample.com", "https://sub.app.example.com", "https://app.example.com/", "https://app.example.com@evil.example", "https://evil.example/https://app.example.com", "file://", appOrigin + " https://evil.example", appOrigin + "\u200b",
+				"https://evil.example", "null", "", "*", "http://app.example.com", "https://app.example.com.evil.example",
+				"https://evil-app.example.com", "https://app.example.com:8443", "https://app.example.comevil",
+				"https://appxexample.com", "https://sub.app.example.com", "https://app.example.com/",
+				"https://app.example.com@evil.example", "https://evil.example/https://app.example.com", "file://",
+				appOrigin + " https://evil.example", appOrigin + "\u200b",
 			} {
 				for _, f := range []*front{listed, closed} {
 					r := ask(f, method, path, origin)
@@ -189,12 +201,12 @@ func TestT086_AHugePreflightCostsNothing(t *testing.T) {
 	f := startFront(t, dbtest.SQLite(t), withAppOrigin)
 	for what, c := range map[string]struct {
 		size   int
-		status string // of the answer
+		status string // of the response
 	}{"over the limit": {500_000, "HTTP/1.1 431"}, "below it": {30_000, "HTTP/1.1 204"}} {
 		request := "OPTIONS /graphql HTTP/1.1\r\nHost: x\r\nOrigin: " + appOrigin + "\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: " + strings.Repeat("a,", c.size/2) + "zzmarker\r\nConnection: close\r\n\r\n"
 		start := time.Now()
 		for range 40 {
-			answer := f.raw(t, request, 5*time.Second) // the server keeps the connection for a moment, so that the answer arrives
+			answer := f.raw(t, request, 5*time.Second) // the server keeps the connection for a moment, so that the response arrives
 			if !strings.HasPrefix(answer, c.status) || strings.Contains(answer, "zzmarker") || len(answer) > 4096 {
 				t.Fatalf("%s: %d bytes: %.300s", what, len(answer), answer)
 			}
@@ -221,8 +233,10 @@ func TestT087_APageOfAnotherOriginOpensNoWebSocket(t *testing.T) {
 		return conn, resp.StatusCode
 	}
 	for _, origin := range []string{
-		"https://evil.example", "null", "file://", "*", "https://app.example.com.evil.example", "https://evil-app.example.com", "https://app.example.com:8443", "https://appxexample.com", "https://sub.app.example.com",
-		"https://app.example.com@evil.example", "https://evil.example/app.example.com", "https://evil.example#" + appOrigin, "http://app.example.com", f.URL + ".evil.example", "http://127.0.0.1", "http://localhost",
+		"https://evil.example", "null", "file://", "*", "https://app.example.com.evil.example", "https://evil-app.example.com",
+		"https://app.example.com:8443", "https://appxexample.com", "https://sub.app.example.com",
+		"https://app.example.com@evil.example", "https://evil.example/app.example.com", "https://evil.example#" + appOrigin,
+		"http://app.example.com", f.URL + ".evil.example", "http://127.0.0.1", "http://localhost",
 	} {
 		if conn, status := dial(origin); status != http.StatusForbidden || conn != nil {
 			t.Errorf("%s: %d", origin, status)
@@ -303,15 +317,19 @@ func TestT090_NoAnswerRepeatsTheRequest(t *testing.T) {
 	const marker = "zzmarker"
 	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"*/*"}}
 	for _, name := range []string{
-		"X-Forwarded-Host", "X-Forwarded-Server", "X-Forwarded-Prefix", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Original-Url", "X-Rewrite-Url", "X-Host", "Forwarded", "Origin", "Referer", "User-Agent", "X-Request-Id", "X-Correlation-Id",
+		"X-Forwarded-Host", "X-Forwarded-Server", "X-Forwarded-Prefix", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Original-Url",
+		"X-Rewrite-Url", "X-Host", "Forwarded", "Origin", "Referer", "User-Agent", "X-Request-Id", "X-Correlation-Id",
 		"Traceparent", "Cookie", "Accept-Language", "X-Script",
 	} {
 		h.Set(name, "https://"+marker+".example/<script>")
 	}
 	script := url.QueryEscape("<script>alert(1)</script>" + marker)
 	paths := []string{
-		"/", "/?query=" + script, "/?endpoint=//" + marker + ".example", "/graphiql/" + marker, "/graphiql/?x=" + script, "/graphql", "/graphql?query=" + script, "/graphql?query=%7B" + marker + "&variables=" + script,
-		"/graphql?query=%7B__typename%7D&operationName=" + script, "/graphql?query=%7B__typename%7D&callback=" + marker, "/" + marker, "/" + script, "/%0d%0aX-Injected:%20" + marker, "/oauth/introspect?token=" + marker, "/oauth/revocations?" + marker,
+		"/", "/?query=" + script, "/?endpoint=//" + marker + ".example", "/graphiql/" + marker, "/graphiql/?x=" + script,
+		"/graphql", "/graphql?query=" + script, "/graphql?query=%7B" + marker + "&variables=" + script,
+		"/graphql?query=%7B__typename%7D&operationName=" + script, "/graphql?query=%7B__typename%7D&callback=" + marker,
+		"/" + marker, "/" + script, "/%0d%0aX-Injected:%20" + marker, "/oauth/introspect?token=" + marker,
+		"/oauth/revocations?" + marker,
 		"/.well-known/jwks.json?" + marker, "/.well-known/oauth-authorization-server?" + marker, "/healthz?" + marker, "/readyz?" + marker,
 		"//graphql?query=" + script, "/a/../" + marker, "/graphiql?x=" + script, "/./" + marker,
 	}
@@ -353,10 +371,16 @@ func TestT091_NothingIsServedThatIsNotMeantToBe(t *testing.T) {
 	t.Parallel()
 	f := startFront(t, dbtest.SQLite(t))
 	for _, path := range []string{
-		"/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/metrics", "/.env", "/.git/config", "/.git/HEAD", "/.well-known/", "/.well-known/openid-configuration", "/config", "/config.json", "/latchkey.db", "/latchkey.db-wal", "/latchkey.secret",
-		"/server-status", "/actuator/env", "/admin", "/console", "/playground", "/altair", "/voyager", "/graphql/schema", "/schema.graphqls", "/swagger.json", "/favicon.ico.bak", "/robots.txt.bak", "/go.mod", "/main.go", "/backup.zip",
-		"/graphiql/", "/graphiql/page/", "/graphiql/page/index.html", "/graphiql/assets/", "/graphiql/index.html", "/graphiql/..%2f..%2fgo.mod", "/graphiql/%2e%2e/%2e%2e/etc/passwd", "/graphiql/..%5c..%5cgo.mod", "/graphiql/%00", "/graphiql/app.js%00.txt",
-		"/../../../../etc/passwd", "/graphiql/../../../../etc/passwd", "/..;/etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e/etc/passwd", "/graphiql/....//....//etc/passwd", "//etc/passwd", "/graphiql//etc/passwd", "/file:///etc/passwd",
+		"/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/metrics", "/.env", "/.git/config", "/.git/HEAD", "/.well-known/",
+		"/.well-known/openid-configuration", "/config", "/config.json", "/latchkey.db", "/latchkey.db-wal", "/latchkey.secret",
+		"/server-status", "/actuator/env", "/admin", "/console", "/playground", "/altair", "/voyager", "/graphql/schema",
+		"/schema.graphqls", "/swagger.json", "/favicon.ico.bak", "/robots.txt.bak", "/go.mod", "/main.go", "/backup.zip",
+		"/graphiql/", "/graphiql/page/", "/graphiql/page/index.html", "/graphiql/assets/", "/graphiql/index.html",
+		"/graphiql/..%2f..%2fgo.mod", "/graphiql/%2e%2e/%2e%2e/etc/passwd", "/graphiql/..%5c..%5cgo.mod", "/graphiql/%00",
+		"/graphiql/app.js%00.txt",
+		"/../../../../etc/passwd", "/graphiql/../../../../etc/passwd", "/..;/etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
+		"/%252e%252e/etc/passwd", "/graphiql/....//....//etc/passwd", "//etc/passwd", "/graphiql//etc/passwd",
+		"/file:///etc/passwd",
 	} {
 		r := f.Send(http.MethodGet, path, http.Header{}, "") // follows the redirects that clean a path up
 		if r.Status != http.StatusNotFound && r.Status != http.StatusBadRequest || strings.Contains(r.Body, "root:") || len(r.Body) > 200 {
@@ -441,7 +465,7 @@ func TestT092_ARequestInAnOddFormHasOneMeaning(t *testing.T) {
 	for what, request := range map[string]string{
 		// Go takes the chunks, as RFC 9112 has it; what the length would leave over is no request.
 		"length and chunks": "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(typename), typename),
-		// A proxy that took the length would hand the rest to somebody else: the connection ends instead.
+		// A proxy that took the length would treat the rest as another request: the connection is closed instead.
 		"length and chunks, and another request": "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(typename), typename) + "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
 		"chunks":                                 "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: Chunked\r\n\r\n" + fmt.Sprintf("%X;a=b\r\n%s\r\n0\r\nTrailer: x\r\n\r\n", len(typename), typename),
 		"one length twice":                       "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 26\r\nContent-Length: 26\r\n\r\n" + typename,
@@ -480,8 +504,11 @@ func TestT093_HugeAndOddHeadersAreRefusedAndNotRepeated(t *testing.T) {
 		}
 	}
 	for what, header := range map[string]string{
-		"script": "X-Request-Id: <script>zzmarker</script>", "CRLF, encoded": "X-Request-Id: a%0d%0aX-Injected: zzmarker", "a name like a template": "User-Agent: ${jndi:ldap://zzmarker}", "latin-1": "X-Request-Id: \xe9zzmarker",
-		"a bare CR": "X-Request-Id: a\rX-Injected: zzmarker", "NUL": "X-Request-Id: a\x00zzmarker", "ESC": "X-Request-Id: \x1b[31mzzmarker", "a name with a slash": "X/zzmarker: 1", "a name that is no ASCII": "X-zzmarker-é: 1",
+		"script": "X-Request-Id: <script>zzmarker</script>", "CRLF, encoded": "X-Request-Id: a%0d%0aX-Injected: zzmarker",
+		"a name like a template": "User-Agent: ${jndi:ldap://zzmarker}", "latin-1": "X-Request-Id: \xe9zzmarker",
+		"a bare CR": "X-Request-Id: a\rX-Injected: zzmarker", "NUL": "X-Request-Id: a\x00zzmarker",
+		"ESC": "X-Request-Id: \x1b[31mzzmarker", "a name with a slash": "X/zzmarker: 1",
+		"a name that is no ASCII": "X-zzmarker-é: 1",
 	} {
 		answer := f.raw(t, head+header+"\r\n\r\n", 5*time.Second)
 		if !strings.HasPrefix(answer, "HTTP/1.1 200") && !strings.HasPrefix(answer, "HTTP/1.1 400") || strings.Contains(answer, "zzmarker") || strings.Contains(answer, "X-Injected") {
@@ -499,12 +526,23 @@ func TestT094_AMalformedBodyGetsACodeAndNoEcho(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	const secret = "zz-secret-zz"
 	bodies := []string{
-		"", " ", "\x00", "null", "true", "7", `"` + secret + `"`, `[]`, `[{}]`, `{}`, `{`, `{"`, `{"query"`, `{"query":`, `{"query":"` + secret, `{"query":"{ me { id } }"`, `{"query":"{ me { id } }",}`, `{'query':'` + secret + `'}`, `{query:"` + secret + `"}`,
-		`{"query":null}`, `{"query":7}`, `{"query":["` + secret + `"]}`, `{"query":{"a":"` + secret + `"}}`, `{"query":""}`, `{"query":"   "}`, `{"query":"{ __typename }"} ` + secret, `{"query":"{ __typename }"}{"query":"` + secret + `"}`,
-		`{"query":"{ __typename }","variables":"` + secret + `"}`, `{"query":"{ __typename }","variables":[]}`, `{"query":"{ __typename }","variables":7}`, `{"query":"{ __typename }","operationName":{"a":"` + secret + `"}}`, `{"query":"{ __typename }","operationName":"` + secret + `"}`,
-		`{"query":"{ __typename }","extensions":["` + secret + `"]}`, "\xef\xbb\xbf" + loginAliceBody, "{\"query\":\"{ __typename } # \xff\xfe\"}", "{\"query\":\"{ __typename\n }\"}", `{"query":"{ __typename \u00zz }"}`, `{"query":"{ __typename \ud800 }"}`, `{"query":"{ __typename \u0000 }"}`,
-		`{"query":"mutation { login(input: {username: \"alice\", password: \"` + secret + `\"}) "}`, `{"query":"mutation { login(input: {username: \"alice\", password: \"` + secret + `) { accessToken } }"}`, `{"query":"mutation { login(input: {password: \"` + secret + `\"}) { accessToken } }"}`,
-		`{"query":"mutation { login(password: \"` + secret + `\") { accessToken } }"}`, `<?xml version="1.0"?><a>` + secret + `</a>`, "query=" + secret, "--x\r\n" + secret, "\x1f\x8b\x08\x00" + secret, `{"query":"{ __typename }","query":7}`,
+		"", " ", "\x00", "null", "true", "7", `"` + secret + `"`, `[]`, `[{}]`, `{}`, `{`, `{"`, `{"query"`, `{"query":`,
+		`{"query":"` + secret, `{"query":"{ me { id } }"`, `{"query":"{ me { id } }",}`, `{'query':'` + secret + `'}`,
+		`{query:"` + secret + `"}`,
+		`{"query":null}`, `{"query":7}`, `{"query":["` + secret + `"]}`, `{"query":{"a":"` + secret + `"}}`, `{"query":""}`,
+		`{"query":"   "}`, `{"query":"{ __typename }"} ` + secret, `{"query":"{ __typename }"}{"query":"` + secret + `"}`,
+		`{"query":"{ __typename }","variables":"` + secret + `"}`, `{"query":"{ __typename }","variables":[]}`,
+		`{"query":"{ __typename }","variables":7}`, `{"query":"{ __typename }","operationName":{"a":"` + secret + `"}}`,
+		`{"query":"{ __typename }","operationName":"` + secret + `"}`,
+		`{"query":"{ __typename }","extensions":["` + secret + `"]}`, "\xef\xbb\xbf" + loginAliceBody,
+		"{\"query\":\"{ __typename } # \xff\xfe\"}", "{\"query\":\"{ __typename\n }\"}", `{"query":"{ __typename \u00zz }"}`,
+		`{"query":"{ __typename \ud800 }"}`, `{"query":"{ __typename \u0000 }"}`,
+		`{"query":"mutation { login(input: {username: \"alice\", password: \"` + secret + `\"}) "}`,
+		`{"query":"mutation { login(input: {username: \"alice\", password: \"` + secret + `) { accessToken } }"}`,
+		`{"query":"mutation { login(input: {password: \"` + secret + `\"}) { accessToken } }"}`,
+		`{"query":"mutation { login(password: \"` + secret + `\") { accessToken } }"}`,
+		`<?xml version="1.0"?><a>` + secret + `</a>`, "query=" + secret, "--x\r\n" + secret, "\x1f\x8b\x08\x00" + secret,
+		`{"query":"{ __typename }","query":7}`,
 	}
 	if len(bodies) < 42 {
 		t.Errorf("only %d bodies", len(bodies))
@@ -517,7 +555,9 @@ func TestT094_AMalformedBodyGetsACodeAndNoEcho(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/graphql/", "/graphql/x", "/GRAPHQL", "/Graphql", "/graphql;x=y", "/graphql%2f", "/graphql%00", "/graphql%20", "/graphql.json", "/graphql.php", "/v1/graphql", "/api/graphql", "/graphql%3fquery=x", "/graph%71l/", "/%2fgraphql", "/query", "/graphql~", "/graphql:80",
+		"/graphql/", "/graphql/x", "/GRAPHQL", "/Graphql", "/graphql;x=y", "/graphql%2f", "/graphql%00", "/graphql%20",
+		"/graphql.json", "/graphql.php", "/v1/graphql", "/api/graphql", "/graphql%3fquery=x", "/graph%71l/", "/%2fgraphql",
+		"/query", "/graphql~", "/graphql:80",
 	} {
 		r := f.Send(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, loginAliceBody)
 		wantHarmless(t, path, r)

@@ -112,7 +112,7 @@ type forger struct {
 	header, claims members
 }
 
-// newForger takes the key out of the database, as only somebody with the secret can.
+// newForger takes the key out of the database, which needs the secret.
 func newForger(t *testing.T, f *front) *forger {
 	t.Helper()
 	g := &forger{front: f, t: t}
@@ -274,9 +274,13 @@ func TestT055_T056_NoSharedSecretSignsATokenNorDoesThePublicKey(t *testing.T) {
 		t.Fatal(err, string(published))
 	}
 	for what, key := range map[string][]byte{
-		"nothing": {}, "secret": []byte("secret"), "password": []byte("password"), "the server's secret": []byte(strings.TrimSpace(strings.Repeat("test secret ", 4))), "the kid": []byte(g.header["kid"].(string)),
-		"public key, PEM": block, "public key, PEM without line end": block[:len(block)-1], "public key, PEM of RSA's kind": pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: der}),
-		"public key, DER": der, "public key, DER in base64": []byte(base64.StdEncoding.EncodeToString(der)), "public key, point": point, "public key, point without its first byte": point[1:], "x": point[1:33],
+		"nothing": {}, "secret": []byte("secret"), "password": []byte("password"),
+		"the server's secret": []byte(strings.TrimSpace(strings.Repeat("test secret ", 4))),
+		"the kid":             []byte(g.header["kid"].(string)),
+		"public key, PEM":     block, "public key, PEM without line end": block[:len(block)-1],
+		"public key, PEM of RSA's kind": pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: der}),
+		"public key, DER":               der, "public key, DER in base64": []byte(base64.StdEncoding.EncodeToString(der)),
+		"public key, point": point, "public key, point without its first byte": point[1:], "x": point[1:33],
 		"JWKS": published, "JWK": set.Keys[0],
 	} {
 		for _, alg := range []string{"HS256", "hs256", "ES256"} {
@@ -298,9 +302,12 @@ func TestT057_AKeyIDNamesAKeyAndNothingElse(t *testing.T) {
 	start := time.Now()
 	zeros := []byte{0} // what /dev/null and empty files are made of
 	for what, value := range map[string]any{
-		"path": "../../../../../../dev/null", "absolute path": "/dev/null", "file URL": "file:///dev/null", "URL": "http://127.0.0.1/key", "SQL": "' OR '1'='1", "SQL union": "x' UNION SELECT 'AA=='; --",
-		"SQL, good at first": kid + "' OR 1=1 --", "NUL": kid + "\x00", "command": "|sleep 5", "template": "{{7*7}}${7*7}", "format": "%s%n", "object": members{"id": kid}, "list": []string{kid}, "number": 1, "bool": true, "null": nil,
-		"empty": "", "5 kB": strings.Repeat("k", 5000), "3 kB": strings.Repeat("k", 3000), "upper case": strings.ToUpper(kid), "space": kid + " ", "of a user": g.claims["sub"], "prototype": "__proto__",
+		"path": "../../../../../../dev/null", "absolute path": "/dev/null", "file URL": "file:///dev/null",
+		"URL": "http://127.0.0.1/key", "SQL": "' OR '1'='1", "SQL union": "x' UNION SELECT 'AA=='; --",
+		"SQL, good at first": kid + "' OR 1=1 --", "NUL": kid + "\x00", "command": "|sleep 5", "template": "{{7*7}}${7*7}",
+		"format": "%s%n", "object": members{"id": kid}, "list": []string{kid}, "number": 1, "bool": true, "null": nil,
+		"empty": "", "5 kB": strings.Repeat("k", 5000), "3 kB": strings.Repeat("k", 3000), "upper case": strings.ToUpper(kid),
+		"space": kid + " ", "of a user": g.claims["sub"], "prototype": "__proto__",
 	} {
 		g.refused("kid "+what, g.sign(with(g.header, "kid", value), g.claims))
 		g.refused("kid "+what+", HMAC", hs256(zeros, with(g.header, "kid", value, "alg", "HS256"), g.claims))
@@ -339,7 +346,8 @@ func TestT058_AKeyThatTheTokenBringsIsNotTrustedNorFetched(t *testing.T) {
 	}
 	chain := []string{base64.StdEncoding.EncodeToString(der)}
 	for what, extra := range map[string][]any{
-		"jwk": {"jwk", jwk}, "jku": {"jku", host.URL + "/jwks"}, "x5u": {"x5u", host.URL + "/x5u"}, "x5c": {"x5c", chain}, "x5t": {"x5t", "AAAA"}, "all": {"jwk", jwk, "jku", host.URL, "x5u", host.URL, "x5c", chain},
+		"jwk": {"jwk", jwk}, "jku": {"jku", host.URL + "/jwks"}, "x5u": {"x5u", host.URL + "/x5u"}, "x5c": {"x5c", chain},
+		"x5t": {"x5t", "AAAA"}, "all": {"jwk", jwk, "jku", host.URL, "x5u", host.URL, "x5c", chain},
 		"kid is a URL": {"kid", host.URL + "/jwks"}, "iss of one's own": {"iss", host.URL}, "nothing": {},
 	} {
 		g.refused(what+", a stranger's key", es256(evil, with(g.header, extra...), g.claims))
@@ -362,11 +370,16 @@ func TestT059_T060_OnlyATokenOfThisMomentLogsIn(t *testing.T) {
 		value any
 		want  string // reason; "": accepted
 	}{
-		{"exp", now - 3600, "EXPIRED"}, {"exp", now - 40, "EXPIRED"}, {"exp", 1, "EXPIRED"}, {"exp", -1, "EXPIRED"}, {"exp", now - 15, ""}, {"exp", 0, "MALFORMED"}, {"exp", nil, "MALFORMED"},
-		{"exp", json.RawMessage("null"), "MALFORMED"}, {"exp", fmt.Sprint(now + 600), "MALFORMED"}, {"exp", "", "MALFORMED"}, {"exp", "never", "MALFORMED"}, {"exp", float64(now) + 600.5, "MALFORMED"}, {"exp", json.RawMessage("1e400"), "MALFORMED"},
-		{"exp", json.RawMessage("1e30"), "MALFORMED"}, {"exp", json.RawMessage("9223372036854775808"), "MALFORMED"}, {"exp", true, "MALFORMED"}, {"exp", []int64{now + 600}, "MALFORMED"}, {"exp", members{"$gt": 0}, "MALFORMED"},
+		{"exp", now - 3600, "EXPIRED"}, {"exp", now - 40, "EXPIRED"}, {"exp", 1, "EXPIRED"}, {"exp", -1, "EXPIRED"},
+		{"exp", now - 15, ""}, {"exp", 0, "MALFORMED"}, {"exp", nil, "MALFORMED"},
+		{"exp", json.RawMessage("null"), "MALFORMED"}, {"exp", fmt.Sprint(now + 600), "MALFORMED"}, {"exp", "", "MALFORMED"},
+		{"exp", "never", "MALFORMED"}, {"exp", float64(now) + 600.5, "MALFORMED"},
+		{"exp", json.RawMessage("1e400"), "MALFORMED"},
+		{"exp", json.RawMessage("1e30"), "MALFORMED"}, {"exp", json.RawMessage("9223372036854775808"), "MALFORMED"},
+		{"exp", true, "MALFORMED"}, {"exp", []int64{now + 600}, "MALFORMED"}, {"exp", members{"$gt": 0}, "MALFORMED"},
 		{"nbf", now + 60, "MALFORMED"}, {"nbf", now + 3600, "MALFORMED"}, {"nbf", now + 15, ""}, {"nbf", now, ""}, {"nbf", "x", "MALFORMED"}, {"nbf", float64(now) + 0.5, "MALFORMED"},
-		{"iat", now + 60, "MALFORMED"}, {"iat", now + 3600, "MALFORMED"}, {"iat", now + 15, ""}, {"iat", now - 3600, ""}, {"iat", nil, "MALFORMED"}, {"iat", 0, "MALFORMED"}, {"iat", "x", "MALFORMED"},
+		{"iat", now + 60, "MALFORMED"}, {"iat", now + 3600, "MALFORMED"}, {"iat", now + 15, ""}, {"iat", now - 3600, ""},
+		{"iat", nil, "MALFORMED"}, {"iat", 0, "MALFORMED"}, {"iat", "x", "MALFORMED"},
 	} {
 		value, _ := json.Marshal(c.value)
 		what, token := fmt.Sprintf("%s %s (now: %d)", c.claim, value, now), g.sign(g.header, with(g.claims, c.claim, c.value))
@@ -399,7 +412,7 @@ func TestT061_ATokenForOrOfAnotherServiceIsRefused(t *testing.T) {
 			g.refused(fmt.Sprintf("%s %v", claim, value), g.sign(g.header, with(g.claims, claim, value)), "MALFORMED", "WRONG_AUDIENCE")
 		}
 	}
-	// An audience of its own: tokens for the issuer are for somebody else then.
+	// An audience of its own: tokens for the issuer are then not for this server.
 	f := startFrontWithUsers(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.Audience = "https://api.example" })
 	h := newForger(t, f)
 	if h.claims["aud"] != "https://api.example" {
@@ -535,11 +548,16 @@ func TestT066_ATokenHasOneSpelling(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := strings.IndexByte(alphabet, token[len(token)-1])
 	spellings := map[string]string{
-		"padded": token + "==", "padded once": token + "=", "each part padded": p[0] + "=." + p[1] + "=." + p[2] + "==", "standard base64": standard(token), "percent-encoded": strings.ReplaceAll(token, ".", "%2E"),
-		"a dot more": token + ".", "a dot before": "." + token, "two parts": p[0] + "." + p[1], "four parts": token + "." + p[2], "JWE": strings.Join([]string{p[0], "", p[1], p[2], p[2]}, "."),
-		"JWE, dir": strings.Join([]string{part(members{"alg": "dir", "enc": "A256GCM", "kid": g.header["kid"]}), "", part(make([]byte, 12)), p[1], part(make([]byte, 16))}, "."),
-		"JSON":     string(mustJSON(members{"protected": p[0], "payload": p[1], "signature": p[2]})), "JSON, general": string(mustJSON(members{"payload": p[1], "signatures": []members{{"protected": p[0], "signature": p[2]}}})),
-		"JSON in base64": part(members{"protected": p[0], "payload": p[1], "signature": p[2]}), "detached payload": p[0] + ".." + p[2], "quoted": `"` + token + `"`, "nested": g.sign(with(g.header, "cty", "JWT"), token),
+		"padded": token + "==", "padded once": token + "=", "each part padded": p[0] + "=." + p[1] + "=." + p[2] + "==",
+		"standard base64": standard(token), "percent-encoded": strings.ReplaceAll(token, ".", "%2E"),
+		"a dot more": token + ".", "a dot before": "." + token, "two parts": p[0] + "." + p[1], "four parts": token + "." + p[2],
+		"JWE":              strings.Join([]string{p[0], "", p[1], p[2], p[2]}, "."),
+		"JWE, dir":         strings.Join([]string{part(members{"alg": "dir", "enc": "A256GCM", "kid": g.header["kid"]}), "", part(make([]byte, 12)), p[1], part(make([]byte, 16))}, "."),
+		"JSON":             string(mustJSON(members{"protected": p[0], "payload": p[1], "signature": p[2]})),
+		"JSON, general":    string(mustJSON(members{"payload": p[1], "signatures": []members{{"protected": p[0], "signature": p[2]}}})),
+		"JSON in base64":   part(members{"protected": p[0], "payload": p[1], "signature": p[2]}),
+		"detached payload": p[0] + ".." + p[2], "quoted": `"` + token + `"`,
+		"nested":   g.sign(with(g.header, "cty", "JWT"), token),
 		"prefixed": "jwt_" + token, "case": strings.ToUpper(p[0]) + "." + p[1] + "." + p[2],
 	}
 	for i := range 4 { // the last letter carries four bits of nothing
@@ -669,7 +687,7 @@ func headerOf(t *testing.T, token string) (header members) {
 	return header
 }
 
-// Replicas' clocks differ: what is taken back is told by a flag, so that a token "made after" it is no better.
+// Replicas' clocks differ: what is revoked has a flag, so that a token "made after" it is no better.
 func TestT069_ATokenFromAClockAheadDoesNotOutliveItsSession(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -71,13 +71,21 @@ func TestT119_AnOddIDTellsNothingOfTheInside(t *testing.T) {
 		admin, _, _ := f.Session("admin", servertest.AdminPassword)
 		some := db.NewID(db.UserID)
 		ids := []any{
-			"", " ", "0", "-1", "null", "undefined", "%00", "../../etc/passwd", "user_", "user_" + strings.Repeat("z", 26), "user_" + strings.Repeat("0", 5000), some + "\x00", some + "'", strings.ToUpper(some),
-			db.NewID(db.SessionID), "' OR '1'='1", "${7*7}{{7*7}}", "\u202e" + some, "𝟘", 7, 1.5, true, nil, []any{some, some}, map[string]any{"$gt": ""}, 1e300, json.Number("99999999999999999999"),
+			"", " ", "0", "-1", "null", "undefined", "%00", "../../etc/passwd", "user_", "user_" + strings.Repeat("z", 26),
+			"user_" + strings.Repeat("0", 5000), some + "\x00", some + "'", strings.ToUpper(some),
+			db.NewID(db.SessionID), "' OR '1'='1", "${7*7}{{7*7}}", "\u202e" + some, "𝟘", 7, 1.5, true, nil, []any{some, some},
+			map[string]any{"$gt": ""}, 1e300, json.Number("99999999999999999999"),
 		}
 		for _, operation := range []string{
-			`query($id: ID!) { node(id: $id) { id } }`, `query($id: ID!) { user(id: $id) { id } }`, `query($id: ID) { auditLog(filter: {userId: $id}) { totalCount } }`, `query($id: ID) { auditLog(filter: {actorId: $id}) { totalCount } }`,
-			`mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`, `mutation($id: ID!) { updateUser(input: {id: $id, name: "x"}) { user { id } } }`, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`,
-			`mutation($id: ID!) { enableUser(input: {id: $id}) { user { id } } }`, `mutation($id: ID!) { setUserPassword(input: {id: $id, password: "a password of nobody"}) { user { id } } }`, `mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`,
+			`query($id: ID!) { node(id: $id) { id } }`, `query($id: ID!) { user(id: $id) { id } }`,
+			`query($id: ID) { auditLog(filter: {userId: $id}) { totalCount } }`,
+			`query($id: ID) { auditLog(filter: {actorId: $id}) { totalCount } }`,
+			`mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`,
+			`mutation($id: ID!) { updateUser(input: {id: $id, name: "x"}) { user { id } } }`,
+			`mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`,
+			`mutation($id: ID!) { enableUser(input: {id: $id}) { user { id } } }`,
+			`mutation($id: ID!) { setUserPassword(input: {id: $id, password: "a password of nobody"}) { user { id } } }`,
+			`mutation($id: ID!) { revokeSessions(input: {id: $id}) { endedSessions } }`,
 			`query($id: String) { users(after: $id) { totalCount } }`, `query($id: String) { auditLog(before: $id) { totalCount } }`,
 		} {
 			for _, id := range ids {
@@ -98,7 +106,7 @@ func TestT119_AnOddIDTellsNothingOfTheInside(t *testing.T) {
 	})
 }
 
-// A text that the database reads as SQL is the whole database in a stranger's hand.
+// A text that the database reads as SQL gives an untrusted client the whole database.
 func TestT120_SQLInATextIsAText(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -106,7 +114,8 @@ func TestT120_SQLInATextIsAText(t *testing.T) {
 		admin, _, _ := f.Session("admin", servertest.AdminPassword)
 		alice, _, _ := f.Session("alice", servertest.AlicePassword)
 		injections := []string{
-			`' OR '1'='1`, `' OR 1=1 --`, `'; DROP TABLE users; --`, `') UNION SELECT id, password_hash FROM users --`, `'||(SELECT password_hash FROM users LIMIT 1)||'`, `'||pg_sleep(5)||'`, `'; SELECT pg_sleep(5); --`,
+			`' OR '1'='1`, `' OR 1=1 --`, `'; DROP TABLE users; --`, `') UNION SELECT id, password_hash FROM users --`,
+			`'||(SELECT password_hash FROM users LIMIT 1)||'`, `'||pg_sleep(5)||'`, `'; SELECT pg_sleep(5); --`,
 			`' AND randomblob(500000000) --`, `$1`, `\' OR 1=1 --`, `" OR ""="`, "`", `?`, `:1`, `%' OR '%'='`, `/* */`, `$$; SELECT 1; $$`, "＇ OR 1=1 --",
 		}
 		if strings.HasPrefix(databaseURL, "postgres") {
@@ -151,7 +160,7 @@ func TestT120_SQLInATextIsAText(t *testing.T) {
 	})
 }
 
-// Whoever shows a name in a page must get the very text, and a browser must never take an answer for a page.
+// A page that shows a name must get exactly the text, and a browser must never render a response as a page.
 func TestT121_ATextComesBackAsItWasAndIsNeverHTML(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, databaseURL string) {
@@ -188,7 +197,7 @@ func TestT121_ATextComesBackAsItWasAndIsNeverHTML(t *testing.T) {
 	})
 }
 
-// A log in which strangers write lines tells their story.
+// A log into which untrusted clients can write lines is no evidence.
 func TestT122_NobodyForgesALineOfTheLog(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

@@ -65,7 +65,8 @@ func TestT021_AWeakPasswordIsRefusedWithTheReasonAndAnyOtherTaken(t *testing.T) 
 		return f.Ask(admin, `mutation($u: String!, $p: String!) { createUser(input: {username: $u, password: $p}) { user { id } } }`, "u", fmt.Sprintf("walter%d", n), "p", password)
 	}
 	for password, reason := range map[string]string{
-		"": "at least 8", "seven77": "at least 8", strings.Repeat(" ", 9): "blank", "iloveyou": "common", "qwerty123": "common", "Football": "common", "trustno1": "common", "1q2w3e4r": "common",
+		"": "at least 8", "seven77": "at least 8", strings.Repeat(" ", 9): "blank", "iloveyou": "common", "qwerty123": "common",
+		"Football": "common", "trustno1": "common", "1q2w3e4r": "common",
 		"WALTER1walter1": "account's name", "latchkey": "account's name",
 	} {
 		if password == "WALTER1walter1" {
@@ -163,7 +164,7 @@ func TestT027_AnOldHashIsMadeAnewAtTheLogin(t *testing.T) {
 	})
 }
 
-// Without an administrator nobody can let one in again.
+// Without an administrator, no user can make one again.
 func TestT028_TheLastAdministratorStays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey/latchkey/test/servertest"
 )
 
-// What is taken back while something is under way: a handshake, a body, a hash, a look into the database.
+// What is revoked while something is in progress: a handshake, a body, a hash, a query of the database.
 
 // A thief who has opened a socket and waits must not be let in after the logout. T40.
 func TestT040_ASocketThatBeginsLateIsLookedAtAgain(t *testing.T) {
@@ -119,7 +119,7 @@ func TestT037_ALoginUnderWayDoesNotSurviveANewPassword(t *testing.T) {
 	})
 }
 
-// A look that got no answer must be repeated, or the socket of an ended session stays. T40.
+// A lookup that failed must be repeated, or the socket of an ended session stays open. T40.
 func TestT040_ASocketIsLookedAtAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
 	t.Parallel()
 	url := dbtest.Postgres(t)

@@ -20,7 +20,7 @@ import (
 
 // Tokens and sessions: T29 to T52.
 
-// soon waits until the answer has the code, at most the two seconds that a revocation may take.
+// soon waits until the reply has the code, at most the two seconds that a revocation may take.
 func (f *front) soon(code string, ask func() *servertest.Reply) {
 	f.t.Helper()
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
@@ -83,7 +83,7 @@ func TestT029_AThiefOfAnOldRefreshTokenDoesNotStayIn(t *testing.T) {
 		third := f.Refresh(second.Text("refresh.refreshToken")).Want("")
 		f.warm(first, second.Text("refresh.accessToken"), third.Text("refresh.accessToken"))
 		f.Refresh(stolen).Want("UNAUTHENTICATED REFRESH_REUSED")
-		for _, on := range []*front{f, replica} { // the end is stored although the answer was an error
+		for _, on := range []*front{f, replica} { // the end is stored although the response was an error
 			on.Refresh(third.Text("refresh.refreshToken")).Want("UNAUTHENTICATED REFRESH_REUSED")
 			on.Refresh(stolen).Want("UNAUTHENTICATED REFRESH_REUSED")
 			for _, access := range []string{first, second.Text("refresh.accessToken"), third.Text("refresh.accessToken")} {
@@ -104,7 +104,7 @@ func TestT030_TheLastRefreshTokenIsTheftOnceItsSuccessorWasUsed(t *testing.T) {
 		f := startFrontWithUsers(t, url, func(s *servertest.Settings) { s.RefreshGrace = 0 })
 		_, spent, _ := f.Session("alice", servertest.AlicePassword)
 		next := f.Refresh(spent).Want("")
-		lost := f.Refresh(spent).Want("") // nothing of the successor was used: the answer may be lost
+		lost := f.Refresh(spent).Want("") // nothing of the successor was used: the response may have been lost
 		if lost.Text("refresh.refreshToken") != next.Text("refresh.refreshToken") {
 			t.Error("two successors")
 		}
@@ -176,9 +176,12 @@ func TestT033_ADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 	part, bobsPart := strings.Split(token, "."), strings.Split(bobs, ".")
 	last := token[len(token)-1:]
 	for what, text := range map[string]string{
-		"empty": "", "prefix alone": "lr_", "cut": token[:len(token)-1], "longer": token + "A", "padded": token + "=", "last letter": token[:len(token)-1] + map[bool]string{true: "B", false: "A"}[last == "A"],
-		"other case": strings.ToUpper(token), "space": " " + token, "newline": token + "\n", "the next generation": part[0] + ".2." + part[2], "generation with a sign": part[0] + ".+1." + part[2],
-		"generation with a zero": part[0] + ".01." + part[2], "a session of bob's": bobsPart[0] + "." + part[1] + "." + part[2], "no MAC": part[0] + ".1.", "60 kB": token + strings.Repeat("A", 60_000),
+		"empty": "", "prefix alone": "lr_", "cut": token[:len(token)-1], "longer": token + "A", "padded": token + "=",
+		"last letter": token[:len(token)-1] + map[bool]string{true: "B", false: "A"}[last == "A"],
+		"other case":  strings.ToUpper(token), "space": " " + token, "newline": token + "\n",
+		"the next generation": part[0] + ".2." + part[2], "generation with a sign": part[0] + ".+1." + part[2],
+		"generation with a zero": part[0] + ".01." + part[2], "a session of bob's": bobsPart[0] + "." + part[1] + "." + part[2],
+		"no MAC": part[0] + ".1.", "60 kB": token + strings.Repeat("A", 60_000),
 		"percent-encoded": strings.ReplaceAll(token, ".", "%2E"), "full-width": strings.Replace(token, ".1.", ".１.", 1), "Bearer": "Bearer " + token,
 	} {
 		start := time.Now()
@@ -229,7 +232,7 @@ func TestT034_TokensCannotBeGuessed(t *testing.T) {
 	}
 }
 
-// What is taken back in one process must be refused by all within two seconds, whatever they remember: a session by
+// What is revoked in one process must be refused by all within two seconds, whatever they remember: a session by
 // logout (T36, T37) or a new password, a user (T38), a role (T39), an API token (T48). T135.
 func TestT036_T037_T038_T039_T048_WhatIsTakenBackIsRefusedByEveryProcess(t *testing.T) {
 	t.Parallel()
@@ -545,7 +548,8 @@ func TestT046_T047_AnAPITokenIsShownOnceAndHasOneSpelling(t *testing.T) {
 		t.Error("the token is in the log")
 	}
 	changed := []string{
-		"lk_", token[:20], token[:33], token + "0", token + " x", strings.ToLower(token), strings.ToUpper(token), "LK_" + token[3:], "lk_%", "lk_%25", "lk_" + strings.Repeat("_", 36), token[:38] + "%",
+		"lk_", token[:20], token[:33], token + "0", token + " x", strings.ToLower(token), strings.ToUpper(token),
+		"LK_" + token[3:], "lk_%", "lk_%25", "lk_" + strings.Repeat("_", 36), token[:38] + "%",
 		token[:3] + "%" + token[4:], strings.Repeat("lk_", 13), token[3:], "lr_" + token[3:], token[:4] + string(token[5]) + string(token[4]) + token[6:] + "\x7f",
 	}
 	for i := range token {
@@ -655,9 +659,12 @@ func TestT052_AnswersWithTokensAreNotKeptAndThereAreNoCookies(t *testing.T) {
 	service, _ := f.NewAPIToken(admin, "tokens:introspect")
 	access, refresh, _ := f.Session("alice", servertest.AlicePassword)
 	for what, r := range map[string]*servertest.Reply{
-		"login": f.Ask("", servertest.LoginMutation, "u", "alice", "p", servertest.AlicePassword), "a refused login": f.Ask("", servertest.LoginMutation, "u", "alice", "p", "wrong"), "refresh": f.Refresh(refresh), "a refused refresh": f.Refresh("x"),
-		"createApiToken": f.Ask(access, `mutation { createApiToken(input: {name: "x"}) { token } }`), "me": f.me(access), "nobody": f.me(""),
-		"GET": f.Send("GET", "/graphql?query=%7Bme%7Bid%7D%7D", http.Header{"Authorization": {"Bearer " + access}}, ""), "introspection": f.form("/oauth/introspect", service, access), "revocation": f.form("/oauth/revoke", service, "x"),
+		"login":           f.Ask("", servertest.LoginMutation, "u", "alice", "p", servertest.AlicePassword),
+		"a refused login": f.Ask("", servertest.LoginMutation, "u", "alice", "p", "wrong"), "refresh": f.Refresh(refresh),
+		"a refused refresh": f.Refresh("x"),
+		"createApiToken":    f.Ask(access, `mutation { createApiToken(input: {name: "x"}) { token } }`), "me": f.me(access), "nobody": f.me(""),
+		"GET":           f.Send("GET", "/graphql?query=%7Bme%7Bid%7D%7D", http.Header{"Authorization": {"Bearer " + access}}, ""),
+		"introspection": f.form("/oauth/introspect", service, access), "revocation": f.form("/oauth/revoke", service, "x"),
 		"not JSON": f.post("{"),
 	} {
 		if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Set-Cookie") != "" {

@@ -327,7 +327,7 @@ func TestT117_SocketsOfAUserAreCappedAndTheirSlotsComeBack(t *testing.T) {
 		if len(open) != 20 || refused != 380 {
 			t.Errorf("round %d: %d sockets are open, %d refused", round, len(open), refused)
 		}
-		other := f.Dial(t, "graphql-transport-ws") // one user's crowd is not another's
+		other := f.Dial(t, "graphql-transport-ws") // the limit is one user's, not all users'
 		other.Initialise(bob)
 		other.CloseNow()
 		f.alive(t)
@@ -343,7 +343,7 @@ func TestT117_SocketsOfAUserAreCappedAndTheirSlotsComeBack(t *testing.T) {
 	}
 }
 
-// T117. A stranger who does not finish the closing handshake must not hold the socket: with no token needed, that
+// T117. A client without a token that does not finish the closing handshake must not hold the socket: with no token needed, that
 // would be memory and descriptors without bound.
 func TestT117_AStrangerCannotHoldASocketThatIsClosing(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
@@ -391,7 +391,7 @@ func TestT117_EventStreamsOfAUserAreCapped(t *testing.T) {
 	}
 }
 
-// T116. Pings of the WebSocket protocol itself count as messages: about 190,000 a second were answered.
+// T116. Pings of the WebSocket protocol itself count as messages: about 190,000 a second got a pong.
 func TestT116_PingsOfTheProtocolItselfAreLimited(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
