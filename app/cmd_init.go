@@ -169,7 +169,7 @@ func (c *initCmd) addTo(dir string, out io.Writer) error {
 	}
 	const generator = "generate/main.go"
 	if _, err := os.Stat(filepath.Join(dir, generator)); errors.Is(err, fs.ErrNotExist) {
-		body := strings.Replace(skeletonFiles()[generator+""], "include.Options{StrictScalars: true}", "include.Options{}", 1)
+		body := strings.Replace(skeletonFiles()[generator], "include.Options{StrictScalars: true}", "include.Options{}", 1)
 		if err := p.write(dir, map[string]string{generator: body}); err != nil {
 			return err
 		}

@@ -226,25 +226,35 @@ func (c AuditConfig) guardsOf(all ast.DirectiveList) string {
 	return strings.Join(guards, " and ")
 }
 
-// requiredScopes reads @requiresScopes(scopes: [["a", "b"], ["c"]]) and refuses what nobody can have or everybody has.
-func (c AuditConfig) requiredScopes(d *ast.Directive) (ways [][]string, err error) {
+// scopesOf reads @requiresScopes(scopes: [["a", "b"], ["c"]]).
+func scopesOf(d *ast.Directive) (alternatives [][]string) {
 	for _, all := range d.Arguments.ForName("scopes").Value.Children {
-		var way []string
+		var scopes []string
 		for _, scope := range all.Value.Children {
-			if !c.Rights.KnownScope(scope.Value.Raw) {
-				return nil, fmt.Errorf("there is no scope %q among the program's scopes", scope.Value.Raw)
-			}
-			way = append(way, scope.Value.Raw)
+			scopes = append(scopes, scope.Value.Raw)
 		}
-		if len(way) == 0 {
-			return nil, errors.New("an empty list of scopes lets everybody in: write @authenticated")
-		}
-		ways = append(ways, way)
+		alternatives = append(alternatives, scopes)
 	}
-	if len(ways) == 0 {
+	return alternatives
+}
+
+// requiredScopes returns the alternatives of @requiresScopes. It returns an error for those that every viewer or none has.
+func (c AuditConfig) requiredScopes(d *ast.Directive) ([][]string, error) {
+	alternatives := scopesOf(d)
+	if len(alternatives) == 0 {
 		return nil, errors.New("@requiresScopes names no scope, so nobody may ever read it")
 	}
-	return ways, nil
+	for _, all := range alternatives {
+		if len(all) == 0 {
+			return nil, errors.New("an empty list of scopes lets everybody in: write @authenticated")
+		}
+		for _, scope := range all {
+			if !c.Rights.KnownScope(scope) {
+				return nil, fmt.Errorf("there is no scope %q among the program's scopes", scope)
+			}
+		}
+	}
+	return alternatives, nil
 }
 
 func fault(at *ast.Position, format string, args ...any) error {

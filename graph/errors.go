@@ -210,7 +210,7 @@ func requestIDOf(ctx context.Context) string {
 	if !graphql.HasOperationContext(ctx) {
 		return ""
 	}
-	return graphql.GetOperationContext(ctx).Headers.Get(RequestIDHeader)
+	return graphql.GetOperationContext(ctx).Headers.Get(auth.RequestIDHeader)
 }
 
 func gqlerrorOf(code Code, message string) *gqlerror.Error {

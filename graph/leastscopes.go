@@ -74,14 +74,7 @@ func (c *scopeCollector) require(def *ast.FieldDefinition) {
 		return
 	}
 	if d := def.Directives.ForName("requiresScopes"); d != nil {
-		alternatives := [][]string{}
-		for _, all := range d.Arguments.ForName("scopes").Value.Children {
-			var scopes []string
-			for _, scope := range all.Value.Children {
-				scopes = append(scopes, scope.Value.Raw)
-			}
-			alternatives = append(alternatives, scopes)
-		}
+		alternatives := scopesOf(d)
 		if !slices.ContainsFunc(c.required, func(r [][]string) bool { return fmt.Sprint(r) == fmt.Sprint(alternatives) }) {
 			c.required = append(c.required, alternatives)
 		}

@@ -25,9 +25,6 @@ import (
 	"github.com/latchkey/latchkey/internal/sse"
 )
 
-// RequestIDHeader is the header with a request's ID.
-const RequestIDHeader = auth.RequestIDHeader
-
 // A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. gqlgen's transports are not used: their
 // errors echo malformed bodies, which may have passwords. There are no batches and no forms, because a browser sends
 // forms to other sites without a CORS preflight.

@@ -43,7 +43,6 @@ func (p *includer) Implement(previous string, field *codegen.Field) string {
 	case previous != "" && !notImplemented.MatchString(previous):
 		return previous
 	case p.original(field.Object.Name) == "User" && len(field.Args) == 0 && isLeaf(p.config.Schema, field):
-		templates.CurrentImports.Lookup(module + "db")
 		return fmt.Sprintf("return %s.Column[%s](obj, %q)",
 			templates.CurrentImports.Lookup(module+"db"), templates.CurrentImports.LookupType(field.TypeReference.GO), field.Name)
 	case p.options.Implementer != nil:
