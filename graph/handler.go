@@ -44,7 +44,7 @@ type Options struct {
 	// INTERNAL_SERVER_ERROR. It is hidden, too, where Errors returns nil. May be nil.
 	Errors func(err error) *Error
 
-	Extensions []graphql.HandlerExtension // further ones of gqlgen
+	Extensions []graphql.HandlerExtension // further ones of gqlgen; with a FieldInterceptor, gqlgen executes all fields (see package direct)
 }
 
 // A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets and event streams.
@@ -64,14 +64,15 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	if err := prepare(es.Schema(), rules, o.Log); err != nil {
 		return nil, err
 	}
-	srv := handler.New(es)
+	executed, written := directly(es, o)
+	srv := handler.New(executed)
 	who := introspection(o.Introspection)
 	present := presenter(o.Log, o.Auth.ReportUnavailable, who, o.Errors)
 	srv.SetErrorPresenter(present)
 	srv.SetRecoverFunc(recovered(o.Log))
 	srv.SetValidationRulesFn(validationRules)
 	srv.SetDisableSuggestion(true)
-	documents := newDocumentCache()
+	documents := newDocumentCache(written)
 	srv.SetQueryCache(documents)
 	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these three
 	srv.Use(lexicalGuard{o.Limits.Tokens, documents})
@@ -85,6 +86,9 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	}
 	for _, e := range o.Extensions {
 		srv.Use(e)
+	}
+	if written != nil {
+		srv.Use(written)
 	}
 	shared := common{schema: es.Schema(), auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
 	open := &sockets{common: shared, origins: socketOrigins(o.Issuer, o.Origins)}

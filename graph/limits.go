@@ -15,6 +15,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/latchkey/latchkey/graph/direct"
 )
 
 // Limits limit a single request. A zero field takes its value from DefaultLimits. The tags make each field a setting
@@ -54,14 +56,22 @@ type documentCache struct {
 	mu        sync.Mutex
 	documents *simplelru.LRU[string, *ast.QueryDocument]
 	bytes     int
+	written   *direct.Extension // remembers with each document how to write its results; may be nil
 }
 
 var _ graphql.Cache[*ast.QueryDocument] = (*documentCache)(nil)
 
-func newDocumentCache() *documentCache {
-	c := &documentCache{}
-	c.documents, _ = simplelru.NewLRU(cachedQueries, func(text string, _ *ast.QueryDocument) { c.bytes -= weight(text) }) // fails only for a size below one
+func newDocumentCache(written *direct.Extension) *documentCache {
+	c := &documentCache{written: written}
+	c.documents, _ = simplelru.NewLRU(cachedQueries, c.evicted) // fails only for a size below one
 	return c
+}
+
+func (c *documentCache) evicted(text string, document *ast.QueryDocument) {
+	c.bytes -= weight(text)
+	if c.written != nil {
+		c.written.Forget(document)
+	}
 }
 
 // Get implements graphql.Cache.
@@ -79,6 +89,9 @@ func (c *documentCache) Add(_ context.Context, text string, document *ast.QueryD
 		c.bytes += weight(text)
 	}
 	c.documents.Add(text, document)
+	if c.written != nil {
+		c.written.Remember(document)
+	}
 	for c.bytes > cachedBytes {
 		c.documents.RemoveOldest()
 	}

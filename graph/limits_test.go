@@ -12,7 +12,7 @@ import (
 
 // Untrusted clients choose what is cached: a thousand documents of the largest size must not exhaust the memory. T111.
 func TestRememberedDocumentsAreBoundedInBytes(t *testing.T) {
-	c := newDocumentCache()
+	c := newDocumentCache(nil)
 	text := func(i int) string {
 		return fmt.Sprintf("{ f%d %s }", i, strings.Repeat("a ", 990)) // as many names as there may be
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/99designs/gqlgen/api"
 	"github.com/99designs/gqlgen/codegen/config"
 	"github.com/99designs/gqlgen/plugin"
+
+	"github.com/latchkey/latchkey/graph/direct/generator"
 )
 
 // Options change how Latchkey's schema is included. The zero value includes all of it as it is.
@@ -72,6 +74,6 @@ func Option(o Options) api.Option {
 	return func(cfg *config.Config, plugins *[]plugin.Plugin) {
 		p := newPlugin(o, cfg)
 		p.configure()
-		*plugins = append(*plugins, p)
+		*plugins = append(*plugins, p, generator.Plugin{})
 	}
 }

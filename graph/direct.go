@@ -1,0 +1,50 @@
+package graph
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/graph/direct"
+)
+
+// directly returns the schema and the extension that write results directly: see package direct. The extension is nil if
+// gqlgen must execute everything: the schema was generated without the plugin, or an extension looks at each field.
+func directly(es graphql.ExecutableSchema, o Options) (graphql.ExecutableSchema, *direct.Extension) {
+	generated, ok := es.(direct.ExecutableSchema)
+	looksAtFields := slices.ContainsFunc(o.Extensions, func(e graphql.HandlerExtension) bool {
+		_, is := e.(graphql.FieldInterceptor)
+		return is
+	})
+	if !ok || looksAtFields {
+		return es, nil
+	}
+	e := direct.New(generated, (&directGuards{}).of)
+	return e.Executable(), e
+}
+
+// directGuards returns the guards of Latchkey's directives, one for the same directive with the same arguments.
+type directGuards struct {
+	scopes sync.Map // the arguments of @requiresScopes: *direct.Guard
+}
+
+func (g *directGuards) of(d *ast.Directive) (found *direct.Guard, known bool) {
+	switch d.Name {
+	case "public":
+		return nil, true
+	case "authenticated":
+		return &directAuthenticated, true
+	case "requiresScopes":
+		alternatives := scopesOf(d)
+		found := direct.Guard(func(ctx context.Context) bool { return requiresScopes(alternatives)(auth.ViewerFrom(ctx)) == nil })
+		shared, _ := g.scopes.LoadOrStore(d.Arguments.ForName("scopes").Value.String(), &found)
+		return shared.(*direct.Guard), true
+	}
+	return nil, false
+}
+
+var directAuthenticated direct.Guard = func(ctx context.Context) bool { return authenticated(auth.ViewerFrom(ctx)) == nil }

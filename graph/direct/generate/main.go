@@ -1,0 +1,23 @@
+// Command generate runs gqlgen with the plugin of package direct.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/99designs/gqlgen/api"
+	"github.com/99designs/gqlgen/codegen/config"
+
+	"github.com/latchkey/latchkey/graph/direct/generator"
+)
+
+func main() {
+	cfg, err := config.LoadConfigFromDefaultLocations()
+	if err == nil {
+		err = api.Generate(cfg, api.AddPlugin(generator.Plugin{}))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}

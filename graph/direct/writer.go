@@ -1,0 +1,110 @@
+package direct
+
+import (
+	"io"
+	"strconv"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// A Writer holds JSON.
+type Writer struct {
+	b       []byte
+	pending *pending // nil if no field below has a resolver
+}
+
+// buffers are reused. Large ones are left to the garbage collector.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1<<10); return &b }}
+
+const largestPooled = 64 << 10
+
+// newWriter returns a Writer with a buffer from the pool.
+func newWriter() *Writer { return &Writer{b: (*buffers.Get().(*[]byte))[:0]} }
+
+func (w *Writer) release() {
+	if b := w.b; cap(b) > 0 && cap(b) <= largestPooled {
+		buffers.Put(&b)
+	}
+	w.b = nil
+}
+
+// MarshalGQL implements graphql.Marshaler. It can be called once.
+func (w *Writer) MarshalGQL(to io.Writer) {
+	_, _ = to.Write(w.b)
+	w.release()
+}
+
+// Write and WriteString implement io.Writer and io.StringWriter, for marshalers.
+
+func (w *Writer) Write(p []byte) (int, error) {
+	w.b = append(w.b, p...)
+	return len(p), nil
+}
+
+func (w *Writer) WriteString(s string) (int, error) {
+	w.b = append(w.b, s...)
+	return len(s), nil
+}
+
+// Null writes null. It returns false if that is not allowed.
+func (w *Writer) Null(nonNull bool) bool {
+	w.b = append(w.b, "null"...)
+	return !nonNull
+}
+
+// String, Int and Boolean write as gqlgen's marshalers do.
+
+func (w *Writer) String(s string) bool {
+	w.b = appendString(w.b, s)
+	return true
+}
+
+func (w *Writer) Int(n int) bool {
+	w.b = strconv.AppendInt(w.b, int64(n), 10)
+	return true
+}
+
+func (w *Writer) Boolean(v bool) bool {
+	w.b = strconv.AppendBool(w.b, v)
+	return true
+}
+
+// Leaf writes a scalar or an enum by its own marshaler.
+func (w *Writer) Leaf(m graphql.Marshaler, nonNull bool) bool {
+	if m == graphql.Null {
+		return w.Null(nonNull)
+	}
+	m.MarshalGQL(w)
+	return true
+}
+
+const hex = "0123456789ABCDEF"
+
+// appendString quotes a string as gqlgen does.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	start := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '\\' && c != '"' {
+			continue
+		}
+		b = append(b, s[start:i]...)
+		switch c {
+		case '\t':
+			b = append(b, `\t`...)
+		case '\r':
+			b = append(b, `\r`...)
+		case '\n':
+			b = append(b, `\n`...)
+		case '\\', '"':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+		}
+		start = i + 1
+	}
+	b = append(b, s[start:]...)
+	return append(b, '"')
+}
