@@ -57,7 +57,8 @@ type stdio struct {
 
 // serve runs the server until the context ends.
 func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
-	log := s.logger(io.err)
+	log, flush := s.gatheredLogger(io.err)
+	defer flush()
 	if tracingWanted() {
 		stop, err := StartTracing(ctx, s.program.Name)
 		if err != nil {
@@ -328,24 +329,6 @@ func warnIgnored(log *slog.Logger, d *db.DB) {
 	for _, option := range d.Ignored() {
 		log.Warn("DATABASE_URL: the driver does not implement this option; sslmode=verify-full also protects against a man in the middle", "option", option)
 	}
-}
-
-func (s *Settings) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // kong has validated the value
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		switch value := a.Value.Any().(type) {
-		case error:
-			return slog.Any(a.Key, explainDatabaseError(value, "DATABASE_URL"))
-		case time.Duration: // slog's JSON would be a number of nanoseconds
-			return slog.String(a.Key, value.String())
-		}
-		return a
-	}}
-	if s.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
 
 // reachable returns an address that clients on this machine can use, also if the listener uses all interfaces.

@@ -1,17 +1,12 @@
 package graph
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -186,6 +181,9 @@ func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 }
 
 func checkContentType(h http.Header) *requestError {
+	if types := h["Content-Type"]; len(types) == 1 && types[0] == plainJSON && len(h["Content-Encoding"]) == 0 {
+		return nil
+	}
 	unsupported := newRequestError(http.StatusUnsupportedMediaType, UnsupportedMediaType, "send the request as application/json in UTF-8, not compressed")
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || mediaType != plainJSON || len(h.Values("Content-Type")) > 1 {
@@ -198,112 +196,6 @@ func checkContentType(h http.Header) *requestError {
 		return unsupported
 	}
 	return nil
-}
-
-// readBody reads and parses a body whose size is limited.
-func readBody(body io.Reader, params *graphql.RawParams) *requestError {
-	data, err := io.ReadAll(body)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return newRequestError(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request is too large")
-	case err != nil:
-		return newRequestError(http.StatusBadRequest, BadRequest, "the request could not be read to its end")
-	}
-	return parseBody(data, params)
-}
-
-// parseBody parses the body of a request, which must be one JSON object.
-func parseBody(data []byte, params *graphql.RawParams) *requestError {
-	data = bytes.TrimLeft(data, " \t\r\n")
-	switch {
-	case !utf8.Valid(data):
-		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
-	case len(data) > 0 && data[0] == '[':
-		return newRequestError(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
-	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
-		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
-	}
-	if hasLoneSurrogate(string(data)) {
-		return newRequestError(http.StatusBadRequest, BadRequest, loneSurrogate)
-	}
-	if countValues(data) > maxValues {
-		return newRequestError(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
-	}
-	if decodeParams(data, params) != nil {
-		return newRequestError(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects, each given once")
-	}
-	return nil
-}
-
-// maxValues limits the JSON values in a body: decoded, a value takes much more memory than it has bytes.
-const maxValues = 20_000
-
-// countValues returns about how many values there are in valid JSON.
-func countValues(data []byte) (n int) {
-	inText, escaped := false, false
-	for _, c := range data {
-		switch {
-		case escaped:
-			escaped = false
-		case inText && c == '\\':
-			escaped = true
-		case c == '"':
-			inText = !inText
-		case !inText && (c == ',' || c == '[' || c == '{'):
-			n++
-		}
-	}
-	return n
-}
-
-// decodeParams decodes {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4). Names are case
-// sensitive and must be unique, so that a proxy or firewall in front of the server sees the same request.
-func decodeParams(data []byte, params *graphql.RawParams) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
-		return errNoObject
-	}
-	var read graphql.RawParams
-	seen := map[string]bool{}
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return err
-		}
-		name, _ := token.(string)
-		if seen[name] {
-			return errTwice
-		}
-		seen[name] = true
-		if err := decodeParam(decoder, name, &read); err != nil {
-			return err
-		}
-	}
-	params.Query, params.OperationName, params.Variables, params.Extensions = read.Query, read.OperationName, read.Variables, read.Extensions
-	return nil
-}
-
-var (
-	errNoObject = errors.New("not a JSON object")
-	errTwice    = errors.New("a name stands twice in the JSON object")
-)
-
-// decodeParam decodes the value of one parameter. null counts as absent. Unknown parameters are ignored.
-func decodeParam(decoder *json.Decoder, name string, params *graphql.RawParams) error {
-	switch name {
-	case "query":
-		return decoder.Decode(&params.Query)
-	case "operationName":
-		return decoder.Decode(&params.OperationName)
-	case "variables":
-		return decoder.Decode(&params.Variables)
-	case "extensions":
-		return decoder.Decode(&params.Extensions)
-	}
-	var ignored json.RawMessage
-	return decoder.Decode(&ignored)
 }
 
 func readURL(u *url.URL, params *graphql.RawParams) *requestError {
@@ -331,85 +223,6 @@ func readURL(u *url.URL, params *graphql.RawParams) *requestError {
 	return nil
 }
 
-func decodeObject(text string, into *map[string]any) bool {
-	if !json.Valid([]byte(text)) || !utf8.ValidString(text) || hasLoneSurrogate(text) {
-		return false
-	}
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	return decoder.Decode(into) == nil
-}
-
-// encode returns {errors, data, extensions} in JSON. If no operation ran there is no data.
-func encode(response *graphql.Response) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(len(response.Data) + 64)
-	b.WriteByte('{')
-	member := func(name string, v any) error {
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		b.WriteString(`"` + name + `":`)
-		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false) // the response is not HTML
-		err := encoder.Encode(v)
-		b.Truncate(b.Len() - 1) // the end of the line
-		return err
-	}
-	if errs := response.Errors; len(errs) > 0 {
-		if err := member("errors", errs[:min(len(errs), maxErrors)]); err != nil {
-			return nil, err
-		}
-	}
-	if response.Data != nil {
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		b.WriteString(`"data":`)
-		b.Write(response.Data)
-	}
-	if len(response.Extensions) > 0 {
-		if err := member("extensions", response.Extensions); err != nil {
-			return nil, err
-		}
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
-
-// writeResponse sends a complete response.
-func writeResponse(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
-	body, err := encode(response)
-	if err != nil { // an extension that cannot be encoded
-		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}`)
-	}
-	if mediaType == "" {
-		mediaType = plainJSON
-	}
-	h := w.Header()
-	h.Set("Content-Type", mediaType+"; charset=utf-8")
-	h.Set("Cache-Control", "no-store") // responses depend on the viewer and may contain tokens
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Add("Vary", "Accept")
-	if status == http.StatusMethodNotAllowed {
-		h.Set("Allow", allowedMethods)
-	}
-	if retry := retryAfter(response.Errors); retry != "" {
-		h.Set("Retry-After", retry)
-	}
-	w.WriteHeader(status)
-	w.Write(body)
-}
-
-func retryAfter(errs gqlerror.List) string {
-	for _, e := range errs {
-		if seconds, ok := e.Extensions["retryAfter"].(int); ok {
-			return strconv.Itoa(seconds)
-		}
-	}
-	return ""
-}
-
 // finished counts and logs an operation. Variables, tokens and error messages are not logged: they may have secrets.
 func (c common) finished(r *http.Request, operation *graphql.OperationContext, response *graphql.Response, status int, took time.Duration) {
 	kind, name, field := "none", "", ""
@@ -419,7 +232,7 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 	}
 	code, errs := "OK", 0
 	if response != nil && len(response.Errors) > 0 {
-		code, errs = fmt.Sprint(response.Errors[0].Extensions["code"]), len(response.Errors)
+		code, errs = codeOf(response.Errors[0]), len(response.Errors)
 	}
 	if c.observe != nil {
 		c.observe(kind, field, code, took)
@@ -429,7 +242,7 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 	}
 	v := auth.ViewerFrom(r.Context())
 	attrs := []slog.Attr{
-		slog.String("request", v.Client.RequestID), slog.Int("status", status), slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("request", v.Client.RequestID), slog.Int("status", status), slog.String("took", took.Round(time.Microsecond).String()),
 		slog.String("ip", v.Client.IP), slog.String("kind", kind), slog.String("operation", shortened(name)), slog.String("field", field), slog.String("code", code),
 	}
 	if v.ID() != "" {
@@ -439,6 +252,13 @@ func (c common) finished(r *http.Request, operation *graphql.OperationContext, r
 		attrs = append(attrs, slog.Int("errors", errs))
 	}
 	c.log.LogAttrs(r.Context(), slog.LevelInfo, "graphql", attrs...)
+}
+
+func codeOf(err *gqlerror.Error) string {
+	if code, ok := err.Extensions["code"].(Code); ok {
+		return string(code)
+	}
+	return fmt.Sprint(err.Extensions["code"])
 }
 
 // firstField returns the name of the first root field. Unlike the operation's name it has few possible values.

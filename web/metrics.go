@@ -3,6 +3,7 @@ package web
 import (
 	"database/sql"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,14 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	known    sync.Map // operationLabels: *operationMetrics
+}
+
+type operationLabels struct{ kind, field, code string }
+
+type operationMetrics struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
 }
 
 // NewMetrics returns the metrics of a service, its connection pools and its sockets. Operation adds operations.
@@ -44,8 +53,13 @@ func NewMetrics(service *auth.Service, pools map[string]func() sql.DBStats, sock
 
 // Operation records a finished operation.
 func (m *Metrics) Operation(kind, field, code string, took time.Duration) {
-	m.requests.WithLabelValues(kind, field, code).Inc()
-	m.duration.WithLabelValues(kind).Observe(took.Seconds())
+	labels := operationLabels{kind, field, code}
+	known, ok := m.known.Load(labels)
+	if !ok { // looking labels up is slow
+		known, _ = m.known.LoadOrStore(labels, &operationMetrics{m.requests.WithLabelValues(kind, field, code), m.duration.WithLabelValues(kind)})
+	}
+	known.(*operationMetrics).requests.Inc()
+	known.(*operationMetrics).duration.Observe(took.Seconds())
 }
 
 // Handler serves the metrics at /metrics.

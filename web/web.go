@@ -4,10 +4,10 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"math/rand/v2"
 	"net/http"
 	"path"
 	"strings"
@@ -109,11 +109,22 @@ func ready(check func(context.Context) error, service *auth.Service) http.Handle
 // overwrites an ID from the client.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := []string{rand.Text()[:16]}
+		id := []string{newRequestID()}
 		r.Header[auth.RequestIDHeader] = id
 		w.Header()[auth.RequestIDHeader] = id
 		next.ServeHTTP(w, r)
 	})
+}
+
+// newRequestID returns 80 random bits in base 32. They need not be secret.
+func newRequestID() string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [16]byte
+	a, b := rand.Uint64(), rand.Uint64()
+	for i := range 8 {
+		id[i], id[8+i] = alphabet[a>>(5*i)&31], alphabet[b>>(5*i)&31]
+	}
+	return string(id[:])
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -108,7 +108,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.APIToken]).Edges
+					v := obj.(*relay.Connection[db.APIToken]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.APIToken]) bool {
 						v := *item
 						if v == nil {
@@ -138,7 +138,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.APIToken]).PageInfo
+					v := obj.(*relay.Connection[db.APIToken]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
@@ -597,7 +597,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Event]).Edges
+					v := obj.(*relay.Connection[db.Event]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.Event]) bool {
 						v := *item
 						if v == nil {
@@ -627,7 +627,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Event]).PageInfo
+					v := obj.(*relay.Connection[db.Event]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
@@ -735,7 +735,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Session]).Edges
+					v := obj.(*relay.Connection[db.Session]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.Session]) bool {
 						v := *item
 						if v == nil {
@@ -765,7 +765,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Session]).PageInfo
+					v := obj.(*relay.Connection[db.Session]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
@@ -950,7 +950,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.User]).Edges
+					v := obj.(*relay.Connection[db.User]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.User]) bool {
 						v := *item
 						if v == nil {
@@ -980,7 +980,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.User]).PageInfo
+					v := obj.(*relay.Connection[db.User]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}

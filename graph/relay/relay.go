@@ -37,11 +37,11 @@ type (
 	EventEdge = Edge[db.Event]
 )
 
-// A Connection is a page of a list.
+// A Connection is a page of a list. Edges and PageInfo are made when the client selects them.
 type Connection[T any] struct {
-	Edges    []*Edge[T]
-	PageInfo *PageInfo
-	total    func(context.Context) (int, error)
+	page  db.PageOf[T]
+	id    func(*T) string
+	total func(context.Context) (int, error)
 }
 
 // An Edge is an item with its cursor.
@@ -60,27 +60,32 @@ type PageInfo struct {
 
 // New returns a connection. total counts the whole list. It is only called if the client selects totalCount.
 func New[T any](page db.PageOf[T], id func(*T) string, total func(context.Context) (int, error)) *Connection[T] {
-	c := &Connection[T]{
-		Edges:    make([]*Edge[T], len(page.Rows)),
-		PageInfo: &PageInfo{HasNextPage: page.HasNext, HasPreviousPage: page.HasPrevious},
-		total:    total,
+	if page.Rows == nil {
+		page.Rows = []*T{}
 	}
-	for i, row := range page.Rows {
-		c.Edges[i] = &Edge[T]{Cursor: cursorOf(id(row)), Node: row}
-	}
-	if n := len(c.Edges); n > 0 {
-		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &c.Edges[0].Cursor, &c.Edges[n-1].Cursor
-	}
-	return c
+	return &Connection[T]{page, id, total}
 }
 
 // Nodes returns the items without their cursors.
-func (c *Connection[T]) Nodes() []*T {
-	nodes := make([]*T, len(c.Edges))
-	for i, e := range c.Edges {
-		nodes[i] = e.Node
+func (c *Connection[T]) Nodes() []*T { return c.page.Rows }
+
+// Edges returns the items with their cursors.
+func (c *Connection[T]) Edges() []*Edge[T] {
+	edges := make([]*Edge[T], len(c.page.Rows))
+	for i, row := range c.page.Rows {
+		edges[i] = &Edge[T]{Cursor: cursorOf(c.id(row)), Node: row}
 	}
-	return nodes
+	return edges
+}
+
+// PageInfo returns the position of the page.
+func (c *Connection[T]) PageInfo() *PageInfo {
+	info := &PageInfo{HasNextPage: c.page.HasNext, HasPreviousPage: c.page.HasPrevious}
+	if n := len(c.page.Rows); n > 0 {
+		start, end := cursorOf(c.id(c.page.Rows[0])), cursorOf(c.id(c.page.Rows[n-1]))
+		info.StartCursor, info.EndCursor = &start, &end
+	}
+	return info
 }
 
 // TotalCount counts the whole list.

@@ -56,14 +56,14 @@ func TestAConnectionGivesOutCursorsThatItTakes(t *testing.T) {
 	count := func(context.Context) (int, error) { counted++; return 7, nil }
 	id := func(u *db.User) string { return u.ID }
 	c := New(db.PageOf[db.User]{Rows: rows, HasNext: true}, id, count)
-	for i, e := range c.Edges {
+	for i, e := range c.Edges() {
 		p, err := Args{After: &e.Cursor}.Page(db.UserID)
 		if err != nil || p.After != rows[i].ID || e.Node != rows[i] || c.Nodes()[i] != rows[i] {
 			t.Errorf("edge %d: %+v, %+v, %v", i, e, p, err)
 		}
 	}
-	info := c.PageInfo
-	if *info.StartCursor != c.Edges[0].Cursor || *info.EndCursor != c.Edges[2].Cursor || !info.HasNextPage || info.HasPreviousPage {
+	info := c.PageInfo()
+	if *info.StartCursor != c.Edges()[0].Cursor || *info.EndCursor != c.Edges()[2].Cursor || !info.HasNextPage || info.HasPreviousPage {
 		t.Errorf("page info %+v", info)
 	}
 	if counted != 0 {
@@ -73,8 +73,8 @@ func TestAConnectionGivesOutCursorsThatItTakes(t *testing.T) {
 		t.Errorf("counted %d, %v", n, err)
 	}
 	empty := New(db.PageOf[db.User]{HasPrevious: true}, id, count)
-	if empty.Edges == nil || empty.Nodes() == nil || empty.PageInfo.StartCursor != nil || empty.PageInfo.EndCursor != nil || !empty.PageInfo.HasPreviousPage {
-		t.Errorf("an empty page: %+v, %+v", empty, empty.PageInfo)
+	if empty.Edges() == nil || empty.Nodes() == nil || empty.PageInfo().StartCursor != nil || empty.PageInfo().EndCursor != nil || !empty.PageInfo().HasPreviousPage {
+		t.Errorf("an empty page: %+v, %+v", empty, empty.PageInfo())
 	}
 }
 

@@ -112,7 +112,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.APIToken]).Edges
+					v := obj.(*relay.Connection[db.APIToken]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.APIToken]) bool {
 						v := *item
 						if v == nil {
@@ -142,7 +142,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.APIToken]).PageInfo
+					v := obj.(*relay.Connection[db.APIToken]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
@@ -416,7 +416,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[orders.Order]).Edges
+					v := obj.(*relay.Connection[orders.Order]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[orders.Order]) bool {
 						v := *item
 						if v == nil {
@@ -446,7 +446,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[orders.Order]).PageInfo
+					v := obj.(*relay.Connection[orders.Order]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
@@ -739,7 +739,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Event]).Edges
+					v := obj.(*relay.Connection[db.Event]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.Event]) bool {
 						v := *item
 						if v == nil {
@@ -769,7 +769,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Event]).PageInfo
+					v := obj.(*relay.Connection[db.Event]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
@@ -877,7 +877,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Session]).Edges
+					v := obj.(*relay.Connection[db.Session]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.Session]) bool {
 						v := *item
 						if v == nil {
@@ -907,7 +907,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.Session]).PageInfo
+					v := obj.(*relay.Connection[db.Session]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
@@ -1104,7 +1104,7 @@ var directObjects = map[string]direct.Object{
 		Fields: map[string]direct.Field{
 			"edges": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.User]).Edges
+					v := obj.(*relay.Connection[db.User]).Edges()
 					return direct.List(w, s, v, true, func(item **relay.Edge[db.User]) bool {
 						v := *item
 						if v == nil {
@@ -1134,7 +1134,7 @@ var directObjects = map[string]direct.Object{
 			},
 			"pageInfo": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*relay.Connection[db.User]).PageInfo
+					v := obj.(*relay.Connection[db.User]).PageInfo()
 					if v == nil {
 						return w.Null(true)
 					}
