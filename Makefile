@@ -10,10 +10,10 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench fuzz strangers audits browser clients client build vuln sbom
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser clients client build vuln sbom
 
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 # Tests on PostgreSQL start their own server. Without PostgreSQL they are skipped or, with
 # LATCHKEY_TEST_REQUIRE_POSTGRES=1, fail.
@@ -38,7 +38,15 @@ generate: ## Generates code from the schemas with gqlgen.
 	cd examples/shop && go generate ./...
 	cd test/existing/before && go generate ./...
 
-bench: ## All benchmarks; see docs/performance.md.
+# BENCH has flags, such as BENCH='-cases me,list -rounds 3'; `go run ./bench -help` lists them.
+bench: ## Compares the server's CPU time with bare net/http; see docs/performance.md. Some minutes; JSON in bench.json.
+	go run ./bench -json bench.json $(BENCH)
+
+bench-compare: ## The same, and compares with the server of the commit BASE.
+	@test -n "$(BASE)" || { echo "name a commit: make bench-compare BASE=main"; exit 1; }
+	go run ./bench -json bench.json -base '$(BASE)' $(BENCH)
+
+microbench: ## All benchmarks of Go's testing package.
 	go test -run '^$$' -bench . -benchmem ./...
 
 fuzz: ## Every fuzz target for FUZZTIME (10s).

@@ -138,7 +138,7 @@ func (s *pgServer) open() error {
 func (s *pgServer) connect() error {
 	address := os.Getenv(ServerEnv)
 	if address == "" {
-		cluster, err := newCluster(nil)
+		cluster, err := NewCluster()
 		if err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (s *pgServer) close() error {
 		errs = append(errs, s.admin.Close())
 	}
 	if s.cluster != nil {
-		errs = append(errs, s.cluster.remove())
+		errs = append(errs, s.cluster.Remove())
 	}
 	return errors.Join(errs...)
 }

@@ -44,10 +44,10 @@ type Cluster struct {
 // such as "max_connections=5". The test is skipped if there is no PostgreSQL.
 func StartCluster(t testing.TB, options ...string) *Cluster {
 	t.Helper()
-	c, err := newCluster(options)
+	c, err := NewCluster(options...)
 	checkPostgres(t, err)
 	t.Cleanup(func() {
-		if err := c.remove(); err != nil {
+		if err := c.Remove(); err != nil {
 			t.Errorf("dbtest: %v", err)
 		}
 	})
@@ -113,8 +113,8 @@ func (c *Cluster) Stop(mode string) error {
 	}
 }
 
-// newCluster creates a server and starts it.
-func newCluster(options []string) (*Cluster, error) {
+// NewCluster is StartCluster for programs that are not tests; the caller must call Remove.
+func NewCluster(options ...string) (*Cluster, error) {
 	bin, err := serverPrograms()
 	if err != nil {
 		return nil, err
@@ -131,10 +131,10 @@ func newCluster(options []string) (*Cluster, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := c.init(); err != nil {
-		return nil, errors.Join(err, c.remove())
+		return nil, errors.Join(err, c.Remove())
 	}
 	if err := c.Start(); err != nil {
-		return nil, errors.Join(err, c.remove())
+		return nil, errors.Join(err, c.Remove())
 	}
 	return c, nil
 }
@@ -217,8 +217,8 @@ func (c *Cluster) awaitReady(log string) error {
 	}
 }
 
-// remove stops the server and lets the janitor remove its directory.
-func (c *Cluster) remove() error {
+// Remove stops the server and lets the janitor remove its directory.
+func (c *Cluster) Remove() error {
 	err := errors.Join(c.Stop("fast"), c.janitorInput.Close())
 	if ended := c.janitor.Wait(); ended != nil {
 		err = errors.Join(err, fmt.Errorf("remove %s: %w", c.dir, ended))

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // waitForKill starts a cluster, prints its location, and waits to be killed.
 func waitForKill() {
-	c, err := newCluster(nil)
+	c, err := NewCluster()
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -185,7 +185,7 @@ func TestClusterSaysWhyItDoesNotStart(t *testing.T) {
 	if _, err := serverPrograms(); err != nil {
 		checkPostgres(t, err)
 	}
-	_, err := newCluster([]string{"no_such_setting=1"})
+	_, err := NewCluster("no_such_setting=1")
 	if err == nil || !strings.Contains(err.Error(), "no_such_setting") {
 		t.Errorf("got %v, want the server's message", err)
 	}

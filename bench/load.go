@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A call is a request, as it is sent, and what its response has to be. Each response is checked.
+type call struct {
+	request []byte
+	want    response
+}
+
+// A response is a status and a body, which begins with start and ends with end. A nil end means that start is all of it.
+type response struct {
+	status     int
+	start, end []byte
+}
+
+func (r response) check(status int, body []byte) error {
+	rest, ok := bytes.CutPrefix(body, r.start)
+	if ok && r.end == nil {
+		ok = len(rest) == 0
+	} else if ok {
+		ok = bytes.HasSuffix(rest, r.end)
+	}
+	if !ok || status != r.status {
+		return fmt.Errorf("the response is %d %.500q, want %d %.500q … %q", status, body, r.status, r.start, r.end)
+	}
+	return nil
+}
+
+// post returns the bytes of a request.
+func post(path, authorization string, body []byte) []byte {
+	b := make([]byte, 0, 512+len(body))
+	b = append(b, "POST "...)
+	b = append(b, path...)
+	b = append(b, " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: application/json\r\nContent-Type: application/json\r\n"...)
+	if authorization != "" {
+		b = append(b, "Authorization: "...)
+		b = append(b, authorization...)
+		b = append(b, "\r\n"...)
+	}
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	return append(b, body...)
+}
+
+// A connection sends one request after the other. It reads HTTP/1.1 as far as servers write it here, which costs less than
+// net/http's client: the client and the server share the processors.
+type connection struct {
+	net.Conn
+	reader *bufio.Reader
+	body   []byte
+}
+
+func dial(ctx context.Context, addr string) (*connection, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{Conn: c, reader: bufio.NewReaderSize(c, 16<<10)}, nil
+}
+
+// do sends a request and checks its response.
+func (c *connection) do(one call) error {
+	if _, err := c.Write(one.request); err != nil {
+		return err
+	}
+	status, err := c.read()
+	if err != nil {
+		return err
+	}
+	return one.want.check(status, c.body)
+}
+
+var errResponse = errors.New("not a response of HTTP/1.1")
+
+// read reads a response, the body into c.body.
+func (c *connection) read() (status int, err error) {
+	line, err := c.line()
+	if err != nil {
+		return 0, err
+	}
+	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) {
+		return 0, fmt.Errorf("%w: %q", errResponse, line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, err
+	}
+	length, chunked, err := c.header()
+	if err != nil {
+		return 0, err
+	}
+	c.body = c.body[:0]
+	if !chunked {
+		return status, c.more(length)
+	}
+	for {
+		line, err := c.line()
+		if err != nil {
+			return 0, err
+		}
+		size, err := strconv.ParseInt(string(line), 16, 32)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", errResponse, err)
+		}
+		if err := c.more(int(size)); err != nil {
+			return 0, err
+		}
+		if _, err := c.line(); err != nil || size == 0 {
+			return status, err
+		}
+	}
+}
+
+// header reads up to the empty line.
+func (c *connection) header() (length int, chunked bool, err error) {
+	for {
+		line, err := c.line()
+		if err != nil || len(line) == 0 {
+			return length, chunked, err
+		}
+		if value, ok := field(line, "content-length: "); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, false, fmt.Errorf("%w: %w", errResponse, err)
+			}
+		} else if value, ok := field(line, "transfer-encoding: "); ok {
+			chunked = bytes.Equal(value, []byte("chunked"))
+		}
+	}
+}
+
+func field(line []byte, name string) (value []byte, ok bool) {
+	if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], []byte(name)) {
+		return nil, false
+	}
+	return line[len(name):], true
+}
+
+func (c *connection) line() ([]byte, error) {
+	line, err := c.reader.ReadSlice('\n')
+	return bytes.TrimRight(line, "\r\n"), err
+}
+
+// more appends n bytes to the body.
+func (c *connection) more(n int) error {
+	have := len(c.body)
+	c.body = slices.Grow(c.body, n)[:have+n]
+	_, err := io.ReadFull(c.reader, c.body[have:])
+	return err
+}
+
+// Connections are open to one server, each with its own goroutine while there is load.
+type connections []*connection
+
+func dialAll(ctx context.Context, addr string, n int) (connections, error) {
+	var all connections
+	for range n {
+		c, err := dial(ctx, addr)
+		if err != nil {
+			return nil, errors.Join(err, all.Close())
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func (all connections) Close() error {
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, c.Conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// A load is what was done in a time.
+type load struct {
+	requests  int
+	took      time.Duration
+	latencies []time.Duration // sorted
+}
+
+func (l *load) perSecond() float64 { return float64(l.requests) / l.took.Seconds() }
+
+// percentile returns the latency that the share p of requests did not exceed.
+func (l *load) percentile(p float64) time.Duration {
+	return l.latencies[min(len(l.latencies)-1, int(p*float64(len(l.latencies))))]
+}
+
+// run sends requests on all connections for a time, each connection one after the other. It stops at the first response
+// that is not the wanted one.
+func (all connections) run(ctx context.Context, d time.Duration, next func(connection int) call) (*load, error) {
+	var (
+		stop      atomic.Bool
+		group     sync.WaitGroup
+		errs      = make([]error, len(all))
+		latencies = make([][]time.Duration, len(all))
+		start     = time.Now()
+	)
+	defer context.AfterFunc(ctx, func() { stop.Store(true) })()
+	timer := time.AfterFunc(d, func() { stop.Store(true) })
+	defer timer.Stop()
+	for i, c := range all {
+		if err := c.SetDeadline(start.Add(d + time.Minute)); err != nil {
+			return nil, err
+		}
+		group.Go(func() {
+			for !stop.Load() {
+				one, sent := next(i), time.Now()
+				if errs[i] = c.do(one); errs[i] != nil {
+					stop.Store(true)
+					return
+				}
+				latencies[i] = append(latencies[i], time.Since(sent))
+			}
+		})
+	}
+	group.Wait()
+	l := &load{took: time.Since(start), latencies: slices.Concat(latencies...)}
+	l.requests = len(l.latencies)
+	slices.Sort(l.latencies)
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return nil, err
+	}
+	if l.requests == 0 {
+		return nil, errors.New("no request was made")
+	}
+	return l, nil
+}
