@@ -13,7 +13,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/parser"
 
 	"github.com/latchkey/latchkey/graph/relay"
 )
@@ -84,34 +83,17 @@ func credentialsOf(schema *ast.Schema) credentialFields {
 	return names
 }
 
-// costGuard rejects operations that exceed the limits, on every transport. A document that is not in the cache is checked
-// before it is validated, because validation compares all fields with the same name: a document of 2,800 bytes took 1.5
-// seconds. An operation is checked again when its variables are known.
+// costGuard rejects operations that exceed the limits, on every transport. documentReader has checked the whole document;
+// the guard checks the operation again with its variables.
 type costGuard struct {
 	limits      CostLimits
-	documents   graphql.Cache[*ast.QueryDocument] // the executor's; its documents have passed
 	credentials credentialFields
-}
-
-func newCostGuard(limits CostLimits, documents graphql.Cache[*ast.QueryDocument], schema *ast.Schema) costGuard {
-	return costGuard{limits.orDefault(), documents, credentialsOf(schema)}
 }
 
 // The methods of a gqlgen extension.
 
 func (costGuard) ExtensionName() string                   { return "Cost" }
-func (costGuard) Validate(graphql.ExecutableSchema) error { return nil } // ParseSchema has
-
-func (g costGuard) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
-	if _, known := g.documents.Get(ctx, request.Query); known {
-		return nil
-	}
-	document, err := parser.ParseQuery(&ast.Source{Input: request.Query})
-	if err != nil {
-		return nil //nolint:nilerr // the executor reports it
-	}
-	return g.limits.checkDocument(document, g.credentials)
-}
+func (costGuard) Validate(graphql.ExecutableSchema) error { return nil } // NewHandler has
 
 func (g costGuard) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	return g.limits.checkOperation(op.Doc, op.Operation, op.Variables, g.credentials)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -439,10 +438,11 @@ func TestADocumentThatIsSlowToValidateIsRefusedBefore(t *testing.T) {
 }
 
 func TestARefusedOperationTellsWhichLimitItBroke(t *testing.T) {
-	cache := lru.New[*ast.QueryDocument](10)
+	documents := newDocumentReader(DefaultLimits, ownExecutable.Schema(), newDocumentCache(nil))
 	exec := executor.New(ownExecutable)
-	exec.SetQueryCache(cache)
-	exec.Use(newCostGuard(CostLimits{}, cache, ownExecutable.Schema()))
+	exec.SetQueryCache(documents.cache)
+	exec.Use(documents)
+	exec.Use(costGuard{DefaultCostLimits, documents.credentials})
 	ctx := graphql.StartOperationTrace(t.Context())
 	for _, c := range []struct {
 		query     string

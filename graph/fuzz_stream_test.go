@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -72,29 +71,25 @@ func FuzzDocument(f *testing.F) {
 		f.Add(seed)
 	}
 	schema := ownSchema(f)
-	cache := graphql.NoCache[*ast.QueryDocument]{}
-	lexical, guard := lexicalGuard{DefaultLimits.Tokens, cache}, newCostGuard(CostLimits{}, cache, ownExecutable.Schema())
 	f.Fuzz(func(t *testing.T, query string) {
 		if len(query) > int(DefaultSocketLimits.Message) {
 			return
 		}
-		params := &graphql.RawParams{Query: query}
-		if refused := lexical.MutateOperationParameters(context.Background(), params); refused != nil {
-			if code := refused.Extensions["code"]; code != ParseFailed && code != QueryTooComplex || len(refused.Message) > 200 {
-				t.Errorf("%q: %v", query, refused)
-			}
-			return
-		}
-		query = params.Query
-		refused := guard.MutateOperationParameters(context.Background(), params)
+		query, refused := lexed(query, DefaultLimits.Tokens)
 		if refused != nil {
-			if refused.Extensions["code"] != QueryTooComplex || len(refused.Message) > 150 {
+			if code := refused.Extensions["code"]; code != ParseFailed && code != QueryTooComplex || len(refused.Message) > 200 {
 				t.Errorf("%q: %v", query, refused)
 			}
 			return
 		}
 		document, err := parser.ParseQuery(&ast.Source{Input: query})
 		if err != nil {
+			return
+		}
+		if refused := DefaultCostLimits.checkDocument(document, ownCredentials); refused != nil {
+			if refused.Extensions["code"] != QueryTooComplex || len(refused.Message) > 150 {
+				t.Errorf("%q: %v", query, refused)
+			}
 			return
 		}
 		for _, err := range validator.ValidateWithRules(schema, document, validationRules()) {

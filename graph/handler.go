@@ -3,12 +3,13 @@ package graph
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/auth"
@@ -49,12 +50,30 @@ type Options struct {
 
 // A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets and event streams.
 type Handler struct {
-	*handler.Server
+	exec    *executor.Executor
+	http    transport
 	sockets *sockets
+	log     *slog.Logger
 }
 
 // Sockets is how many WebSockets are open.
 func (h *Handler) Sockets() int { return h.sockets.Open() }
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			_ = recovered(h.log)(r.Context(), panicked)
+			writeResponse(w, http.StatusInternalServerError, plainJSON, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(Internal, "internal error")}})
+		}
+	}()
+	r = r.WithContext(graphql.StartOperationTrace(r.Context()))
+	if h.sockets.Supports(r) {
+		h.sockets.Do(w, r, h.exec)
+		return
+	}
+	h.http.Do(w, r, h.exec)
+}
 
 // NewHandler serves an executable schema: Latchkey's own (NewExecutableSchema) or one that includes it (package include).
 // It fails if the schema leaves a field unguarded. Only the parts of gqlgen that are named here take part.
@@ -65,36 +84,33 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 		return nil, err
 	}
 	executed, written := directly(es, o)
-	srv := handler.New(executed)
+	exec := executor.New(executed)
 	who := introspection(o.Introspection)
 	present := presenter(o.Log, o.Auth.ReportUnavailable, who, o.Errors)
-	srv.SetErrorPresenter(present)
-	srv.SetRecoverFunc(recovered(o.Log))
-	srv.SetValidationRulesFn(validationRules)
-	srv.SetDisableSuggestion(true)
-	documents := newDocumentCache(written)
-	srv.SetQueryCache(documents)
-	srv.Use(querySize(o.Limits.Query)) // the order matters: nothing looks at a document before these three
-	srv.Use(lexicalGuard{o.Limits.Tokens, documents})
-	srv.Use(newCostGuard(o.Limits.Cost, documents, es.Schema()))
-	srv.Use(who)
+	exec.SetErrorPresenter(present)
+	exec.SetRecoverFunc(recovered(o.Log))
+	exec.SetDefaultRulesFn(validationRules)
+	exec.SetDisableSuggestion(true)
+	documents := newDocumentReader(o.Limits, es.Schema(), newDocumentCache(written))
+	exec.SetQueryCache(documents.cache)
+	exec.Use(documents)
+	exec.Use(costGuard{o.Limits.Cost, documents.credentials})
+	exec.Use(who)
 	if o.Tracing {
-		srv.Use(tracing{})
+		exec.Use(tracing{})
 	}
 	if o.Identify != nil {
-		srv.Use(identifier{o.Identify, present})
+		exec.Use(identifier{o.Identify, present})
 	}
 	for _, e := range o.Extensions {
-		srv.Use(e)
+		exec.Use(e)
 	}
 	if written != nil {
-		srv.Use(written)
+		exec.Use(written)
 	}
-	shared := common{schema: es.Schema(), auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
+	shared := common{schema: es.Schema(), documents: documents, auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
 	open := &sockets{common: shared, origins: socketOrigins(o.Issuer, o.Origins)}
-	srv.AddTransport(open)
-	srv.AddTransport(transport{shared})
-	return &Handler{srv, open}, nil
+	return &Handler{exec, transport{shared}, open, o.Log}, nil
 }
 
 // socketOrigins are the patterns of origins whose pages may open WebSockets, beside those of the request's Host. A
@@ -109,21 +125,6 @@ func socketOrigins(issuer string, others []string) (patterns []string) {
 		patterns[i] = strings.ReplaceAll(pattern, "[", `\[`) // of IPv6; a class of characters in patterns
 	}
 	return patterns
-}
-
-// querySize refuses documents of more bytes, on every transport.
-type querySize int
-
-// The methods of a gqlgen extension.
-
-func (querySize) ExtensionName() string                   { return "QuerySize" }
-func (querySize) Validate(graphql.ExecutableSchema) error { return nil }
-
-func (limit querySize) MutateOperationParameters(_ context.Context, request *graphql.RawParams) *gqlerror.Error {
-	if len(request.Query) > int(limit) {
-		return gqlerrorOf(PayloadTooLarge, "the query is too long")
-	}
-	return nil
 }
 
 // introspection says who may read the schema.

@@ -1,12 +1,11 @@
 package graph
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/lexer"
@@ -20,63 +19,84 @@ import (
 //   - describes every invalid token as "Unexpected <Invalid>",
 //   - has no error code for too many tokens.
 
-// lexicalGuard is a gqlgen extension that checks tokens. It must run before documents are parsed or looked up.
-type lexicalGuard struct {
-	tokens    int                               // limit; beyond it the error is QUERY_TOO_COMPLEX
-	documents graphql.Cache[*ast.QueryDocument] // the executor's: its documents have passed
-}
-
-// The methods of a gqlgen extension.
-
-func (lexicalGuard) ExtensionName() string                   { return "Lexical" }
-func (lexicalGuard) Validate(graphql.ExecutableSchema) error { return nil }
-
-func (g lexicalGuard) MutateOperationParameters(ctx context.Context, request *graphql.RawParams) *gqlerror.Error {
-	if _, known := g.documents.Get(ctx, request.Query); known {
-		return nil
-	}
-	tokens, blocks, err := readTokens(request.Query)
+// lexed checks the tokens of a document, and their number. It returns the document without the indentation of block
+// strings.
+func lexed(document string, limit int) (string, *gqlerror.Error) {
+	tokens, blocks, err := readTokens(document)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := over(measurement{"tokens", tokens, g.tokens, splitQuery}); err != nil {
-		return err
+	if err := over(measurement{"tokens", tokens, limit, splitQuery}); err != nil {
+		return "", err
 	}
 	if len(blocks) > 0 {
-		request.Query = withoutIndentation(request.Query, blocks)
+		return withoutIndentation(document, blocks), nil
 	}
-	return nil
+	return document, nil
 }
 
 // readTokens returns the number of tokens, comments included, and the positions of block strings. The error is
 // GRAPHQL_PARSE_FAILED with the location of an invalid token.
 func readTokens(document string) (tokens int, blocks []ast.Position, err *gqlerror.Error) {
 	l := lexer.New(&ast.Source{Input: document})
-	runes := []rune(document) // the unit of positions
+	text := textOf(document)
 	for {
 		token, problem := l.ReadToken()
 		at := token.Pos
 		switch token.Kind {
 		case lexer.Invalid:
-			return 0, nil, lexicalError(at, describeInvalid(problem, runes, at))
+			return 0, nil, lexicalError(at, describeInvalid(problem, text, at))
 		case lexer.EOF:
 			return tokens, blocks, nil
 		case lexer.Int, lexer.Float:
-			if at.End < len(runes) && (runes[at.End] == '.' || isName(runes[at.End])) { // section 2.9.1
+			if next := text.at(at.End); next == '.' || isName(next) { // section 2.9.1
 				return 0, nil, lexicalError(at, malformedNumber)
 			}
 		case lexer.String:
-			if hasLoneSurrogate(string(runes[at.Start:at.End])) {
+			if hasLoneSurrogate(text.between(at.Start, at.End)) {
 				return 0, nil, lexicalError(at, loneSurrogate)
 			}
 		case lexer.BlockString:
-			if at.End < len(runes) && runes[at.End] == '"' { // the first three close the string, unlike in gqlparser
+			if text.at(at.End) == '"' { // the first three close the string, unlike in gqlparser
 				return 0, nil, lexicalError(at, `a block string is followed by a quotation mark; write \""" within one`)
 			}
 			blocks = append(blocks, at)
 		}
 		tokens++
 	}
+}
+
+// A text is a document whose characters are counted as the lexer counts them.
+type text struct {
+	ascii string // if it is ASCII, which needs no copy
+	runes []rune
+}
+
+func textOf(document string) text {
+	for i := range len(document) {
+		if document[i] >= utf8.RuneSelf {
+			return text{runes: []rune(document)}
+		}
+	}
+	return text{ascii: document}
+}
+
+// at returns a character, or 0 after the end.
+func (t text) at(i int) rune {
+	switch {
+	case i < len(t.runes):
+		return t.runes[i]
+	case i < len(t.ascii):
+		return rune(t.ascii[i])
+	}
+	return 0
+}
+
+func (t text) between(start, end int) string {
+	if t.runes != nil {
+		return string(t.runes[start:end])
+	}
+	return t.ascii[start:end]
 }
 
 func lexicalError(at ast.Position, message string) *gqlerror.Error {
@@ -87,7 +107,7 @@ func lexicalError(at ast.Position, message string) *gqlerror.Error {
 
 // describeInvalid rewords an error of the lexer. The lexer's own message quotes the document, perhaps a part of a
 // password.
-func describeInvalid(problem error, document []rune, at ast.Position) string {
+func describeInvalid(problem error, document text, at ast.Position) string {
 	message := problem.Error()
 	for _, c := range []struct{ lexer, ours string }{
 		{"Unterminated string", `a string is not closed; only block strings, in """, have several lines`},
@@ -100,8 +120,8 @@ func describeInvalid(problem error, document []rune, at ast.Position) string {
 			return c.ours
 		}
 	}
-	if at.End < len(document) {
-		return fmt.Sprintf("the character %#U is not allowed here", document[at.End])
+	if next := document.at(at.End); next != 0 {
+		return fmt.Sprintf("the character %#U is not allowed here", next)
 	}
 	return "this is not a token of GraphQL"
 }

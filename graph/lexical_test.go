@@ -1,11 +1,9 @@
 package graph
 
 import (
-	"context"
 	"strings"
 	"testing"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -14,12 +12,11 @@ import (
 // argumentOfDocument passes the guard and the parser, and returns the value of {f(a: …)}.
 func argumentOfDocument(t *testing.T, document string) (value string, refused *gqlerror.Error) {
 	t.Helper()
-	params := &graphql.RawParams{Query: document}
-	guard := lexicalGuard{DefaultLimits.Tokens, graphql.NoCache[*ast.QueryDocument]{}}
-	if refused := guard.MutateOperationParameters(context.Background(), params); refused != nil {
+	text, refused := lexed(document, DefaultLimits.Tokens)
+	if refused != nil {
 		return "", refused
 	}
-	doc, err := parser.ParseQuery(&ast.Source{Input: params.Query})
+	doc, err := parser.ParseQuery(&ast.Source{Input: text})
 	if err != nil {
 		t.Errorf("%q: %v", document, err)
 		return "", nil
@@ -111,25 +108,23 @@ func FuzzLexicalGuard(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	guard := lexicalGuard{DefaultLimits.Tokens, graphql.NoCache[*ast.QueryDocument]{}}
 	f.Fuzz(func(t *testing.T, document string) {
 		document = strings.ToValidUTF8(document, "") // as the transports have it
-		once := &graphql.RawParams{Query: document}
-		if guard.MutateOperationParameters(context.Background(), once) != nil {
+		once, refused := lexed(document, DefaultLimits.Tokens)
+		if refused != nil {
 			return
 		}
-		if once.Query != document && !strings.Contains(document, `"""`) {
-			t.Errorf("%q became %q", document, once.Query)
+		if once != document && !strings.Contains(document, `"""`) {
+			t.Errorf("%q became %q", document, once)
 		}
-		twice := &graphql.RawParams{Query: once.Query}
-		if err := guard.MutateOperationParameters(context.Background(), twice); err != nil || twice.Query != once.Query {
-			t.Errorf("%q became %q, then %q, %v", document, once.Query, twice.Query, err)
+		if twice, err := lexed(once, DefaultLimits.Tokens); err != nil || twice != once {
+			t.Errorf("%q became %q, then %q, %v", document, once, twice, err)
 		}
 		before, _, _ := readTokens(document)
-		if after, _, _ := readTokens(once.Query); after != before {
+		if after, _, _ := readTokens(once); after != before {
 			t.Errorf("%q has %d tokens, then %d", document, before, after)
 		}
-		_, err := parser.ParseQuery(&ast.Source{Input: once.Query})
+		_, err := parser.ParseQuery(&ast.Source{Input: once})
 		if err != nil && strings.Contains(err.Error(), "Invalid") && !strings.Contains(document, "Invalid") {
 			t.Errorf("%q: %v", document, err)
 		}

@@ -27,19 +27,15 @@ type transport struct{ common }
 
 // common is what all transports share.
 type common struct {
-	schema   *ast.Schema
-	auth     *auth.Service
-	log      *slog.Logger
-	limits   Limits
-	observe  func(kind, field, code string, took time.Duration)
-	stopping <-chan struct{}
-	streams  *perUser // WebSockets, and subscriptions by event stream
+	schema    *ast.Schema
+	documents *documentReader
+	auth      *auth.Service
+	log       *slog.Logger
+	limits    Limits
+	observe   func(kind, field, code string, took time.Duration)
+	stopping  <-chan struct{}
+	streams   *perUser // WebSockets, and subscriptions by event stream
 }
-
-var _ graphql.Transport = transport{}
-
-// Supports implements graphql.Transport. It is true for every request, so that all error responses are ours.
-func (transport) Supports(*http.Request) bool { return true }
 
 // A requestError is an error about the request as a whole, with its HTTP status.
 type requestError struct {
@@ -59,7 +55,7 @@ const (
 
 const allowedMethods = "GET, POST"
 
-// Do implements graphql.Transport.
+// Do serves a request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if r.Method == http.MethodOptions { // not a CORS preflight, unless CORS is disabled
 		w.Header().Set("Allow", allowedMethods)
@@ -119,6 +115,11 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 
 // prepare parses and validates an operation, and checks its cost and its variables.
 func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	if errs := c.documents.admit(ctx, params); len(errs) > 0 {
+		return &graphql.OperationContext{
+			RawQuery: params.Query, OperationName: params.OperationName, Extensions: params.Extensions, Headers: params.Headers,
+		}, errs
+	}
 	operation, errs := exec.CreateOperationContext(ctx, params)
 	if operation.Doc == nil {
 		return operation, errs[:min(len(errs), maxErrors)]

@@ -1,12 +1,10 @@
 package graph
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -51,15 +49,12 @@ func chainOf(operations int, last string) string {
 
 // guarded passes a document through the guards with the default limits.
 func guarded(query string) (document *ast.QueryDocument, refused *gqlerror.Error) {
-	params := &graphql.RawParams{Query: query}
-	cache := graphql.NoCache[*ast.QueryDocument]{}
-	if err := (lexicalGuard{DefaultLimits.Tokens, cache}).MutateOperationParameters(context.Background(), params); err != nil {
-		return nil, err
+	text, refused := lexed(query, DefaultLimits.Tokens)
+	if refused != nil {
+		return nil, refused
 	}
-	if err := newCostGuard(CostLimits{}, cache, ownExecutable.Schema()).MutateOperationParameters(context.Background(), params); err != nil {
-		return nil, err
-	}
-	return must(parser.ParseQuery(&ast.Source{Input: params.Query})), nil
+	document = must(parser.ParseQuery(&ast.Source{Input: text}))
+	return document, DefaultCostLimits.checkDocument(document, ownCredentials)
 }
 
 // largest is the largest document of a kind that the guards let through.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // An Entry is one element of a header.
@@ -16,8 +18,33 @@ type Entry struct {
 	Weight float64           // the parameter q, from 0 (not acceptable) to 1 (the default)
 }
 
-// Parse returns the entries of a header in order.
-func Parse(header []string) (entries []Entry) {
+// Parse returns the entries of a header in order. They are shared: the caller must not change them.
+func Parse(header []string) []Entry {
+	if len(header) != 1 {
+		return parse(header)
+	}
+	if entries, ok := parsed.Load(header[0]); ok {
+		return entries.([]Entry)
+	}
+	entries := parse(header)
+	if len(header[0]) <= maxParsedBytes && parsedCount.Add(1) <= maxParsed {
+		parsed.Store(header[0], entries)
+	}
+	return entries
+}
+
+// parsed remembers the first headers that were parsed: each client sends the same ones with each request.
+var (
+	parsed      sync.Map // text: []Entry
+	parsedCount atomic.Int64
+)
+
+const (
+	maxParsed      = 100
+	maxParsedBytes = 300
+)
+
+func parse(header []string) (entries []Entry) {
 	for part := range strings.SplitSeq(strings.Join(header, ","), ",") {
 		name, params, err := mime.ParseMediaType(part)
 		if err != nil {
@@ -81,10 +108,8 @@ func (m match) compare(o match) int {
 
 // matchOf returns the most precise match for an offer.
 func matchOf(entries []Entry, offer string) (found match) {
-	kind, _, _ := strings.Cut(offer, "/")
-	precisions := map[string]int{offer: 3, kind + "/*": 2, "*/*": 1}
 	for place, e := range entries {
-		precision := precisions[e.Name]
+		precision := precisionOf(e.Name, offer)
 		if charset := e.Params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
 			precision = 0
 		}
@@ -93,4 +118,17 @@ func matchOf(entries []Entry, offer string) (found match) {
 		}
 	}
 	return found
+}
+
+func precisionOf(name, offer string) int {
+	kind, subtype, _ := strings.Cut(name, "/")
+	switch {
+	case name == offer:
+		return 3
+	case name == "*/*":
+		return 1
+	case subtype == "*" && strings.HasPrefix(offer, kind+"/"):
+		return 2
+	}
+	return 0
 }
