@@ -111,6 +111,7 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); server.Auth.Run(background) }()
+	growHeap()
 	err = server.Serve(ctx, listener)
 	awaitSockets(server.sockets)
 	stop() // not before: requests in flight need it
