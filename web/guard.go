@@ -83,6 +83,11 @@ func compressed(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if len(r.Header["Accept-Encoding"]) == 0 {
+			w.Header().Add("Vary", "Accept-Encoding")
+			next.ServeHTTP(w, r)
+			return
+		}
 		gzipped.ServeHTTP(w, r)
 	})
 }

@@ -48,6 +48,10 @@ func Handler(o Options) http.Handler {
 		mux.HandleFunc("/graphiql", notFound)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/graphql" { // most requests; the mux would do the same
+			o.GraphQL.ServeHTTP(w, r)
+			return
+		}
 		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
 			notFound(w, r) // the mux would redirect, and echo the request
 			return
