@@ -55,7 +55,10 @@ func seed(ctx context.Context, url string, users, apiTokens int) (*data, error) 
 	if err := made.addAPITokens(ctx, d, apiTokens); err != nil {
 		return nil, err
 	}
-	return made, made.analyze(ctx, d)
+	if err := made.analyze(ctx, d); err != nil {
+		return nil, err
+	}
+	return made, nil
 }
 
 // addAdministrator creates the user who may list the others, and whose password's hash the others share: making hundreds of

@@ -69,13 +69,9 @@ func (s *server) awaitFirst(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		c, err := dial(ctx, s.addr)
-		if err == nil {
-			defer c.Close()
-			if err := c.do(s.first); err != nil {
-				return fmt.Errorf("first request to %s: %w", s.name, err)
-			}
-			return nil
+		err := s.try(ctx, s.first)
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return err
 		}
 		select {
 		case <-s.ended:
@@ -86,6 +82,19 @@ func (s *server) awaitFirst(ctx context.Context) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// try sends one request on a connection of its own.
+func (s *server) try(ctx context.Context, one call) error {
+	c, err := dial(ctx, s.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.do(one); err != nil {
+		return fmt.Errorf("request to %s: %w", s.name, err)
+	}
+	return nil
 }
 
 // stop stops the server's process group, forcibly after some seconds.
