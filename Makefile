@@ -37,6 +37,7 @@ generate: ## Generates code from the schemas with gqlgen.
 	cd examples/notes && go tool gqlgen
 	cd examples/shop && go generate ./...
 	cd test/existing/before && go generate ./...
+	cd bench/peers/gqlgen && go tool gqlgen
 
 # BENCH has flags, such as BENCH='-cases me,list -rounds 3'; `go run ./bench -help` lists them.
 bench: ## Compares the server's CPU time with bare net/http; see docs/performance.md. Some minutes; JSON in bench.json.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -29,6 +28,9 @@ type data struct {
 	users            []*db.User
 	apiTokens        []string // of the users, in turn
 }
+
+// administrator stands for the first user where callers are numbered.
+const administrator = maxCallers
 
 func (m *data) caller(i int) *db.User     { return m.users[1+i%maxCallers] }
 func (m *data) login(i int) *db.User      { return m.users[1+maxCallers+i%logins] }
@@ -55,7 +57,10 @@ func seed(ctx context.Context, url string, users, apiTokens int) (*data, error) 
 	if err := made.addAPITokens(ctx, d, apiTokens); err != nil {
 		return nil, err
 	}
-	return made, made.analyze(ctx, d)
+	if err := made.analyze(ctx, d); err != nil {
+		return nil, err
+	}
+	return made, nil
 }
 
 // addAdministrator creates the user who may list the others, and whose password's hash the others share: making hundreds of
@@ -65,7 +70,11 @@ func (m *data) addAdministrator(ctx context.Context, d *db.DB) error {
 	if err != nil {
 		return err
 	}
-	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Issuer: "http://bench.test", Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	// All times have milliseconds, the last digit not 0: then all servers write them alike.
+	now := time.Now().Truncate(time.Second).Add(time.Millisecond)
+	service, err := auth.New(ctx, auth.Options{
+		DB: d, Secrets: secrets, Issuer: "http://bench.test", Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		return err
 	}
@@ -85,7 +94,7 @@ func (m *data) addUsers(ctx context.Context, d *db.DB, n int) error {
 				hash = ""
 			}
 			username, name := fmt.Sprintf("user-%05d", i), fmt.Sprintf("Firstname Lastname %05d", i)
-			email, at := username+"@bench.example", start.Add(time.Duration(i)*time.Millisecond)
+			email, at := username+"@bench.example", start.Add(time.Duration(10*i)*time.Millisecond)
 			u := &db.User{
 				ID: db.NewID(db.UserID), Username: username, UsernameKey: username, Email: &email, Name: &name,
 				PasswordHash: hash, Roles: []db.Role{auth.RoleUser}, CreatedAt: at, UpdatedAt: at,
@@ -128,13 +137,18 @@ func (m *data) analyze(ctx context.Context, d *db.DB) error {
 	return err
 }
 
-// meResponse is the response to `{ me { id username email } }`.
-func meResponse(u *db.User) []byte {
-	return mustJSON(map[string]any{"data": map[string]any{"me": struct {
+// viewerOf is what `{ me { id username email } }` selects.
+func viewerOf(u *db.User) any {
+	return struct {
 		ID       string  `json:"id"`
 		Username string  `json:"username"`
 		Email    *string `json:"email"`
-	}{u.ID, u.Username, u.Email}}})
+	}{u.ID, u.Username, u.Email}
+}
+
+// meResponse is the response to that query.
+func meResponse(u *db.User) []byte {
+	return mustJSON(map[string]any{"data": map[string]any{"me": viewerOf(u)}})
 }
 
 // listResponse is the response to the query of the first 50 users.

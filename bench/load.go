@@ -28,6 +28,7 @@ type response struct {
 }
 
 func (r response) check(status int, body []byte) error {
+	body = bytes.TrimRight(body, "\n") // some servers end lines
 	rest, ok := bytes.CutPrefix(body, r.start)
 	if ok && r.end == nil {
 		ok = len(rest) == 0
@@ -40,10 +41,15 @@ func (r response) check(status int, body []byte) error {
 	return nil
 }
 
-// post returns the bytes of a request.
 func post(path, authorization string, body []byte) []byte {
+	return request("POST", path, authorization, body)
+}
+
+// request returns the bytes of a request.
+func request(method, path, authorization string, body []byte) []byte {
 	b := make([]byte, 0, 512+len(body))
-	b = append(b, "POST "...)
+	b = append(b, method...)
+	b = append(b, ' ')
 	b = append(b, path...)
 	b = append(b, " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: application/json\r\nContent-Type: application/json\r\n"...)
 	if authorization != "" {

@@ -43,7 +43,10 @@ type options struct {
 	Users       int
 	APITokens   int
 	Base        string
+	Peers       []string
 	JSON        string
+
+	peersFolder string
 }
 
 func parseOptions(args []string, errs io.Writer) (*options, error) {
@@ -62,6 +65,7 @@ func parseOptions(args []string, errs io.Writer) (*options, error) {
 	flags.IntVar(&o.APITokens, "tokens", 50_000, "API tokens in the database; they are used again after that many, and Latchkey remembers 10,000")
 	flags.StringVar(&o.Base, "base", "", "compare with the server of this `commit`")
 	flags.StringVar(&o.JSON, "json", "", "write all figures to this `file`")
+	others := flags.String("peers", "", "other people's servers to compare on PostgreSQL: some of "+strings.Join(peers, ","))
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -72,6 +76,14 @@ func parseOptions(args []string, errs io.Writer) (*options, error) {
 			return nil, fmt.Errorf("unknown case %q: want some of %s", name, strings.Join(names(scenarios), ","))
 		}
 		o.Scenarios = append(o.Scenarios, scenarios[i])
+	}
+	if *others != "" {
+		o.Peers = strings.Split(*others, ",")
+	}
+	for _, peer := range o.Peers {
+		if !slices.Contains(peers, peer) {
+			return nil, fmt.Errorf("unknown server %q: want some of %s", peer, strings.Join(peers, ","))
+		}
 	}
 	if flags.NArg() > 0 || o.Rounds < 1 || o.Connections < 1 || o.APITokens < 1 {
 		return nil, errors.New("wrong arguments: see -help")
@@ -122,7 +134,8 @@ func bench(ctx context.Context, args []string, out, errs io.Writer) (err error) 
 func (o *options) build(ctx context.Context, root, dir string) (err error) {
 	err = errors.Join(
 		build(ctx, root, ".", filepath.Join(dir, "latchkey")),
-		build(ctx, root, "./bench/yardstick", filepath.Join(dir, "yardstick")))
+		build(ctx, root, "./bench/yardstick", filepath.Join(dir, "yardstick")),
+		o.buildPeers(ctx, root, dir))
 	if o.Base == "" || err != nil {
 		return err
 	}
@@ -146,6 +159,14 @@ func (o *options) onDatabase(ctx context.Context, name, dir string, report *repo
 		return err
 	}
 	programs := r.programs(dir)
+	if len(o.Peers) > 0 && d.pid != 0 {
+		if err := r.addPeerTokens(ctx, dir); err != nil {
+			return err
+		}
+		for _, name := range o.Peers {
+			programs = append(programs, r.peer(name, dir))
+		}
+	}
 	defer r.stopServers()
 	if err := r.startServers(ctx, programs); err != nil {
 		return err
@@ -178,6 +199,7 @@ func (r *run) programs(dir string) []*program {
 		name: "yardstick", command: []string{filepath.Join(dir, "yardstick"), "-addr", "ADDR"}, dir: dir,
 		env:   func(string) []string { return []string{"DATABASE_URL=" + r.database.url} },
 		path:  func(s *scenario) string { return s.path },
+		token: r.accessToken,
 		first: call{post("/me", "", query(me)), ok(nil)},
 	}
 	all := []*program{yardstick, r.latchkeyAt("latchkey", dir)}
@@ -199,6 +221,7 @@ func (r *run) latchkeyAt(name, dir string) *program {
 			}
 		},
 		path:  func(*scenario) string { return "/graphql" },
+		token: r.accessToken,
 		first: call{post("/graphql", "", query(`{ __typename }`)), ok([]byte(`{"data":{"__typename":"Query"}}`))},
 	}
 }

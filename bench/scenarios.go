@@ -12,10 +12,11 @@ import (
 type scenario struct {
 	name      string
 	yardstick string
-	goal      float64 // of the ratio
-	path      string  // of the yardstick
-	most      int     // connections, if not as many as asked for
-	settle    time.Duration
+	goal      float64       // of the ratio
+	path      string        // of the yardstick
+	most      int           // connections, if not as many as asked for
+	settle    time.Duration // from the last request until the server has done what it does later
+	peers     bool          // has a counterpart on other people's GraphQL servers
 	calls     func(r *run, s *server, path string) func(connection int) call
 }
 
@@ -26,12 +27,12 @@ const (
 )
 
 var scenarios = []*scenario{
-	{name: "me", yardstick: "L1", goal: 1.5, path: "/me", calls: meCalls},
+	{name: "me", yardstick: "L1", goal: 1.5, path: "/me", peers: true, calls: meCalls},
 	// Latchkey notes the last use of API tokens every half a second.
 	{name: "miss", yardstick: "L2", goal: 1.15, path: "/miss", settle: 700 * time.Millisecond, calls: missCalls},
-	{name: "list", yardstick: "L3", goal: 1.15, path: "/list", calls: listCalls},
-	{name: "unseen", yardstick: "L1", goal: 4, path: "/me", calls: unseenCalls},
-	{name: "refused", yardstick: "L1", goal: 1.7, path: "/me", calls: refusedCalls},
+	{name: "list", yardstick: "L3", goal: 1.15, path: "/list", peers: true, calls: listCalls},
+	{name: "unseen", yardstick: "L1", goal: 4, path: "/me", peers: true, calls: unseenCalls},
+	{name: "refused", yardstick: "L1", goal: 1.7, path: "/me", peers: true, calls: refusedCalls},
 	{name: "login", yardstick: "L4", goal: 1.03, path: "/login", most: logins, calls: loginCalls},
 }
 
@@ -41,10 +42,10 @@ func query(text string) []byte { return mustJSON(map[string]string{"query": text
 func ok(body []byte) response { return response{status: http.StatusOK, start: body} }
 
 // meCalls ask for the viewer: each connection is another user, whose token the server knows already.
-func meCalls(r *run, _ *server, path string) func(int) call {
+func meCalls(r *run, s *server, path string) func(int) call {
 	var calls []call
-	for i, token := range r.access {
-		calls = append(calls, call{post(path, "Bearer "+token, query(me)), ok(meResponse(r.caller(i)))})
+	for i := range r.callers() {
+		calls = append(calls, call{s.request(path, s.token(i), query(me)), s.wantMe(r.caller(i))})
 	}
 	return func(connection int) call { return calls[connection%len(calls)] }
 }
@@ -54,35 +55,40 @@ func missCalls(r *run, s *server, path string) func(int) call {
 	body := query(me)
 	var wants []response
 	for _, u := range r.users {
-		wants = append(wants, ok(meResponse(u)))
+		wants = append(wants, s.wantMe(u))
 	}
 	return func(int) call {
 		n := int(s.apiToken.Add(1)-1) % len(r.apiTokens)
-		return call{post(path, "Bearer "+r.apiTokens[n], body), wants[n%len(wants)]}
+		return call{s.request(path, r.apiTokens[n], body), wants[n%len(wants)]}
 	}
 }
 
-func listCalls(r *run, _ *server, path string) func(int) call {
-	one := call{post(path, "Bearer "+r.accessOfAdmin, query(list)), ok(r.listResponse())}
+func listCalls(r *run, s *server, path string) func(int) call {
+	want := ok(r.listResponse())
+	if s.rest { // has other names and other forms of times
+		want = response{http.StatusOK, fmt.Appendf(nil, `[{"id":%q,"username":%q`, r.users[0].ID, r.users[0].Username), []byte(`}]`)}
+	}
+	one := call{s.request(path, s.token(administrator), query(list)), want}
 	return func(int) call { return one }
 }
 
 var unseen atomic.Int64
 
 // unseenCalls are meCalls with another text of the query each time.
-func unseenCalls(r *run, _ *server, path string) func(int) call {
+func unseenCalls(r *run, s *server, path string) func(int) call {
+	var tokens []string
 	var wants []response
-	for i := range r.access {
-		wants = append(wants, ok(meResponse(r.caller(i))))
+	for i := range r.callers() {
+		tokens, wants = append(tokens, s.token(i)), append(wants, s.wantMe(r.caller(i)))
 	}
 	return func(connection int) call {
 		body := fmt.Appendf(nil, `{"query":"query Q%d %s"}`, unseen.Add(1), me)
-		return call{post(path, "Bearer "+r.access[connection%len(wants)], body), wants[connection%len(wants)]}
+		return call{s.request(path, tokens[connection%len(tokens)], body), wants[connection%len(wants)]}
 	}
 }
 
-func refusedCalls(r *run, _ *server, path string) func(int) call {
-	one := call{post(path, "", query(me)), ok(r.refused)}
+func refusedCalls(_ *run, s *server, path string) func(int) call {
+	one := call{s.request(path, "", query(me)), s.refusal}
 	return func(int) call { return one }
 }
 

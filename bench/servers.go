@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/latchkey/latchkey/db"
 )
 
 // A program is a server that can be started on a database. Its output goes to a file.
@@ -19,8 +21,10 @@ type program struct {
 	name    string
 	command []string
 	env     func(addr string) []string
-	dir     string // to run in, with the file of its output
-	path    func(s *scenario) string
+	dir     string                   // to run in, with the file of its output
+	path    func(s *scenario) string // "" if it has no such case
+	token   func(caller int) string
+	rest    bool // no GraphQL: GET, and tokens in DRF's form
 	first   call // what it can answer without more
 }
 
@@ -32,6 +36,28 @@ type server struct {
 	ended chan struct{}
 
 	apiToken atomic.Int64 // number of API tokens used
+	refusal  response     // to a request without a token
+}
+
+// request returns the bytes of a request.
+func (p *program) request(path, token string, body []byte) []byte {
+	switch {
+	case p.rest && token != "":
+		return request("GET", path, "Token "+token, nil)
+	case p.rest:
+		return request("GET", path, "", nil)
+	case token != "":
+		return request("POST", path, "Bearer "+token, body)
+	}
+	return request("POST", path, "", body)
+}
+
+// wantMe is the response to a query of the viewer.
+func (p *program) wantMe(u *db.User) response {
+	if p.rest {
+		return ok(mustJSON(viewerOf(u)))
+	}
+	return ok(meResponse(u))
 }
 
 // start starts the program and returns when it has answered for the first time, and how long that took.
@@ -69,13 +95,9 @@ func (s *server) awaitFirst(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		c, err := dial(ctx, s.addr)
-		if err == nil {
-			defer c.Close()
-			if err := c.do(s.first); err != nil {
-				return fmt.Errorf("first request to %s: %w", s.name, err)
-			}
-			return nil
+		err := s.try(ctx, s.first)
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return err
 		}
 		select {
 		case <-s.ended:
@@ -86,6 +108,19 @@ func (s *server) awaitFirst(ctx context.Context) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// try sends one request on a connection of its own.
+func (s *server) try(ctx context.Context, one call) error {
+	c, err := dial(ctx, s.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.do(one); err != nil {
+		return fmt.Errorf("request to %s: %w", s.name, err)
+	}
+	return nil
 }
 
 // stop stops the server's process group, forcibly after some seconds.

@@ -35,7 +35,7 @@ func discard(body io.Reader) error {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	for {
-		if _, err := body.Read(*buffer); err == io.EOF { //nolint:errorlint // readers return io.EOF itself
+		if _, err := body.Read(*buffer); err == io.EOF {
 			return nil
 		} else if err != nil {
 			return err

@@ -45,7 +45,7 @@ func openStore(ctx context.Context, url string) (*store, error) {
 		`SELECT id, username, email, name, created_at FROM users ORDER BY id LIMIT 50`: &s.page,
 		`SELECT password_hash FROM users WHERE username_key = $1`:                      &s.password,
 	} {
-		prepared, err := pool.PreparexContext(ctx, text)
+		prepared, err := pool.PreparexContext(ctx, text) //nolint:sqlclosecheck // used until the process ends
 		if err != nil {
 			return nil, errors.Join(err, pool.Close())
 		}
@@ -76,9 +76,11 @@ func (s *store) tokenOwner(ctx context.Context, d digest) (*owner, error) {
 
 func (s *store) users(ctx context.Context) ([]user, error) {
 	users := make([]user, 0, 50)
-	return users, s.page.SelectContext(ctx, &users)
+	err := s.page.SelectContext(ctx, &users)
+	return users, err
 }
 
 func (s *store) passwordHash(ctx context.Context, username string) (hash string, err error) {
-	return hash, s.password.GetContext(ctx, &hash, username)
+	err = s.password.GetContext(ctx, &hash, username)
+	return hash, err
 }
