@@ -89,13 +89,17 @@ func (p *program) command(arguments string) string { return "`" + p.Name + " " +
 // schema returns an executable schema that can be read but not executed.
 func (p *program) schema() graphql.ExecutableSchema { return p.Schema(Parts{}) }
 
-// commandLine returns the command line with the program's additions.
-func (p *program) commandLine() *cli {
+// commandLine returns the command line with the program's additions. Building the model of all commands takes a
+// noticeable part of a server's start, so it has only those that the arguments can mean.
+func (p *program) commandLine(args []string) *cli {
 	c := &cli{Settings: Settings{program: p}}
+	if !onlyServes(args) {
+		c.Plugins = append(c.Plugins, new(commands))
+	}
 	if p.CommandLine != nil {
 		c.Plugins = append(c.Plugins, p.CommandLine)
 	}
-	if p.Name == "latchkey" {
+	if p.Name == "latchkey" && !onlyServes(args) {
 		c.Plugins = append(c.Plugins, new(initCommands))
 	}
 	return c

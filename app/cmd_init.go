@@ -10,10 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"text/template"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 //go:embed all:skeleton
@@ -39,9 +40,9 @@ type project struct {
 }
 
 var (
-	moduleLine  = regexp.MustCompile(`(?m)^module\s+(\S+)`)
-	projectName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
-	modulePath  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~/-]*$`)
+	moduleLine  = lazy.Regexp(`(?m)^module\s+(\S+)`)
+	projectName = lazy.Regexp(`^[a-z][a-z0-9_]{0,40}$`)
+	modulePath  = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9._~/-]*$`)
 )
 
 func (c *initCmd) Run(io stdio) error {
@@ -73,11 +74,11 @@ func (c *initCmd) Run(io stdio) error {
 // project returns the project of the folder.
 func (c *initCmd) project(dir string) (*project, error) {
 	name := strings.ReplaceAll(strings.ToLower(filepath.Base(dir)), "-", "_")
-	if !projectName.MatchString(name) {
+	if !projectName().MatchString(name) {
 		return nil, &usageError{fmt.Errorf("the folder's name %q must begin with a letter and contain only letters, digits, - and _: it is the program's name", filepath.Base(dir))}
 	}
 	p := &project{Name: name, Module: cmp.Or(c.Module, "example.com/"+name), Go: "1.26"}
-	if !modulePath.MatchString(p.Module) {
+	if !modulePath().MatchString(p.Module) {
 		return nil, &usageError{fmt.Errorf("--module must be a module path such as example.com/shop, not %q", p.Module)}
 	}
 	err := p.findLatchkey()
@@ -93,7 +94,7 @@ func (p *project) findLatchkey() error {
 	}
 	for ; ; dir = filepath.Dir(dir) {
 		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if m := moduleLine.FindSubmatch(text); err == nil && m != nil && string(m[1]) == "github.com/latchkey/latchkey" {
+		if m := moduleLine().FindSubmatch(text); err == nil && m != nil && string(m[1]) == "github.com/latchkey/latchkey" {
 			p.Clone = dir
 			return nil
 		}
@@ -159,7 +160,7 @@ func (p *project) write(dir string, files map[string]string) error {
 // addTo adds missing files to a gqlgen project, and prints the necessary changes of its files as a diff.
 func (c *initCmd) addTo(dir string, out io.Writer) error {
 	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	m := moduleLine.FindSubmatch(text)
+	m := moduleLine().FindSubmatch(text)
 	if err != nil || m == nil {
 		return fmt.Errorf("%s has a gqlgen.yml but no go.mod with a module", c.Dir)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -19,13 +18,21 @@ import (
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph/scalar"
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 // cli is the command line. Each command is parsed into its struct, whose Run calls one function and prints the result.
 type cli struct {
 	Settings
 
-	Serve   serveCmd `cmd:"" default:"withargs" help:"Serve GraphQL (the default)."`
+	Serve       serveCmd         `cmd:"" default:"withargs" help:"Serve GraphQL (the default)."`
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
+
+	kong.Plugins // the other commands, and the program's additions
+}
+
+// commands are those that a server does not need at its start.
+type commands struct {
 	Migrate struct {
 		Up     migrateCmd       `cmd:"" default:"1" help:"Bring the database schema up to date (the default)."`
 		Status migrateStatusCmd `cmd:"" help:"List the migrations with the times when they were applied."`
@@ -68,11 +75,10 @@ type cli struct {
 	RevokeAll revokeAllCmd `cmd:"" help:"End all sessions, revoke all API tokens and replace the signing keys, as after restoring a backup."`
 	Health    healthCmd    `cmd:"" help:"Check whether a server is healthy. The exit code is 1 if not."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
-
-	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
-
-	kong.Plugins // the program's additions
 }
+
+// onlyServes reports whether the arguments can mean no other command than serve.
+func onlyServes(args []string) bool { return len(args) == 0 || args[0] == "serve" }
 
 // A usageError says that the command line or a setting is wrong. The exit code is 2.
 type usageError struct{ error }
@@ -88,7 +94,7 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 	if err != nil {
 		return err
 	}
-	c := p.commandLine()
+	c := p.commandLine(args)
 	out := &checkedWriter{w: io.out}
 	io.out = out
 	defer func() {
@@ -176,12 +182,12 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 }
 
 // tokenArgument matches API tokens, refresh tokens and access tokens.
-var tokenArgument = regexp.MustCompile(`\blk_\w{20,}|\blr_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
+var tokenArgument = lazy.Regexp(`\blk_\w{20,}|\blr_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
 
 // checkArguments rejects tokens and malformed strings. Its errors do not repeat the argument.
 func (p *program) checkArguments(args []string) error {
 	for i, arg := range args {
-		if tokenArgument.MatchString(arg) {
+		if tokenArgument().MatchString(arg) {
 			return fmt.Errorf("argument %d is a token, which other users of this machine can read in the list of processes: consider it leaked, and revoke it by its ID (%s)", i+1, p.command("token list USER"))
 		}
 		if _, err := scalar.UnmarshalString(arg); err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,11 +24,25 @@ var latchkey = func() *program {
 // leaves are all commands.
 func leaves(t *testing.T) []*kong.Node {
 	t.Helper()
-	parser, err := kong.New(latchkey.commandLine(), latchkey.vars(), latchkey.vars())
+	parser, err := kong.New(latchkey.commandLine([]string{"help"}), latchkey.vars(), latchkey.vars())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return parser.Model.Leaves(false)
+}
+
+// If this fails, a server rejects the variable of a setting that another command has, or accepts a misspelt one.
+func TestTheServersCommandLineHasEverySetting(t *testing.T) {
+	settings := func(args ...string) []string {
+		parser, err := latchkey.parser(latchkey.commandLine(args), stdio{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Sorted(maps.Keys(environmentFlags(parser.Model)))
+	}
+	if all, served := settings("help"), settings("serve"); len(all) == 0 || !slices.Equal(all, served) {
+		t.Errorf("settings of all commands: %v\nof a command line that only serves: %v", all, served)
+	}
 }
 
 func TestTheDocumentsListEveryCommand(t *testing.T) {
@@ -41,7 +56,7 @@ func TestTheDocumentsListEveryCommand(t *testing.T) {
 
 func TestTheDocumentsListEverySetting(t *testing.T) {
 	documents := read(t, "../docs/settings.md") + read(t, "../docs/limits.md")
-	parser, err := kong.New(latchkey.commandLine(), latchkey.vars())
+	parser, err := kong.New(latchkey.commandLine([]string{"help"}), latchkey.vars())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,13 +13,15 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/vektah/gqlparser/v2/validator/core"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 // Checks of environment variables, which other programs set too.
 
 // serviceVariable matches the variables that Kubernetes and Docker set for a service or container whose name begins with
 // "latchkey" (Kubernetes documentation, Service, "Environment variables").
-var serviceVariable = regexp.MustCompile(`^LATCHKEY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^LATCHKEY_(\w+_)?PORT=(tcp|udp|sctp)://`)
+var serviceVariable = lazy.Regexp(`^LATCHKEY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|^LATCHKEY_(\w+_)?PORT=(tcp|udp|sctp)://`)
 
 // checkEnvironment rejects variables that look like settings but are not, because a typo must not silently leave a default
 // in effect. It also rejects damaged values. An empty variable counts as not set.
@@ -61,7 +62,7 @@ func environmentFlags(model *kong.Application) map[string][]*kong.Flag {
 }
 
 func checkUnknown(e, name string, flags map[string][]*kong.Flag) error {
-	if !strings.HasPrefix(name, "LATCHKEY_") || strings.HasPrefix(name, "LATCHKEY_TEST_") || serviceVariable.MatchString(e) {
+	if !strings.HasPrefix(name, "LATCHKEY_") || strings.HasPrefix(name, "LATCHKEY_TEST_") || serviceVariable().MatchString(e) {
 		return nil
 	}
 	names := []string{secretEnv}

@@ -5,13 +5,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 var (
-	resolverStruct = regexp.MustCompile(`^type Resolver struct\s*\{(\s*\})?`)
-	generateLine   = regexp.MustCompile(`^//go:generate .*\bgqlgen\b`)
+	resolverStruct = lazy.Regexp(`^type Resolver struct\s*\{(\s*\})?`)
+	generateLine   = lazy.Regexp(`^//go:generate .*\bgqlgen\b`)
 )
 
 // existingChanges returns the changes that include Latchkey in a gqlgen project, as a unified diff: the resolver gets a field
@@ -47,11 +48,11 @@ func diffOf(name string, lines []string) string {
 	for i, line := range lines {
 		var with []string
 		switch {
-		case generateLine.MatchString(line):
+		case generateLine().MatchString(line):
 			with = []string{"//go:generate go run " + upTo(name) + "generate"}
-		case resolverStruct.MatchString(line) && strings.HasSuffix(strings.TrimSpace(line), "}"):
+		case resolverStruct().MatchString(line) && strings.HasSuffix(strings.TrimSpace(line), "}"):
 			with = []string{"type Resolver struct {", "\tLatchkey *latchkey.Resolver // github.com/latchkey/latchkey/graph", "}"}
-		case resolverStruct.MatchString(line):
+		case resolverStruct().MatchString(line):
 			with = []string{line, "\tLatchkey *latchkey.Resolver // github.com/latchkey/latchkey/graph"}
 		default:
 			continue

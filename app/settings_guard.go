@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 
 	"github.com/latchkey/latchkey/graph"
+	"github.com/latchkey/latchkey/internal/lazy"
 	"github.com/latchkey/latchkey/web"
 )
 
@@ -21,18 +21,18 @@ type GuardSettings struct {
 }
 
 var (
-	hostPattern   = regexp.MustCompile(`^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$`)
-	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'+.^_`|~-]+$") // a token (RFC 9110, section 5.6.2) without wildcard
+	hostPattern   = lazy.Regexp(`^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$`)
+	headerPattern = lazy.Regexp("^[A-Za-z0-9!#$%&'+.^_`|~-]+$") // a token (RFC 9110, section 5.6.2) without wildcard
 )
 
 func (s *GuardSettings) validate(limits graph.Limits, streams int) error {
 	for _, host := range s.Hosts {
-		if !hostPattern.MatchString(host) {
+		if !hostPattern().MatchString(host) {
 			return fmt.Errorf("--hosts (LATCHKEY_HOSTS) must be names without scheme, port or path, such as id.internal, *.example.com or *, not %q", host)
 		}
 	}
 	for _, header := range s.CORSHeaders {
-		if !headerPattern.MatchString(header) {
+		if !headerPattern().MatchString(header) {
 			return fmt.Errorf("--cors-headers (LATCHKEY_CORS_HEADERS) must be names of headers, such as x-app-version, not %q", header)
 		}
 	}

@@ -18,7 +18,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := p.commandLine()
+	args := []string{"serve"}
+	c := p.commandLine(args)
 	parser, err := p.parser(c, stdio{os.Stdin, os.Stdout, os.Stderr})
 	if err != nil {
 		return nil, err
@@ -26,7 +27,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := checkEnvironment(os.Environ(), parser.Model); err != nil {
 		return nil, err
 	}
-	if _, err := parser.Parse([]string{"serve"}); err != nil {
+	if _, err := parser.Parse(args); err != nil {
 		return nil, err
 	}
 	s, settings := &c.Settings, &c.Serve.ServeSettings

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 // A Scope is a permission. Its name has the form NOUN:VERB.
@@ -35,8 +35,8 @@ type Rights struct {
 }
 
 var (
-	scopePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*$`)
-	rolePattern  = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`) // a value of the schema's enum Role
+	scopePattern = lazy.Regexp(`^[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*$`)
+	rolePattern  = lazy.Regexp(`^[A-Z][A-Z0-9_]*$`) // a value of the schema's enum Role
 )
 
 // NewRights adds scopes and roles to the built-in ones. A role that is built in or given twice gets the scopes of both.
@@ -47,7 +47,7 @@ func NewRights(scopes []Scope, roles map[db.Role][]string) (*Rights, error) {
 	var faults []error
 	for _, s := range scopes {
 		switch {
-		case !scopePattern.MatchString(s.Name):
+		case !scopePattern().MatchString(s.Name):
 			faults = append(faults, fmt.Errorf("the scope %q must have the form noun:verb", s.Name))
 		case r.KnownScope(s.Name):
 			faults = append(faults, fmt.Errorf("the scope %q exists already", s.Name))
@@ -55,7 +55,7 @@ func NewRights(scopes []Scope, roles map[db.Role][]string) (*Rights, error) {
 		r.scopes = append(r.scopes, s)
 	}
 	for role, granted := range roles {
-		if !rolePattern.MatchString(string(role)) {
+		if !rolePattern().MatchString(string(role)) {
 			faults = append(faults, fmt.Errorf("the role %q must be written in capitals, as a value of the schema's enum Role", role))
 		}
 		for _, scope := range granted {

@@ -47,7 +47,7 @@ func parseURL(raw string) (source, error) {
 		}
 		return source{dialect: sqliteDialect, name: path}, nil
 	}
-	if scheme, _, _ := strings.Cut(raw, ":"); scheme == "postgres" || scheme == "postgresql" || keyValueForm.MatchString(raw) {
+	if scheme, _, _ := strings.Cut(raw, ":"); scheme == "postgres" || scheme == "postgresql" || keyValueForm().MatchString(raw) {
 		name, ignored, err := parsePostgres(raw)
 		return source{dialect: postgresDialect, name: name, ignored: ignored}, err
 	}

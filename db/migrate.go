@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 //go:embed migrations/*.sql
@@ -48,7 +49,7 @@ var ownMigrations = MigrationSet{Name: "goose", Files: migrations}
 
 func (m MigrationSet) table() string { return m.Name + "_db_version" }
 
-var setName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
+var setName = lazy.Regexp(`^[a-z][a-z0-9_]{0,40}$`)
 
 // WithMigrations adds a program's migrations to those of Migrate, CheckMigrated and Migrations.
 func WithMigrations(set MigrationSet) Option { return func(o *openOptions) { o.migrations = set } }
@@ -219,7 +220,7 @@ func (db *DB) appliedMigrations(ctx context.Context, set MigrationSet) ([]*Migra
 }
 
 func (db *DB) migrator(pool *sql.DB, set MigrationSet) (*goose.Provider, error) {
-	if !setName.MatchString(set.Name) {
+	if !setName().MatchString(set.Name) {
 		return nil, fmt.Errorf("db: the name %q of the migrations must have only lower-case letters, digits and underscores", set.Name)
 	}
 	gooseDialect, options, err := db.dialect.gooseOptions()

@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 // A URL for PostgreSQL is a connection string in one of the two formats of libpq (PostgreSQL manual, section 34.1.1): a
@@ -28,10 +30,10 @@ const postgresForm = `want "postgres://USER:PASSWORD@HOST:5432/NAME" with specia
 
 // keyValueForm matches KEY=VALUE pairs. One of them must name the server: otherwise any text with an equals sign would
 // mean a database on this machine.
-var keyValueForm = regexp.MustCompile(`^\s*([a-z_]+\s*=.*\s)?(host|hostaddr|service)\s*=`)
+var keyValueForm = lazy.Regexp(`^\s*([a-z_]+\s*=.*\s)?(host|hostaddr|service)\s*=`)
 
 // optionName matches options of libpq and run-time parameters of the server, such as search_path or app.name.
-var optionName = regexp.MustCompile(`^\w+(\.\w+)*$`)
+var optionName = lazy.Regexp(`^\w+(\.\w+)*$`)
 
 // connectionOptions maps libpq's option names to values.
 type connectionOptions map[string]string
@@ -40,7 +42,7 @@ type connectionOptions map[string]string
 // not implement them.
 func parsePostgres(raw string) (source string, ignored []string, err error) {
 	read := parseURI
-	if keyValueForm.MatchString(raw) {
+	if keyValueForm().MatchString(raw) {
 		read = parseKeyValues
 	}
 	o, err := read(raw)
@@ -65,7 +67,7 @@ func parsePostgres(raw string) (source string, ignored []string, err error) {
 // HasPassword reports whether a database URL contains a password.
 func HasPassword(url string) bool {
 	read := parseURI
-	if keyValueForm.MatchString(url) {
+	if keyValueForm().MatchString(url) {
 		read = parseKeyValues
 	}
 	o, err := read(url)
@@ -103,7 +105,7 @@ func parseURI(raw string) (connectionOptions, error) {
 	}
 	for name, values := range query {
 		switch {
-		case !optionName.MatchString(name): // it may be the rest of a password with an unescaped question mark
+		case !optionName().MatchString(name): // it may be the rest of a password with an unescaped question mark
 			return nil, malformed
 		case len(values) > 1:
 			return nil, fmt.Errorf("the option %q is given more than once", name)
@@ -278,11 +280,11 @@ func isSocket(host string, address netip.Addr) bool {
 }
 
 // optionInError matches the option or environment variable in an error of the driver.
-var optionInError = regexp.MustCompile(`wrong value for "(\w+)"|variable (\$\w+)|wrong value for (\$\w+)|unsupported (\w+)|weak (\w+)`)
+var optionInError = lazy.Regexp(`wrong value for "(\w+)"|variable (\$\w+)|wrong value for (\$\w+)|unsupported (\w+)|weak (\w+)`)
 
 // badOption returns ErrBadURL with the name, but not the value, of the option that the driver rejected.
 func badOption(err error) error {
-	if m := optionInError.FindStringSubmatch(err.Error()); m != nil {
+	if m := optionInError().FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("%w: the option %s, or its value, is not supported by PostgreSQL's driver", ErrBadURL, strings.Join(m[1:], ""))
 	}
 	return fmt.Errorf("%w: PostgreSQL's driver does not support one of the options; %s", ErrBadURL, postgresForm)

@@ -9,6 +9,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 const valuesRule = "ValuesOfCorrectType"
@@ -83,7 +85,7 @@ func rootDirectives(fragments ast.FragmentDefinitionList, set ast.SelectionSet, 
 
 // missingField matches gqlparser's message about a missing field of an input object. All names in it come from the
 // schema.
-var missingField = regexp.MustCompile(`^Field "\w+\.(\w+)" of required type "[^"]+" was not provided\.$`)
+var missingField = lazy.Regexp(`^Field "\w+\.(\w+)" of required type "[^"]+" was not provided\.$`)
 
 // valuesOfCorrectType is gqlparser's rule with other messages: gqlparser's echo the value, which may be a password.
 // These name the argument, input field or variable, and say what is expected.
@@ -92,7 +94,7 @@ func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 	const anyValue = "a value" // replaced by the name as soon as that is known
 	rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc(observers, func(options ...core.ErrorOption) {
 		addError(append(options, func(e *gqlerror.Error) {
-			if missing := missingField.FindStringSubmatch(e.Message); missing != nil {
+			if missing := missingField().FindStringSubmatch(e.Message); missing != nil {
 				e.Message, e.Extensions = missing[1]+" is missing", map[string]any{"field": missing[1]}
 				return
 			}
@@ -118,23 +120,23 @@ func valuesOfCorrectType(observers *core.Events, addError core.AddErrFunc) {
 
 // literalFaults match gqlparser's messages. The submatches are names in the schema, never part of the document.
 var literalFaults = []struct {
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	message string
 }{
-	{regexp.MustCompile(`^Int cannot represent non 32-bit`), " must be a whole number of at most 32 bits"},
-	{regexp.MustCompile(`^(Int|ID) cannot represent`), " must be an $1"},
-	{regexp.MustCompile(`^(String|Boolean|Float) cannot represent`), " must be a $1"},
-	{regexp.MustCompile(`^Enum "\[*(\w+)[\]!]*" cannot represent`), " must be a value of the enum $1"},
-	{regexp.MustCompile(`^Value "\w+" does not exist in "\[*(\w+)[\]!]*" enum\.$`), " must be a value of the enum $1"},
-	{regexp.MustCompile(`^Expected value of type "([^"]+)", found `), " must be of the type $1"},
-	{regexp.MustCompile(`^Field "\w+" is not defined by type "(\w+)"\.$`), " is no field of $1"},
+	{lazy.Regexp(`^Int cannot represent non 32-bit`), " must be a whole number of at most 32 bits"},
+	{lazy.Regexp(`^(Int|ID) cannot represent`), " must be an $1"},
+	{lazy.Regexp(`^(String|Boolean|Float) cannot represent`), " must be a $1"},
+	{lazy.Regexp(`^Enum "\[*(\w+)[\]!]*" cannot represent`), " must be a value of the enum $1"},
+	{lazy.Regexp(`^Value "\w+" does not exist in "\[*(\w+)[\]!]*" enum\.$`), " must be a value of the enum $1"},
+	{lazy.Regexp(`^Expected value of type "([^"]+)", found `), " must be of the type $1"},
+	{lazy.Regexp(`^Field "\w+" is not defined by type "(\w+)"\.$`), " is no field of $1"},
 }
 
 // describeLiteral returns the end of a sentence that says what is wrong with a literal, without the literal.
 func describeLiteral(message string) string {
 	for _, fault := range literalFaults {
-		if match := fault.pattern.FindStringSubmatchIndex(message); match != nil {
-			return string(fault.pattern.ExpandString(nil, fault.message, message, match))
+		if match := fault.pattern().FindStringSubmatchIndex(message); match != nil {
+			return string(fault.pattern().ExpandString(nil, fault.message, message, match))
 		}
 	}
 	return " has the wrong type"

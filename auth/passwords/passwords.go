@@ -7,52 +7,24 @@
 package passwords
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed" // for the list
-	"fmt"
-	"io"
 	"strings"
-	"sync"
 )
 
-//go:embed common.txt.gz
-var compressed []byte
-
-// list unpacks the list at the first use, so that a program that checks no
-// password does not pay for it. It panics if the list is damaged, which is a bug
-// that the tests detect and callers cannot handle.
-var list = sync.OnceValue(func() string {
-	text, err := unpack(compressed)
-	if err != nil {
-		panic(fmt.Sprintf("passwords: embedded list: %v", err))
-	}
-	return text
-})
+// list is not compressed: the file's pages are read as the search needs them, and nothing has to be allocated.
+//
+//go:embed common.txt
+var list string
 
 // Common reports whether the password is a common one, case-insensitively. The
 // list has no passwords of fewer than 8 characters: reject these by their length.
 func Common(password string) bool {
-	return contains(list(), strings.ToLower(password))
-}
-
-// unpack returns the text of a gzip file.
-func unpack(data []byte) (string, error) {
-	reader, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return "", fmt.Errorf("open: %w", err)
-	}
-	text, err := io.ReadAll(reader)
-	if err != nil {
-		return "", fmt.Errorf("unpack: %w", err)
-	}
-	return string(text), nil
+	return contains(list, strings.ToLower(password))
 }
 
 // contains does a binary search in sorted lines, each ended by a newline. It
-// searches the text itself, which takes 170 kB. A map of the lines would take
-// 870 kB more to save a tenth of a microsecond, which is negligible compared to
-// hashing the password.
+// searches the text itself: a map of the lines would take 1 MB to save a tenth of a
+// microsecond, which is negligible compared to hashing the password.
 func contains(lines, word string) bool {
 	low, high := 0, len(lines) // both at the start of a line
 	for low < high {

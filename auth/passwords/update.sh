@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rebuilds common.txt.gz and its licence from the npm package named in README.md.
-# Needs npm, node, sort and gzip. Usage: ./update.sh [version]
+# Rebuilds common.txt and its licence from the npm package named in README.md.
+# Needs npm, node and sort. Usage: ./update.sh [version]
 set -eu
 
 version=${1:-4.1.3}
@@ -20,6 +20,6 @@ node -e '
 		if ([...lower].length >= 8) console.log(lower);
 	}' >entries
 LC_ALL=C sort -u -o entries entries
-gzip -9 -n -c entries >"$here/common.txt.gz"
+cp entries "$here/common.txt"
 cp package/LICENSE.txt "$here/LICENSE.zxcvbn-ts.txt"
 echo "$(wc -l <entries) entries of version $version"

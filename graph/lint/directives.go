@@ -1,11 +1,12 @@
 package lint
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 // notGuards are directives that are known to be something else.
@@ -21,7 +22,7 @@ var notGuards = strings.Fields(`
 `)
 
 // guardLike matches names that guards have.
-var guardLike = regexp.MustCompile(`(?i)auth|role|perm|scope|admin|access|guard|protect|private|owner|login|logged|secur|allow|session|user`)
+var guardLike = lazy.Regexp(`(?i)auth|role|perm|scope|admin|access|guard|protect|private|owner|login|logged|secur|allow|session|user`)
 
 // locations are where a directive is declared. Those that the federation plugin or an unknown plugin declares are taken
 // for directives of output fields and types.
@@ -84,7 +85,7 @@ func (l *linter) mayGuard(name string) bool {
 	case l.guards[name] || l.public[name] || slices.Contains(notGuards, name):
 		return false
 	case l.skipped[name] != "":
-		return guardLike.MatchString(name) && l.declaredOn(name, ast.LocationFieldDefinition, ast.LocationObject)
+		return guardLike().MatchString(name) && l.declaredOn(name, ast.LocationFieldDefinition, ast.LocationObject)
 	}
 	return l.declaredOn(name, ast.LocationFieldDefinition, ast.LocationObject)
 }

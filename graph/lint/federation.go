@@ -1,11 +1,12 @@
 package lint
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 // What gqlgen's federation plugin adds to a schema: declarations of directives and scalars, which the project's files use
@@ -22,12 +23,12 @@ var federationDirectives = map[int]map[string][]string{
 	},
 }
 
-var linksVersion2 = regexp.MustCompile(`@link\s*\([^)]*url:\s*"[^"]*/v2\.\d+"`)
+var linksVersion2 = lazy.Regexp(`@link\s*\([^)]*url:\s*"[^"]*/v2\.\d+"`)
 
 // federationVersion is the version that gqlgen takes if gqlgen.yml says none: 2 if a file links a version 2.
 func federationVersion(sources []*ast.Source) int {
 	for _, s := range sources {
-		if linksVersion2.MatchString(s.Input) {
+		if linksVersion2().MatchString(s.Input) {
 			return 2
 		}
 	}

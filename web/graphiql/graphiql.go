@@ -56,13 +56,17 @@ var contentTypes = map[string]string{
 }
 
 // Handler serves the page at "/" and its files below "/graphiql/". Other paths are
-// not found. To mount it below another path, use [http.StripPrefix].
+// not found. To mount it below another path, use [http.StripPrefix]. The files are
+// loaded by the first request.
 func Handler() http.Handler {
-	site, err := load()
-	if err != nil { // a bug, which the tests find
-		panic(fmt.Sprintf("graphiql: embedded files: %v", err))
-	}
-	return site
+	loaded := sync.OnceValue(func() site {
+		s, err := load()
+		if err != nil { // a bug, which the tests find
+			panic(fmt.Sprintf("graphiql: embedded files: %v", err))
+		}
+		return s
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { loaded().ServeHTTP(w, r) })
 }
 
 // site maps URL paths to files.
