@@ -2,4 +2,4 @@ export { LatchkeyError, latchkeyErrors, type ErrorCode, type ResponseError } fro
 export { authFetch, type AuthFetchOptions } from './fetch.js';
 export { createSession, type Session, type SessionOptions, type SessionState, type Viewer } from './session.js';
 export { latchkeySocket, type SocketOptions } from './socket.js';
-export { inLocalStorage, inMemory, inSessionStorage, type SessionStorage } from './storage.js';
+export { inCookie, inLocalStorage, inMemory, inSessionStorage, type SessionStorage } from './storage.js';

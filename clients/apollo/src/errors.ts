@@ -12,6 +12,7 @@ export type ErrorCode =
 	| 'INTERNAL_SERVER_ERROR'
 	| 'NETWORK_ERROR'
 	| 'LOGGED_OUT'
+	| 'COOKIES_OFF'
 	| (string & {});
 
 /** An error as it stands in a GraphQL response. */
@@ -23,31 +24,24 @@ export interface ResponseError {
 
 /** An error of the server, or of the way to it (`NETWORK_ERROR`), with what its code comes with. */
 export class LatchkeyError extends Error {
-	override readonly name = 'LatchkeyError';
-	readonly code: ErrorCode;
+	declare readonly name: 'LatchkeyError';
+	declare readonly code: ErrorCode;
 	/** Why the caller is unauthenticated, such as `REFRESH_REUSED`. */
-	readonly reason?: string;
+	declare readonly reason?: string;
 	/** The argument or input field that `BAD_USER_INPUT` or `CONFLICT` is about. */
-	readonly field?: string;
+	declare readonly field?: string;
 	/** In seconds, with `RATE_LIMITED`. */
-	readonly retryAfter?: number;
+	declare readonly retryAfter?: number;
 	/** With `FORBIDDEN`: `[["a", "b"], ["c"]]` means (a and b) or c. */
-	readonly requiredScopes?: string[][];
+	declare readonly requiredScopes?: string[][];
 	/** In seconds, with `REAUTHENTICATION_REQUIRED`. */
-	readonly maxAge?: number;
+	declare readonly maxAge?: number;
 	/** The field of the operation that was refused. */
-	readonly path?: ReadonlyArray<string | number>;
+	declare readonly path?: ReadonlyArray<string | number>;
 
 	constructor(error: ResponseError, options?: ErrorOptions) {
 		super(error.message, options);
-		const { code, ...details } = error.extensions ?? {};
-		this.code = typeof code === 'string' ? code : 'INTERNAL_SERVER_ERROR';
-		this.path = error.path;
-		this.reason = details.reason as string | undefined;
-		this.field = details.field as string | undefined;
-		this.retryAfter = details.retryAfter as number | undefined;
-		this.requiredScopes = details.requiredScopes as string[][] | undefined;
-		this.maxAge = details.maxAge as number | undefined;
+		Object.assign(this, { code: 'INTERNAL_SERVER_ERROR' }, error.extensions, { name: 'LatchkeyError', path: error.path });
 	}
 }
 
@@ -58,8 +52,11 @@ export class LatchkeyError extends Error {
 export function latchkeyErrors(from: unknown): LatchkeyError[] {
 	if (from instanceof LatchkeyError) return [from];
 	const { errors, graphQLErrors } = (from ?? {}) as { errors?: unknown; graphQLErrors?: unknown };
-	const list = Array.isArray(errors) ? errors : graphQLErrors;
-	return Array.isArray(list) ? list.filter(Boolean).map((error: ResponseError) => new LatchkeyError(error)) : [];
+	return listed(errors ?? graphQLErrors).map((error) => new LatchkeyError(error));
+}
+
+function listed(errors: unknown): ResponseError[] {
+	return Array.isArray(errors) ? errors.filter(Boolean) : [];
 }
 
 /** The parts of a GraphQL response that say whether it was refused. */
@@ -73,8 +70,8 @@ export interface Result {
  * refused: otherwise a retry would repeat the others.
  */
 export function refusal({ data, errors }: Result, mutation: boolean): string | null {
-	const refused = Array.isArray(errors) ? errors.filter((error: ResponseError | null) => error?.extensions?.code === 'UNAUTHENTICATED') : [];
-	const isRefused = (field: string) => refused.some(({ path }: ResponseError) => path?.length === 1 && path[0] === field);
+	const refused = listed(errors).filter(({ extensions }) => extensions?.code === 'UNAUTHENTICATED');
+	const isRefused = (field: string) => refused.some(({ path }: ResponseError) => path?.join() === field);
 	if (!refused.length || (mutation && !Object.keys(data ?? {}).every(isRefused))) return null;
 	return String(refused[0]!.extensions?.reason);
 }

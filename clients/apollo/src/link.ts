@@ -14,11 +14,10 @@ export function latchkeyLink(session: Session): ApolloLink {
 		return new Observable((observer) => {
 			let inner: { unsubscribe(): void } | undefined;
 			let closed = false;
+			const fail = (error: unknown) => observer.error(error);
 			function send(token: string | null, retry: boolean): void {
 				if (closed) return;
-				if (token) {
-					operation.setContext(({ headers }: { headers?: object }) => ({ headers: { ...headers, authorization: `Bearer ${token}` } }));
-				}
+				if (token) operation.setContext({ headers: { ...operation.getContext().headers, authorization: `Bearer ${token}` } });
 				let recovering = false;
 				inner = forward(operation).subscribe({
 					next(result) {
@@ -29,9 +28,9 @@ export function latchkeyLink(session: Session): ApolloLink {
 							if (next) return send(next, false);
 							observer.next(result);
 							observer.complete();
-						}).catch((error) => observer.error(error));
+						}).catch(fail);
 					},
-					error: (error) => observer.error(error),
+					error: fail,
 					complete: () => recovering || observer.complete(),
 				});
 			}

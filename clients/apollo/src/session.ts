@@ -16,7 +16,8 @@ export interface SessionState {
 	readonly viewer: Viewer | null;
 	/**
 	 * Why the last session ended: `LOGGED_OUT`, or a reason of the server such as `REFRESH_REUSED`, `REFRESH_EXPIRED`,
-	 * `USER_DISABLED`, `REVOKED`. Null while somebody is logged in, and before the first login.
+	 * `USER_DISABLED`, `REVOKED`, or `MISSING`: there is no cookie any more. Null while somebody is logged in, and before the
+	 * first login.
 	 */
 	readonly endedBy: string | null;
 }
@@ -73,9 +74,11 @@ export interface Session {
 /** The text in the storage. A session that has ended leaves its ID, so that no late answer revives it. */
 interface Live {
 	readonly id: string;
-	/** How many refreshes there were. The server gives all tabs the same successor, so this orders what they hold. */
+	/** How many refreshes there were: the claim `gen`. The server gives all tabs the same successor, so this orders what they hold. */
 	readonly n: number;
+	/** Empty: it is in the cookie. */
 	readonly refreshToken: string;
+	/** Empty in the storage beside a cookie: each tab has its own. */
 	readonly accessToken: string;
 	/** When the access token was asked for, by the clock. */
 	readonly since: number;
@@ -90,32 +93,33 @@ interface Ended {
 type Held = Live | Ended;
 const isLive = (held: Held | null): held is Live => !!(held as Live | null)?.viewer;
 
+/** The session of a cookie, of which this page knows nothing yet. */
+const UNKNOWN = { id: '', n: 0, refreshToken: '', accessToken: '', since: 0, lifetime: 0 } as unknown as Live;
+
 interface Payload {
 	accessToken: string;
-	refreshToken: string;
+	refreshToken: string | null;
 	user: Viewer;
 }
 
 const PAYLOAD = '{ accessToken refreshToken user { id username name roles scopes } }';
-const LOGIN = `mutation($username: String!, $password: String!) { payload: login(input: {username: $username, password: $password}) ${PAYLOAD} }`;
-const REFRESH = `mutation($refreshToken: String!) { payload: refresh(input: {refreshToken: $refreshToken}) ${PAYLOAD} }`;
-const LOGOUT = 'mutation($sessions: SessionSet!) { payload: logout(input: {sessions: $sessions}) { endedSessions } }';
+const LOGIN = `mutation($input: LoginInput!) { payload: login(input: $input) ${PAYLOAD} }`;
+const REFRESH = `mutation($input: RefreshInput!) { payload: refresh(input: $input) ${PAYLOAD} }`;
+const LOGOUT = 'mutation($input: LogoutInput!) { payload: logout(input: $input) { endedSessions } }';
 
-/** How long the server may take to answer, in milliseconds. */
-const PATIENCE = 30_000;
-/** The same for a refresh: within the server's grace, in which another tab may have gone on with the successor. */
-const REFRESH_PATIENCE = 8_000;
-/** The reasons that call for a refresh, and those that end the session: see docs/errors.md. */
+/** The reasons that call for a refresh: see docs/errors.md. */
 const REFRESHABLE = ['MALFORMED', 'EXPIRED', 'REVOKED', 'WRONG_AUDIENCE'];
-const FINAL = ['USER_DISABLED', 'REFRESH_EXPIRED', 'REFRESH_REUSED'];
 
 export function createSession({ url, storage = inMemory(), fetch: fetcher, clock = Date.now }: SessionOptions): Session {
 	const listeners = new Set<() => void>();
+	const { cookie } = storage;
+	let own: Live | null = null; // with the access token, which is not stored beside a cookie
 	let text: string | null = null;
 	let held: Held | null = null;
 	let state: SessionState = { viewer: null, endedBy: null };
 	let over: Ended | null = null; // the last session that this tab saw end
 	let logouts = 0;
+	let last: Promise<unknown> = Promise.resolve();
 	let exchange: { id: string; of: string; promise: Promise<string | null> } | null = null;
 	let failed: { at: number; wait: number } | null = null;
 	let close: (() => void) | null = null;
@@ -134,6 +138,11 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		return isLive(now) ? now : null;
 	}
 
+	/** Returns the session that a refresh may be for. */
+	function known(): Live | null {
+		return readLive() ?? (cookie && !held && !over ? UNKNOWN : null);
+	}
+
 	function take(next: string | null): void {
 		text = next;
 		try {
@@ -141,38 +150,40 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		} catch {
 			held = null;
 		}
-		const viewer = isLive(held) ? held.viewer : null;
-		if (!viewer && (held as Ended | null)?.endedBy) over = held as Ended;
+		if (cookie && isLive(held) && held.id === own?.id) held = { ...own, viewer: held.viewer };
+		const { viewer = null, endedBy } = (held ?? {}) as Partial<Live & Ended>;
+		if (!viewer && endedBy) over = held as Ended;
 		const emptied = state.viewer ? 'LOGGED_OUT' : state.endedBy; // by somebody else
-		const changed: SessionState = { viewer, endedBy: viewer ? null : (held as Ended | null)?.endedBy ?? emptied };
+		const changed: SessionState = { viewer, endedBy: viewer ? null : endedBy ?? emptied };
 		if (JSON.stringify(changed) !== JSON.stringify(state)) state = changed;
 		for (const listener of listeners) queueMicrotask(() => listeners.has(listener) && listener()); // so that what it throws stops nothing here
 	}
 
-	/** Saves, and tells other tabs. */
-	function write(next: Held): void {
-		const saved = JSON.stringify(next);
+	function save(next: Held): void {
+		if (isLive(next)) own = next;
+		const saved = JSON.stringify(cookie && isLive(next) ? { ...UNKNOWN, id: next.id, viewer: next.viewer } : next);
 		storage.write(saved);
-		post(next.id, saved);
 		take(saved);
 	}
 
+	/** Saves, and tells other tabs. */
+	function write(next: Held): void {
+		save(next);
+		post(next);
+	}
+
 	/** Tells other tabs to look; where each has a storage of its own, what is in this one. Null asks what is in theirs. */
-	function post(id: string, saved: string | null): void {
-		channel?.postMessage(storage.tabs === 'same' ? null : { id, saved });
+	function post(next: Held | { id: string }): void {
+		channel?.postMessage(storage.tabs === 'same' ? null : next);
 	}
 
 	/** Hears of another tab. A duplicated tab has a copy of the session, and must keep up, or it reuses a refresh token. */
-	function hear({ data }: { data: { id: string; saved: string | null } | null }): void {
+	function hear({ data }: { data: (Partial<Live & Ended> & { id: string }) | null }): void {
 		const now = read();
-		if (!data) return;
-		const mine = over?.id === data.id ? over : now?.id === data.id ? now : null;
+		const mine = data && [over, now].find((one) => one?.id === data.id);
 		if (!mine) return;
-		if (!data.saved) return post(mine.id, JSON.stringify(mine));
-		const next: Held = JSON.parse(data.saved);
-		if (!isLive(mine) || (isLive(next) && next.n <= mine.n)) return;
-		storage.write(data.saved);
-		take(data.saved);
+		if (!data.viewer && !data.endedBy) post(mine);
+		else if (isLive(mine) && !(data.n! <= mine.n)) save(data as Held);
 	}
 
 	function open(): void {
@@ -183,7 +194,7 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 			channel.onmessage = hear;
 			(channel as { unref?(): void }).unref?.(); // Node
 			const now = readLive();
-			if (now && storage.tabs === 'copy') post(now.id, null);
+			if (now && storage.tabs === 'copy') post({ id: now.id });
 		}
 		close = () => {
 			unlisten?.();
@@ -192,37 +203,52 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		};
 	}
 
-	async function request<T>(query: string, variables: Record<string, string>, token?: string): Promise<T> {
-		let answer: { data?: { payload?: T | null } | null; errors?: ResponseError[] } | null;
+	/** Sends an operation; where answers may set the cookie, after the last one has been answered. */
+	function request<T>(query: string, input: Record<string, string>, token?: string): Promise<T> {
+		const sent = cookie ? last.then(() => send<T>(query, input, token)) : send<T>(query, input, token);
+		last = sent.catch(() => {});
+		return sent;
+	}
+
+	async function send<T>(query: string, input: Record<string, string>, token?: string): Promise<T> {
+		let answer: { data?: { payload?: T | null } | null; errors?: ResponseError[] } | null = null;
+		let cause: unknown;
 		try {
 			const response = await (fetcher ?? globalThis.fetch)(url, {
 				method: 'POST',
-				headers: { 'content-type': 'application/json', accept: 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-				body: JSON.stringify({ query, variables }),
-				keepalive: query === LOGOUT, // it may be the last that a page does
-				signal: AbortSignal.timeout?.(query === REFRESH ? REFRESH_PATIENCE : PATIENCE),
+				headers: {
+					'content-type': 'application/json',
+					...(token && { authorization: `Bearer ${token}` }),
+					...(cookie && { 'latchkey-session': 'cookie' }),
+				},
+				credentials: cookie && 'include',
+				body: JSON.stringify({ query, variables: { input } }),
+				keepalive: true, // it may be the last that a page does
+				// A refresh ends within the server's grace, in which another tab may have gone on with the successor.
+				signal: AbortSignal.timeout?.(query === REFRESH ? 8_000 : 30_000),
 			});
 			answer = await response.json();
-		} catch (cause) {
-			throw new LatchkeyError({ message: 'the server did not answer', extensions: { code: 'NETWORK_ERROR' } }, { cause });
+		} catch (error) {
+			cause = error;
 		}
 		if (answer?.errors?.[0]) throw new LatchkeyError(answer.errors[0]);
-		if (!answer?.data?.payload) throw new LatchkeyError({ message: 'the server did not answer', extensions: { code: 'NETWORK_ERROR' } });
-		return answer.data.payload;
+		const payload = answer?.data?.payload;
+		if (!payload) throw failure('NETWORK_ERROR', 'the server did not answer', cause);
+		if (cookie && (payload as Partial<Payload>).refreshToken) throw failure('COOKIES_OFF', 'the server has no LATCHKEY_COOKIE');
+		return payload;
 	}
 
 	async function login(username: string, password: string): Promise<Viewer> {
 		open();
-		const [since, before] = [clock(), logouts];
-		const payload = await request<Payload>(LOGIN, { username, password });
-		if (before !== logouts) {
-			void endAtServer(payload, 'CURRENT').catch(() => {});
-			throw new LatchkeyError({ message: 'logged out in the meantime', extensions: { code: 'LOGGED_OUT' } });
-		}
-		const replaced = readLive();
-		write(hold(Math.random().toString(36).slice(2), 0, payload, since));
-		if (replaced) void endAtServer(replaced, 'CURRENT').catch(() => {});
-		return payload.user;
+		if (cookie) await accessToken(); // of the session that this one replaces: its cookie will be lost
+		const since = clock(), before = logouts;
+		const opened = hold(String(Math.random()), await request<Payload>(LOGIN, { username, password }), since);
+		const late = before !== logouts;
+		const dropped = late ? opened : readLive();
+		if (dropped) void endAtServer(dropped, 'CURRENT').catch(() => {});
+		if (late) throw failure('LOGGED_OUT', 'logged out meanwhile');
+		write(opened);
+		return opened.viewer;
 	}
 
 	async function logout(all = false): Promise<void> {
@@ -234,11 +260,12 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 	}
 
 	/** Ends a session that is no longer held. If its access token has expired, that takes another. */
-	async function endAtServer({ accessToken, refreshToken }: Pick<Live, 'accessToken' | 'refreshToken'>, sessions: string): Promise<void> {
+	async function endAtServer({ id, accessToken, refreshToken }: Live, sessions: string): Promise<void> {
 		try {
 			await request(LOGOUT, { sessions }, accessToken).catch(async (error: LatchkeyError) => {
 				if (error.code !== 'UNAUTHENTICATED') throw error;
 				const next = await request<Payload>(REFRESH, { refreshToken });
+				if (claims(next.accessToken).sid !== id) throw error; // the cookie is of another
 				await request(LOGOUT, { sessions }, next.accessToken);
 			});
 		} catch (error) {
@@ -253,24 +280,24 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 	}
 
 	async function accessToken(): Promise<string | null> {
-		const now = readLive();
-		if (!now || dueIn(now) > 0 || (failed && Math.abs(clock() - failed.at) < failed.wait)) return now?.accessToken ?? null;
+		const now = known();
+		if (!now || dueIn(now) > 0 || (failed && Math.abs(clock() - failed.at) < failed.wait)) return now?.accessToken || null;
 		try {
 			return await refresh();
 		} catch {
-			return readLive()?.accessToken ?? null;
+			return readLive()?.accessToken || null;
 		}
 	}
 
 	async function refresh(refused?: string): Promise<string | null> {
-		const now = readLive();
+		const now = known();
 		if (!now) return null;
 		if (refused && now.accessToken !== refused && dueIn(now) > 0) return now.accessToken;
-		if (exchange?.id === now.id && exchange.of !== now.refreshToken) {
-			await exchange.promise.catch(() => {}); // another tab was faster; a spent token must not arrive after the next
-			return refresh(refused);
-		}
 		if (exchange?.of !== now.refreshToken) {
+			if (exchange?.id === now.id) {
+				await exchange.promise.catch(() => {}); // another tab was faster; a spent token must not arrive after the next
+				return refresh(refused);
+			}
 			const mine = { id: now.id, of: now.refreshToken, promise: renew(now) };
 			exchange = mine;
 			void mine.promise.catch(() => {}).then(() => exchange === mine && (exchange = null));
@@ -279,29 +306,29 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 	}
 
 	/** Exchanges the refresh token for the next. Other tabs may do the same at this moment: the server gives all the same. */
-	async function renew({ id, n, refreshToken }: Live): Promise<string | null> {
+	async function renew({ id, refreshToken }: Live): Promise<string | null> {
 		const since = clock();
 		try {
 			const payload = await request<Payload>(REFRESH, { refreshToken });
 			failed = null;
-			const now = readLive(); // again: if there is no such session, or a newer token, this one came too late
-			if (now?.id === id && (now.refreshToken === refreshToken || (now.refreshToken === payload.refreshToken && dueIn(now) <= 0))) {
-				write(hold(id, n + 1, payload, since));
-			}
+			const next = hold(id, payload, since);
+			const now = known(); // again: if there is no such session, or a newer token, this one came too late
+			if (now?.id === id && (now.refreshToken === refreshToken || (now.refreshToken === next.refreshToken && dueIn(now) <= 0))) write(next);
 		} catch (error) {
 			const { code, reason, retryAfter = 1 } = error as LatchkeyError;
 			if (code !== 'UNAUTHENTICATED') {
 				failed = { at: clock(), wait: retryAfter * 1000 };
 				throw error;
 			}
-			const now = readLive();
-			if (now?.id === id && now.refreshToken === refreshToken) write({ id, endedBy: reason ?? code });
+			const now = known();
+			if (now === UNKNOWN) over = { id, endedBy: code }; // there is none
+			else if (now?.id === id && now.refreshToken === refreshToken) write({ id, endedBy: reason ?? code });
 		}
-		return readLive()?.accessToken ?? null;
+		return readLive()?.accessToken || null;
 	}
 
 	async function recover(token: string | null, reason: string): Promise<string | null> {
-		if (token && FINAL.includes(reason)) end(token, reason);
+		if (token && reason === 'USER_DISABLED') end(token, reason);
 		if (!token || !REFRESHABLE.includes(reason)) return null;
 		const next = await refresh(token);
 		return next === token || claims(next).sub !== claims(token).sub ? null : next; // never as another user
@@ -339,25 +366,24 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		end,
 		current() {
 			const now = readLive();
-			return now && { id: now.id, accessToken: now.accessToken, dueIn: dueIn(now) };
+			return now?.accessToken ? { id: now.id, accessToken: now.accessToken, dueIn: dueIn(now) } : null;
 		},
 		dispose: () => close?.(),
 	};
 }
 
-function hold(id: string, n: number, { accessToken, refreshToken, user }: Payload, since: number): Live {
-	const { id: userId, username, name, roles, scopes } = user;
-	return { id, n, refreshToken, accessToken, since, lifetime: lifetimeOf(accessToken), viewer: { id: userId, username, name, roles, scopes } };
+function failure(code: string, message: string, cause?: unknown): LatchkeyError {
+	return new LatchkeyError({ message, extensions: { code } }, { cause });
 }
 
-/** Returns the lifetime in milliseconds: a difference of the server's times, because clocks may differ by hours. */
-function lifetimeOf(accessToken: string): number | null {
-	const { exp, iat } = claims(accessToken);
-	return exp! > iat! ? (exp! - iat!) * 1000 : null;
+function hold(id: string, { accessToken, refreshToken, user: viewer }: Payload, since: number): Live {
+	const { exp, iat, sid = id, gen: n = 0 } = claims(accessToken);
+	const lifetime = exp! > iat! ? (exp! - iat!) * 1000 : null; // a difference of the server's times, because clocks may differ by hours
+	return { id: sid, n, refreshToken: refreshToken ?? '', accessToken, since, lifetime, viewer };
 }
 
 /** Returns the claims of a JWT; none of what is no JWT. */
-function claims(accessToken: string | null): { exp?: number; iat?: number; sub?: string } {
+function claims(accessToken: string | null): { exp?: number; iat?: number; gen?: number; sid?: string; sub?: string } {
 	try {
 		return JSON.parse(atob(accessToken!.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')));
 	} catch {

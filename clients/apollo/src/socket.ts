@@ -41,12 +41,10 @@ export function latchkeySocket(session: Session): SocketOptions {
 
 	return {
 		url: new URL(session.url, globalThis.location?.href).href.replace(/^http/, 'ws'),
-		async connectionParams() {
+		async connectionParams(): Promise<Record<string, string>> {
 			await session.accessToken();
 			sent = session.current();
-			const params: Record<string, string> = {};
-			if (sent) params.Authorization = `Bearer ${sent.accessToken}`;
-			return params;
+			return sent ? { Authorization: `Bearer ${sent.accessToken}` } : {};
 		},
 		on: {
 			connected(opened) {

@@ -1,7 +1,9 @@
-/** Keeps the text of a session. It must be synchronous; write one for another place with these four members. */
+/** Keeps the text of a session. It must be synchronous; write one for another place with these members. */
 export interface SessionStorage {
-	/** What other tabs of the origin see of it: the `same` text, a `copy` (of a duplicated tab), or `nothing`. */
+	/** What other tabs of the origin see of it: the `same` text, a `copy` (of a duplicated tab) or a part, or `nothing`. */
 	readonly tabs: 'same' | 'copy' | 'nothing';
+	/** The refresh token is in a cookie of the server: the text has no token. */
+	readonly cookie?: true;
 	read(): string | null;
 	/** Replaces the text. */
 	write(text: string): void;
@@ -20,6 +22,14 @@ export function inSessionStorage(key = 'latchkey'): SessionStorage {
 	return inWebStorage(() => globalThis.sessionStorage, 'copy', key);
 }
 
+/**
+ * For all tabs of the origin, until the session ends. No script sees the refresh token: it is in a cookie of the server
+ * (LATCHKEY_COOKIE). The access token is in memory, and localStorage has only who is logged in.
+ */
+export function inCookie(key = 'latchkey'): SessionStorage {
+	return { ...inLocalStorage(key), tabs: 'copy', cookie: true };
+}
+
 /** For all tabs of the origin, until the session ends. In memory where the browser blocks it, and on servers. */
 export function inLocalStorage(key = 'latchkey'): SessionStorage {
 	return inWebStorage(() => globalThis.localStorage, 'same', key);
@@ -29,9 +39,7 @@ function inWebStorage(find: () => Storage, tabs: 'same' | 'copy', key: string): 
 	let store: Storage;
 	try {
 		store = find();
-		const probe = `${key}.probe`;
-		store.setItem(probe, '');
-		store.removeItem(probe);
+		store.getItem(key);
 	} catch {
 		return inMemory();
 	}

@@ -18,7 +18,7 @@ before(async () => {
 	});
 	await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve));
 	origin = `http://127.0.0.1:${pages.address().port}`;
-	server = await startServer({ LATCHKEY_ORIGINS: origin });
+	server = await startServer({ LATCHKEY_ORIGINS: origin, LATCHKEY_COOKIE: 'strict' });
 	browser = await chromium.launch({
 		executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
 		headless: true,
@@ -52,11 +52,12 @@ async function newContext(t, storage = 'local') {
 }
 
 const logIn = (page) => page.evaluate((password) => session.login('admin', password).then(() => {}), server.password);
+const stored = (page) => page.evaluate(() => ['eyJ', 'lr_'].filter((token) => localStorage.latchkey.includes(token))); // access, refresh
 const shows = (page, text) => page.getByText(text).waitFor();
 const expire = (page) => page.evaluate(() => void (offset += 900_000));
 
-test('two tabs: log in, refresh at the same instant, reload during a refresh, log out', async (t) => {
-	const { open, faults } = await newContext(t);
+for (const storage of ['local', 'cookie']) test(`${storage}: two tabs log in, refresh at the same instant, reload during a refresh, log out`, async (t) => {
+	const { open, faults } = await newContext(t, storage);
 	const [one, two] = [await open(), await open()];
 	for (const page of [one, two]) await shows(page, 'nobody: null');
 
@@ -66,6 +67,7 @@ test('two tabs: log in, refresh at the same instant, reload during a refresh, lo
 	const tokens = () => Promise.all([one, two].map((page) => page.evaluate(() => session.accessToken())));
 	const before = await tokens();
 	assert.equal(before[0], before[1]);
+	assert.deepEqual(await stored(one), storage === 'local' ? ['eyJ', 'lr_'] : [], 'tokens in localStorage');
 	for (const page of [one, two]) await expire(page);
 	for (const token of await tokens()) assert.notEqual(token, before[0]);
 	for (const page of [one, two]) assert.equal(await page.evaluate(() => ask()), 'admin');
@@ -82,7 +84,7 @@ test('two tabs: log in, refresh at the same instant, reload during a refresh, lo
 	await one.evaluate(() => session.logout());
 	for (const page of [one, two]) await shows(page, 'nobody: LOGGED_OUT');
 	await until('the end of the socket', () => two.evaluate(() => closes.length > 0));
-	assert.ok(!(await two.evaluate(() => localStorage.latchkey)).includes('lr_'));
+	assert.deepEqual(await stored(two), []);
 	assert.deepEqual(faults, []);
 });
 

@@ -2,7 +2,8 @@
 // list of what must hold. RUNS says how many (10,000), SEED with which to begin: a failure names its own.
 //
 // What the server cannot bear is left out: a refresh request that is still under way after the client has given it up,
-// and two refreshes in a row while another tab's request for the first has not arrived.
+// and two refreshes in a row while another tab's request for the first has not arrived, or its answer with an older cookie;
+// a login in one tab while another, with the same cookie, is logging out.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -25,7 +26,7 @@ test(`${RUNS} random interleavings`, async (t) => {
 		try {
 			await world.run();
 		} catch (error) {
-			throw new Error(`SEED=${seed}, ${world.copies ? 'copies' : 'one storage'}: ${error.message}\n${world.log.join('\n')}`, { cause: error });
+			throw new Error(`SEED=${seed}, ${world.kind}: ${error.message}\n${world.log.join('\n')}`, { cause: error });
 		}
 		for (const what of world.seen) seen.set(what, (seen.get(what) ?? 0) + 1);
 	}
@@ -39,37 +40,41 @@ class Server {
 	healthy = true;
 	now = 0;
 
-	answer({ query, variables, authorization }) {
+	// answer returns a response; its cookie, if it has one, is what the browser keeps from now on.
+	answer({ query, variables, authorization, cookie }) {
 		if (!this.healthy) return refused('UNAVAILABLE');
-		if (query.includes('login(')) return this.issue(`s${this.sessions.size}`, { generation: 0, used: -1, rotatedAt: 0, ended: null });
-		if (query.includes('refresh(')) return this.refresh(variables.refreshToken);
-		const reason = this.use(authorization?.slice('Bearer '.length));
+		if (query.includes('login(')) return this.issue(`s${this.sessions.size}`, { generation: 0, used: -1, rotatedAt: 0, ended: null }, cookie);
+		if (query.includes('refresh(')) return this.refresh(variables.input.refreshToken || cookie, cookie);
+		const reason = authorization ? this.use(authorization.slice('Bearer '.length)) : 'MISSING';
 		if (reason) return refused('UNAUTHENTICATED', reason);
 		const [, , , sid] = authorization.split('.');
 		this.sessions.get(sid).ended ??= 'REVOKED';
-		return { data: { payload: { endedSessions: 1 } } };
+		return { data: { payload: { endedSessions: 1 } }, ...(cookie?.startsWith(`lr_${sid}.`) && { cookie: '' }) };
 	}
 
-	issue(sid, session) {
+	issue(sid, session, cookie) {
 		this.sessions.set(sid, session);
-		const claims = btoa(JSON.stringify({ iat: this.now / SECOND, exp: (this.now + TTL) / SECOND }));
+		const claims = btoa(JSON.stringify({ sid, gen: session.generation, iat: this.now / SECOND, exp: (this.now + TTL) / SECOND }));
 		const user = { id: `user of ${sid}`, username: 'u', name: null, roles: [], scopes: [] };
-		return { data: { payload: { accessToken: `h.${claims}.m.${sid}.${session.generation}`, refreshToken: `lr_${sid}.${session.generation}`, user } } };
+		const [accessToken, refreshToken] = [`h.${claims}.m.${sid}.${session.generation}`, `lr_${sid}.${session.generation}`];
+		if (cookie === undefined) return { data: { payload: { accessToken, refreshToken, user } } };
+		return { data: { payload: { accessToken, refreshToken: null, user } }, cookie: refreshToken };
 	}
 
-	refresh(token) {
+	refresh(token, cookie) {
+		if (!token) return { ...refused('UNAUTHENTICATED', 'MISSING'), cookie: '' };
 		const [sid, text] = token.slice(3).split('.');
 		const [session, generation] = [this.sessions.get(sid), Number(text)];
-		if (session.ended) return refused('UNAUTHENTICATED', session.ended);
+		if (session.ended) return { ...refused('UNAUTHENTICATED', session.ended), cookie: '' };
 		if (generation === session.generation) Object.assign(session, { generation: generation + 1, rotatedAt: this.now });
 		const repeats = generation === session.generation - 1 && (this.now < session.rotatedAt + GRACE || session.used < session.generation);
 		if (repeats) {
 			if (this.now > session.rotatedAt + SECOND) session.rotatedAt = this.now;
-			return this.issue(sid, session);
+			return this.issue(sid, session, cookie);
 		}
 		this.reused++;
 		session.ended = 'REFRESH_REUSED';
-		return refused('UNAUTHENTICATED', session.ended);
+		return { ...refused('UNAUTHENTICATED', session.ended), cookie: '' };
 	}
 
 	// use returns why the access token is refused, or null.
@@ -109,8 +114,10 @@ class World {
 			t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
 			return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
 		};
-		this.copies = this.below(3) === 0; // duplicated tabs instead of a shared storage
-		this.storage = { ...inMemory(), tabs: 'same' };
+		this.kind = ['copies', 'one storage', 'one cookie'][this.below(3)]; // copies: of duplicated tabs
+		this.copies = this.kind === 'copies';
+		this.cookie = this.kind === 'one cookie' ? '' : undefined; // of the browser
+		this.storage = { ...inMemory(), tabs: 'same', ...(this.cookie === '' && { tabs: 'copy', cookie: true }) };
 		const world = this;
 		this.Channel = class {
 			constructor(name) {
@@ -135,6 +142,7 @@ class World {
 	}
 
 	newTab(storage) {
+		if (storage.cookie) this.actions++; // it refreshes once
 		const tab = { storage };
 		const clock = () => this.server.now + this.offset;
 		tab.session = createSession({ url: '/graphql', storage, clock, fetch: (_, options) => this.send(tab, options) });
@@ -142,7 +150,8 @@ class World {
 	}
 
 	send(tab, { body, headers }) {
-		const request = { ...JSON.parse(body), authorization: headers.authorization };
+		const request = { ...JSON.parse(body), authorization: headers.authorization, cookie: this.cookie };
+		assert.equal(headers['latchkey-session'], this.cookie === undefined ? undefined : 'cookie');
 		const kind = /(login|refresh|logout)\(/.exec(request.query)[1];
 		if (kind === 'refresh' && !this.loggedOut.has(this.heldBy(tab).id)) {
 			this.refreshes++;
@@ -211,6 +220,11 @@ class World {
 		return !this.requests.some(({ kind, answer }) => kind === 'refresh' && !answer) && !(this.copies && this.messages.length);
 	}
 
+	// cookieBusy is when an answer to another tab, or to another login, may replace the cookie of a login.
+	cookieBusy(tab) {
+		return this.kind === 'one cookie' && this.requests.some((request) => request.tab !== tab || request.kind === 'login');
+	}
+
 	async step() {
 		const tab = this.pick(this.tabs);
 		const { session } = tab;
@@ -218,7 +232,7 @@ class World {
 		if (dice < 22) this.act('accessToken', tab, async () => this.use(tab, await session.accessToken()));
 		else if (dice < 26) this.calm() && this.act('refresh', tab, () => session.refresh());
 		else if (dice < 28) this.logOut(tab);
-		else if (dice < 31) session.state.viewer || this.act('login', tab, () => session.login('u', 'p'));
+		else if (dice < 31) session.state.viewer || this.cookieBusy(tab) || this.act('login', tab, () => session.login('u', 'p'));
 		else if (dice < 35) this.reload(tab);
 		else if (dice < 55) this.progress();
 		else if (dice < 62) this.lose();
@@ -278,9 +292,19 @@ class World {
 	}
 
 	deliver(request) {
+		if (this.kind === 'one cookie' && request.kind === 'refresh') this.deliverInOrder(request);
 		this.note(`answer to ${request.kind}`, request.tab);
 		this.requests.splice(this.requests.indexOf(request), 1);
+		if (this.kind === 'one cookie') this.cookie = request.answer.cookie ?? this.cookie;
 		request.resolve({ json: async () => request.answer });
+	}
+
+	// deliverInOrder has refreshes arrive before the answer to one of them changes the cookie, and their answers in the order
+	// in which they were sent.
+	deliverInOrder(last) {
+		const refreshes = this.requests.filter(({ kind }) => kind === 'refresh');
+		for (const request of refreshes) if (!request.answer) this.arrive(request);
+		for (const request of refreshes.slice(0, refreshes.indexOf(last))) if (this.requests.includes(request)) this.deliver(request);
 	}
 
 	lose(request = this.pick(this.requests)) {
@@ -347,8 +371,8 @@ class World {
 	}
 }
 
-function sidOf({ variables }) {
-	return variables.refreshToken?.split('.')[0];
+function sidOf({ variables, cookie }) {
+	return (variables.input.refreshToken || cookie)?.split('.')[0];
 }
 
 function turn() {

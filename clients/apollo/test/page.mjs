@@ -3,7 +3,7 @@
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { ApolloProvider, useQuery } from '@apollo/client/react';
-import { createSession, followViewer, inLocalStorage, inSessionStorage, latchkeyLink, latchkeySocket } from '@latchkey/apollo';
+import { createSession, followViewer, inCookie, inLocalStorage, inSessionStorage, latchkeyLink, latchkeySocket } from '@latchkey/apollo';
 import { SessionProvider, useSession, useViewer } from '@latchkey/apollo/react';
 import { createClient } from 'graphql-ws';
 import { StrictMode, createElement as h } from 'react';
@@ -15,7 +15,7 @@ window.events = [];
 window.closes = [];
 const session = (window.session = createSession({
 	url: parameters.get('url'),
-	storage: parameters.get('storage') === 'session' ? inSessionStorage() : inLocalStorage(),
+	storage: { local: inLocalStorage, session: inSessionStorage, cookie: inCookie }[parameters.get('storage')](),
 	clock: () => Date.now() + window.offset,
 }));
 const sockets = createClient(latchkeySocket(session));

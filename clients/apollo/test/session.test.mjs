@@ -248,8 +248,8 @@ test('a duplicated tab ignores what is older, asks when it opens, and hears of a
 	t.after(() => channel.close());
 	let heard = 0;
 	channel.onmessage = () => heard++;
-	channel.postMessage({ id, saved: old });
-	channel.postMessage({ id, saved: null });
+	channel.postMessage(JSON.parse(old));
+	channel.postMessage({ id });
 	await until('the answer', () => heard > 0);
 	assert.equal(one.storage.read(), newest);
 
