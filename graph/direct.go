@@ -24,7 +24,8 @@ func directly(es graphql.ExecutableSchema, o Options) (graphql.ExecutableSchema,
 		return es, nil
 	}
 	e := direct.New(generated, (&directGuards{}).of)
-	return e.Executable(), e
+	executable := e.Executable()
+	return executable, e
 }
 
 // directGuards returns the guards of Latchkey's directives, one for the same directive with the same arguments.
