@@ -49,6 +49,7 @@ func TestTheseDocumentsGetTheSameResponses(t *testing.T) {
 		"a null below nullable and not":         `query Q { branch(n: 8) { maybeLeaf { resolvedMust(n: 15) } leaf { resolvedMust(n: 16) } resolved } }`,
 		"nulls in lists":                        `query Q { branch(n: 8) { leaves { resolvedMust(n: 16) } maybeLeaves { resolvedMust(n: 14) } values { resolvedMust(n: 13) } grid { id } } }`,
 		"nulls at many depths":                  `query Q { branches(n: 8, count: 4) { branches { leaf { resolvedMust(n: 3) } leaves { resolvedMust resolvedMust2: resolvedMust(n: 3) } } resolved } }`,
+		"a null in a null":                      `query Q { maybeBranches(n: 8, count: 2) { maybeLeaf { resolvedMust(n: 15) resolved } resolvedMust(n: 16) id } }`,
 		"a null marked at run time":             `query Q { branches(n: 18, count: 4) { id resolved maybeLeaf { resolved(n: 2) } } }`,
 		"panics":                                `query Q { leaves(n: 0, count: 4) { fragileMethod } branches(n: 11) { resolved(n: 5) leaf { seen } } }`,
 		"an input object by default":            `query Q { filtered }`,
