@@ -34,6 +34,7 @@ lint: ## Runs golangci-lint with .golangci.yml. The first run builds it, which t
 
 generate: ## Generates code from the schemas with gqlgen.
 	go run ./graph/direct/generate
+	go generate ./graph/direct/difftest
 	cd examples/notes && go tool gqlgen
 	cd examples/shop && go generate ./...
 	cd test/existing/before && go generate ./...

@@ -134,9 +134,10 @@ func (c *documentCache) Get(_ context.Context, text string) (*ast.QueryDocument,
 func (c *documentCache) Add(_ context.Context, text string, document *ast.QueryDocument) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.documents.Contains(text) {
-		c.bytes += weight(text)
+	if c.documents.Contains(text) { // a request at the same time has parsed it too
+		return
 	}
+	c.bytes += weight(text)
 	c.documents.Add(text, document)
 	if c.written != nil {
 		c.written.Remember(document)

@@ -45,3 +45,15 @@ func TestRememberedDocumentsAreBoundedInBytes(t *testing.T) {
 		t.Errorf("%d documents, %d bytes", n, c.bytes)
 	}
 }
+
+// Requests with the same new document may parse it at the same time. One that replaced another would never be evicted, so
+// that what package direct remembers with it would stay: untrusted clients could fill the memory. T111.
+func TestADocumentThatIsAddedTwiceIsNotReplaced(t *testing.T) {
+	c := newDocumentCache(nil)
+	first := &ast.QueryDocument{}
+	c.Add(t.Context(), "{ a }", first)
+	c.Add(t.Context(), "{ a }", &ast.QueryDocument{})
+	if got, _ := c.Get(t.Context(), "{ a }"); got != first {
+		t.Error("the document was replaced")
+	}
+}

@@ -235,18 +235,26 @@ func TestBodiesOfOneClientTakeItsShareOfTheMemoryOnly(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	})))
 	defer server.Close()
-	refused := 0
+	refused := make(chan int, 40)
 	for range 40 { // each with 1 MiB but for a few bytes
 		conn := post(t, server, 1<<20, "")
 		go func() { _, _ = io.WriteString(conn, strings.Repeat("x", 1<<20-1)) }()
-		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil && resp.StatusCode == http.StatusTooManyRequests {
-			resp.Body.Close()
-			refused++
-		}
+		go func() {
+			if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+				resp.Body.Close()
+				refused <- resp.StatusCode
+			}
+		}()
 	}
-	if refused < 30 {
-		t.Errorf("%d of 40 were refused", refused)
+	for n := range 30 {
+		select {
+		case status := <-refused:
+			if status != http.StatusTooManyRequests {
+				t.Errorf("a client's body got %d", status)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%d of 40 were refused", n)
+		}
 	}
 	resp := <-as(t, server.URL, "198.51.100.1")
 	if resp != http.StatusOK {
@@ -256,10 +264,10 @@ func TestBodiesOfOneClientTakeItsShareOfTheMemoryOnly(t *testing.T) {
 
 // A client that reads slowly holds memory and no slot. T168.
 func TestASlowReaderHoldsNoPlace(t *testing.T) {
-	writing := make(chan struct{}, 100)
+	var writing atomic.Int32
 	server := httptest.NewServer(Guard(GuardConfig{InFlight: 1, BodyMemory: 100 << 20}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
-			writing <- struct{}{}
+			writing.Add(1)
 			w.Write(make([]byte, 8<<20))
 		}
 	})))
@@ -271,8 +279,12 @@ func TestASlowReaderHoldsNoPlace(t *testing.T) {
 		}
 		defer conn.Close()
 		fmt.Fprint(conn, "GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
-		<-writing
-		time.Sleep(20 * time.Millisecond)
+		if status, err := bufio.NewReaderSize(conn, 16).ReadString(' '); err != nil { // the response has begun; most of it is not read
+			t.Fatal(status, err)
+		}
+	}
+	if n := writing.Load(); n != 3 {
+		t.Errorf("%d of 3 slow readers are served", n)
 	}
 	if status := <-as(t, server.URL, ""); status != http.StatusOK {
 		t.Errorf("beside slow readers: %d", status)

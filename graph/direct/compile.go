@@ -15,7 +15,8 @@ type compiler struct {
 }
 
 // field compiles what is selected below a field of an object, or returns nil if gqlgen must execute it. The field's own
-// directives are gqlgen's, but must be known: another may change the context for the fields below.
+// directives are gqlgen's, in the schema and in the document, but must be known: another may change the context for the
+// fields below.
 func (c *compiler) field(oc *graphql.OperationContext, object string, f graphql.CollectedField) *Set {
 	parent := c.schema.Types[object]
 	if parent == nil {
@@ -25,7 +26,7 @@ func (c *compiler) field(oc *graphql.OperationContext, object string, f graphql.
 	if def == nil {
 		return nil
 	}
-	if _, known := c.guardsOf(def, c.objects[object].Fields[f.Name].Directives); !known {
+	if _, known := c.guardsOf(def, c.objects[object].Fields[f.Name].Directives); !known || !conditionsOnly(f.Directives) {
 		return nil
 	}
 	return c.set(oc, def.Type, f.Selections)
@@ -40,7 +41,7 @@ func (c *compiler) set(oc *graphql.OperationContext, typ *ast.Type, selections a
 	s := &Set{typ: typ}
 	aliases := map[string]bool{}
 	for _, f := range graphql.CollectFields(oc, selections, object.Implementors) {
-		if aliases[f.Alias] || len(f.Deferrables) > 0 || !c.add(oc, s, object, typ.Name(), f) {
+		if aliases[f.Alias] || !c.add(oc, s, object, typ.Name(), f) {
 			return nil
 		}
 		aliases[f.Alias] = true
@@ -101,8 +102,10 @@ func keyOf(alias string, comma bool) string {
 
 // conditionsOnly reports whether a document's directives are only those that CollectFields has evaluated.
 func conditionsOnly(all ast.DirectiveList) bool {
-	return !slices.ContainsFunc(all, func(d *ast.Directive) bool { return d.Name != "skip" && d.Name != "include" })
+	return !slices.ContainsFunc(all, func(d *ast.Directive) bool { return !isCondition(d) })
 }
+
+func isCondition(d *ast.Directive) bool { return d.Name == "skip" || d.Name == "include" }
 
 // require adds guards, each once.
 func (s *Set) require(guards []*Guard) {
@@ -113,11 +116,17 @@ func (s *Set) require(guards []*Guard) {
 	}
 }
 
-// guardsOf returns the guards of the directives that gqlgen runs for a field: its own and those of its type.
+// guardsOf returns the guards of the directives that gqlgen runs for a field: its own and those of its type. They are not
+// known if one of them is not in the schema, which may be another than that of the generated code.
 func (c *compiler) guardsOf(def *ast.FieldDefinition, run []string) (guards []*Guard, known bool) {
 	all := def.Directives
 	if t := c.schema.Types[def.Type.Name()]; t != nil && len(t.Directives) > 0 {
 		all = append(slices.Clip(all), t.Directives...)
+	}
+	for _, name := range run {
+		if all.ForName(name) == nil {
+			return nil, false
+		}
 	}
 	for _, d := range all {
 		if !slices.Contains(run, d.Name) {

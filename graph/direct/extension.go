@@ -25,9 +25,10 @@ func New(es ExecutableSchema, guards func(*ast.Directive) (g *Guard, known bool)
 	return &Extension{plans: plans{compiler: compiler{es.Schema(), schema.Objects, guards}}, schema: schema, inner: es}
 }
 
-// The methods of a gqlgen extension.
+// ExtensionName implements graphql.HandlerExtension.
+func (*Extension) ExtensionName() string { return "Direct" }
 
-func (*Extension) ExtensionName() string                   { return "Direct" }
+// Validate implements graphql.HandlerExtension.
 func (*Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptField writes what a field was resolved to.
@@ -58,35 +59,34 @@ func (e *Extension) write(ctx context.Context, fc *graphql.FieldContext, v any) 
 	}
 	oc := graphql.GetOperationContext(ctx)
 	set := e.set(oc, fc.Field.Field, fc.Object, fc.Field.Selections, func() *Set { return e.field(oc, fc.Object, fc.Field) })
-	if set == nil || !set.allowed(ctx) {
+	if set == nil {
 		return nil
 	}
 	w := newWriter()
 	if set.resolvers > 0 {
 		w.pending = &pending{ec: e.schema.Execution(oc), workers: e.schema.Workers, ctx: ctx, span: -1, typ: set.typ}
 	}
-	if !attempt(object, w, set, v) {
+	if !attempt(ctx, object, w, set, v) {
 		w.release()
 		return nil
 	}
-	p := w.pending
-	if p == nil || len(p.calls) == 0 {
-		return w
+	if p := w.pending; p != nil && len(p.calls) > 0 {
+		p.resolve(oc)
+		if !p.valid() {
+			w.release()
+			return graphql.Null
+		}
 	}
-	p.resolve(oc)
-	joined, ok := p.join(w)
-	if !ok {
-		return graphql.Null
-	}
-	return joined
+	return w
 }
 
-// attempt writes a value without its fields with resolvers. A panic counts as failure: gqlgen meets it again and reports it.
-func attempt(object Object, w *Writer, set *Set, v any) (ok bool) {
+// attempt writes a value without its fields with resolvers. It returns false if the viewer may not see all of it. A panic
+// counts as failure: gqlgen meets it again and reports it.
+func attempt(ctx context.Context, object Object, w *Writer, set *Set, v any) (ok bool) {
 	defer func() {
 		if recover() != nil {
 			ok = false
 		}
 	}()
-	return object.Value(w, set, v)
+	return set.allowed(ctx) && object.Value(w, set, v)
 }

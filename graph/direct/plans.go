@@ -18,16 +18,19 @@ type plans struct {
 }
 
 const (
-	maxPlanned    = 100_000 // fields of remembered sets, at about 150 bytes
-	maxConditions = 8       // variables of @skip and @include in a document whose sets are remembered
+	maxPlanned           = 100_000 // fields of remembered sets, at about 150 bytes
+	maxPlannedOfDocument = 10_000  // so that one document does not take the room of all others
+	maxConditions        = 8       // variables of @skip and @include in a document whose sets are remembered
 )
 
 // documentPlans are the sets of one document.
 type documentPlans struct {
 	conditions []string // names of the variables that select fields
+	defers     bool     // it has @defer: gqlgen executes it
 	mu         sync.RWMutex
 	sets       map[planKey]plan
 	size       int64
+	forgotten  bool
 }
 
 type planKey struct {
@@ -44,10 +47,7 @@ type plan struct {
 
 // Remember makes room for the sets of a document, until Forget.
 func (p *plans) Remember(document *ast.QueryDocument) {
-	conditions := conditionsOf(document)
-	if len(conditions) <= maxConditions {
-		p.documents.LoadOrStore(document, &documentPlans{conditions: conditions})
-	}
+	p.documents.LoadOrStore(document, newDocumentPlans(document))
 }
 
 // Forget drops the sets of a document.
@@ -57,18 +57,26 @@ func (p *plans) Forget(document *ast.QueryDocument) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		p.size.Add(-d.size)
-		d.sets, d.size = nil, maxPlanned // nothing is remembered from now on
+		d.sets, d.size, d.forgotten = nil, 0, true
 	}
 }
 
-// set returns the compiled set of a node with these selections, which compile makes unless it is remembered.
+// set returns the compiled set of a node with these selections, which compile makes unless it is remembered. It returns nil
+// if gqlgen must execute the node.
 func (p *plans) set(oc *graphql.OperationContext, node any, object string, selections ast.SelectionSet, compile func() *Set) *Set {
-	found, ok := p.documents.Load(oc.Doc)
-	if !ok {
-		return compile()
+	found, remembered := p.documents.Load(oc.Doc)
+	if !remembered {
+		found = newDocumentPlans(oc.Doc)
 	}
 	d := found.(*documentPlans)
-	key := planKey{node, object, d.variables(oc.Variables)}
+	variables, ok := d.variables(oc.Variables)
+	switch {
+	case d.defers || !ok:
+		return nil
+	case !remembered || len(d.conditions) > maxConditions:
+		return compile()
+	}
+	key := planKey{node, object, variables}
 	d.mu.RLock()
 	known, ok := d.sets[key]
 	d.mu.RUnlock()
@@ -89,7 +97,7 @@ func (p *plans) remember(d *documentPlans, key planKey, new plan) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, taken := d.sets[key]; taken || d.size >= maxPlanned {
+	if _, taken := d.sets[key]; taken || d.forgotten || d.size >= maxPlannedOfDocument {
 		return
 	}
 	if d.sets == nil {
@@ -100,47 +108,55 @@ func (p *plans) remember(d *documentPlans, key planKey, new plan) {
 	p.size.Add(size)
 }
 
-// variables returns which conditions are true.
-func (d *documentPlans) variables(values map[string]any) (bits uint8) {
+// variables returns which conditions are true. It returns false if one is null, which gqlgen reports.
+func (d *documentPlans) variables(values map[string]any) (bits uint8, ok bool) {
 	for i, name := range d.conditions {
-		if values[name] == true {
+		value, given := values[name]
+		isTrue, isBool := value.(bool)
+		if given && !isBool {
+			return 0, false
+		}
+		if isTrue {
 			bits |= 1 << i
 		}
 	}
-	return bits
+	return bits, true
 }
 
-// conditionsOf returns the names of the variables in @skip and @include.
-func conditionsOf(document *ast.QueryDocument) (names []string) {
-	add := func(all ast.DirectiveList) {
-		for _, d := range all {
-			for _, a := range d.Arguments {
-				if a.Value.Kind == ast.Variable && !slices.Contains(names, a.Value.Raw) {
-					names = append(names, a.Value.Raw)
-				}
-			}
-		}
-	}
-	var visit func(ast.SelectionSet)
-	visit = func(set ast.SelectionSet) {
-		for _, s := range set {
-			switch s := s.(type) {
-			case *ast.Field:
-				add(s.Directives)
-				visit(s.SelectionSet)
-			case *ast.InlineFragment:
-				add(s.Directives)
-				visit(s.SelectionSet)
-			case *ast.FragmentSpread:
-				add(s.Directives)
-			}
-		}
-	}
+// newDocumentPlans looks for @skip, @include and @defer in a document.
+func newDocumentPlans(document *ast.QueryDocument) *documentPlans {
+	d := &documentPlans{}
 	for _, o := range document.Operations {
-		visit(o.SelectionSet)
+		d.visit(o.SelectionSet)
 	}
 	for _, f := range document.Fragments {
-		visit(f.SelectionSet)
+		d.visit(f.SelectionSet)
 	}
-	return names
+	return d
+}
+
+func (d *documentPlans) visit(set ast.SelectionSet) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			d.add(s.Directives)
+			d.visit(s.SelectionSet)
+		case *ast.InlineFragment:
+			d.add(s.Directives)
+			d.visit(s.SelectionSet)
+		case *ast.FragmentSpread:
+			d.add(s.Directives)
+		}
+	}
+}
+
+func (d *documentPlans) add(all ast.DirectiveList) {
+	for _, one := range all {
+		d.defers = d.defers || one.Name == "defer"
+		for _, a := range one.Arguments {
+			if a.Value.Kind == ast.Variable && !slices.Contains(d.conditions, a.Value.Raw) && isCondition(one) {
+				d.conditions = append(d.conditions, a.Value.Raw)
+			}
+		}
+	}
 }

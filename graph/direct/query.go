@@ -75,6 +75,11 @@ func (e *Extension) query(ctx context.Context, oc *graphql.OperationContext, roo
 	if len(p.calls) > 0 {
 		p.resolve(oc)
 	}
+	for i := range p.calls {
+		if c := &p.calls[i]; c.invalid(c.result) {
+			return []byte("null")
+		}
+	}
 	w := Writer{b: make([]byte, 0, 512)}
 	w.b = append(w.b, '{')
 	next := 0
@@ -85,12 +90,8 @@ func (e *Extension) query(ctx context.Context, oc *graphql.OperationContext, roo
 			w.b = append(w.b, f.text...)
 			continue
 		}
-		result := p.calls[next].result
+		p.calls[next].result.MarshalGQL(&w)
 		next++
-		if f.invalid(result) {
-			return []byte("null")
-		}
-		result.MarshalGQL(&w)
 	}
 	w.b = append(w.b, '}')
 	return w.b

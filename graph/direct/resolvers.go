@@ -2,6 +2,7 @@ package direct
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -55,11 +56,11 @@ func (p *pending) close(w *Writer, outer pending) {
 	p.ctx, p.span, p.typ = outer.ctx, outer.span, outer.typ
 }
 
-// object writes an object with fields that have resolvers.
-func (p *pending) object(w *Writer, s *Set, obj any) bool {
+// object writes an object with fields that have resolvers. They find result in the context.
+func (p *pending) object(w *Writer, s *Set, obj, result any) bool {
 	outer := p.open(w)
 	if fc := graphql.GetFieldContext(p.ctx); fc.Result == nil {
-		fc.Result = obj
+		fc.Result = result
 	}
 	ctx := p.ctx
 	w.b = append(w.b, '{')
@@ -163,31 +164,35 @@ func (f *selection) invalid(result graphql.Marshaler) bool {
 	return f.nonNull && result == graphql.Null || result == graphql.RequiredNull
 }
 
-// join returns a Writer with the results inserted. It returns false if the whole value is null.
-func (p *pending) join(w *Writer) (joined *Writer, ok bool) {
+// valid returns false if the whole value is null, because of a result that is null and must not be.
+func (p *pending) valid() bool {
 	for i := range p.calls {
 		if c := &p.calls[i]; c.invalid(c.result) && !p.nullify(c.span) {
-			return nil, false
+			return false
 		}
 	}
-	joined = newWriter()
-	copied := 0
+	return true
+}
+
+// join writes what was written before, with the results inserted. As in gqlgen, marshalers run only when the response is
+// written: one that panics, or reports an error, does so for a value that is in the response.
+func (p *pending) join(to io.Writer, written []byte) {
+	done := 0
 	for _, c := range p.calls {
-		if c.at < copied { // in a span that is null
+		if c.at < done { // in a span that is null
 			continue
 		}
 		if s := p.outermostNull(c.span); s != nil {
-			joined.b = append(append(joined.b, w.b[copied:s.start]...), "null"...)
-			copied = s.end
+			_, _ = to.Write(written[done:s.start])
+			_, _ = io.WriteString(to, "null")
+			done = s.end
 			continue
 		}
-		joined.b = append(joined.b, w.b[copied:c.at]...)
-		c.result.MarshalGQL(joined)
-		copied = c.at
+		_, _ = to.Write(written[done:c.at])
+		c.result.MarshalGQL(to)
+		done = c.at
 	}
-	joined.b = append(joined.b, w.b[copied:]...)
-	w.release()
-	return joined, true
+	_, _ = to.Write(written[done:])
 }
 
 // nullify makes the innermost span null for which that is allowed. It returns false if there is none.

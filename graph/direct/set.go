@@ -41,7 +41,7 @@ func (s *Set) allowed(ctx context.Context) bool {
 // Write writes an object. It returns false where gqlgen must.
 func (s *Set) Write(w *Writer, obj any) bool {
 	if s.resolvers > 0 {
-		return w.pending.object(w, s, obj)
+		return w.pending.object(w, s, obj, obj)
 	}
 	w.b = append(w.b, '{')
 	for i := range s.fields {
@@ -55,6 +55,14 @@ func (s *Set) Write(w *Writer, obj any) bool {
 	}
 	w.b = append(w.b, '}')
 	return true
+}
+
+// WriteValue writes an object that is a value in Go, as resolvers below find it in the context.
+func WriteValue[T any](w *Writer, s *Set, v *T) bool {
+	if s.resolvers > 0 {
+		return w.pending.object(w, s, v, *v)
+	}
+	return s.Write(w, v)
 }
 
 // List writes a list. s is nil for a list of scalars or enums.

@@ -26,22 +26,26 @@ func (w *Writer) release() {
 	if b := w.b; cap(b) > 0 && cap(b) <= largestPooled {
 		buffers.Put(&b)
 	}
-	w.b = nil
+	w.b, w.pending = nil, nil
 }
 
 // MarshalGQL implements graphql.Marshaler. It can be called once.
 func (w *Writer) MarshalGQL(to io.Writer) {
-	_, _ = to.Write(w.b)
+	if w.pending == nil {
+		_, _ = to.Write(w.b)
+	} else {
+		w.pending.join(to, w.b)
+	}
 	w.release()
 }
 
-// Write and WriteString implement io.Writer and io.StringWriter, for marshalers.
-
+// Write implements io.Writer, for marshalers.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.b = append(w.b, p...)
 	return len(p), nil
 }
 
+// WriteString implements io.StringWriter.
 func (w *Writer) WriteString(s string) (int, error) {
 	w.b = append(w.b, s...)
 	return len(s), nil
@@ -53,18 +57,19 @@ func (w *Writer) Null(nonNull bool) bool {
 	return !nonNull
 }
 
-// String, Int and Boolean write as gqlgen's marshalers do.
-
+// String writes as gqlgen's MarshalString does.
 func (w *Writer) String(s string) bool {
 	w.b = appendString(w.b, s)
 	return true
 }
 
+// Int writes as gqlgen's MarshalInt does.
 func (w *Writer) Int(n int) bool {
 	w.b = strconv.AppendInt(w.b, int64(n), 10)
 	return true
 }
 
+// Boolean writes as gqlgen's MarshalBoolean does.
 func (w *Writer) Boolean(v bool) bool {
 	w.b = strconv.AppendBool(w.b, v)
 	return true

@@ -4,9 +4,11 @@ package generator
 import (
 	_ "embed"
 	"errors"
+	"go/types"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/99designs/gqlgen/codegen"
 	"github.com/99designs/gqlgen/codegen/config"
@@ -48,12 +50,30 @@ func (Plugin) GenerateCode(data *codegen.Data) error {
 
 // objects returns the object types of which fields are written or resolved.
 func objects(data *codegen.Data) (all []*codegen.Object) {
+	unknown := unknownObjects(data)
 	for _, o := range data.Objects {
-		if o != data.MutationRoot && o != data.SubscriptionRoot && !o.BuiltIn && !o.IsMap() {
+		if o != data.MutationRoot && o != data.SubscriptionRoot && !o.BuiltIn && !unknown[o.Name] {
 			all = append(all, o)
 		}
 	}
 	return all
+}
+
+// unknownObjects returns the names of the object types that only gqlgen can write: those that are maps or interfaces in Go,
+// or write themselves, and those with fields that are resolved for all items of a list at once.
+func unknownObjects(data *codegen.Data) map[string]bool {
+	unknown := map[string]bool{}
+	for _, t := range data.ReferencedTypes {
+		if t.IsMarshaler || t.Marshaler != nil {
+			unknown[t.Definition.Name] = true
+		}
+	}
+	for _, o := range data.Objects {
+		if o.IsMap() || !o.Root && types.IsInterface(o.Type) || slices.ContainsFunc(o.Fields, (*codegen.Field).IsBatch) {
+			unknown[o.Name] = true
+		}
+	}
+	return unknown
 }
 
 // isResolved reports whether gqlgen resolves a field concurrently with others.
@@ -71,7 +91,7 @@ func isObject(f *codegen.Field) bool { return f.TypeReference.Definition.Kind ==
 // isWritable reports whether the template writes values of a type.
 func isWritable(t *config.TypeReference) bool {
 	switch {
-	case t == nil || t.IsContext || t.IsPtrToSlice() || t.IsPtrToPtr() || t.IsPtrToIntf() || t.IsOmittable || t.HasEnumValues():
+	case t == nil || t.IsContext || t.IsPtrToSlice() || t.IsPtrToPtr() || t.IsPtrToIntf() || t.IsOmittable || t.HasEnumValues() || t.IsRoot:
 		return false
 	case t.IsSlice():
 		return isWritable(t.Elem())
