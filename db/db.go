@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,8 @@ type pools struct {
 	ignored     []string    // URL options that are accepted but not implemented by the driver
 	file        os.FileInfo // SQLite: the open file
 	path        string
+	statements  sync.Map // SQLite: text: *sqlx.Stmt
+	prepared    atomic.Int32
 	guard       atomic.Pointer[Guard]
 	outbox      outbox
 	migrations  MigrationSet // of the program

@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Page selects a part of a list that is ordered by ID, oldest first.
 type Page struct {
 	Limit    int
-	After    string // only rows after this ID; "" for no bound
-	Before   string // only rows before this ID; "" for no bound
-	Backward bool   // the last Limit rows of the range instead of the first; in the same order
+	After    string   // only rows after this ID; "" for no bound
+	Before   string   // only rows before this ID; "" for no bound
+	Columns  []string // to read; all if empty
+	Backward bool     // the last Limit rows of the range instead of the first; in the same order
 }
 
 // A PageOf is the rows of a page, and whether there are more on either side.
@@ -44,7 +46,7 @@ func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error)
 	if l.fetch == nil {
 		l.fetch = Select[T]
 	}
-	query, args := "SELECT * FROM "+l.from(), slices.Clone(l.Args)
+	query, args := "SELECT "+p.columns()+" FROM "+l.from(), slices.Clone(l.Args)
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		query += condition + placeholder(len(args))
@@ -77,6 +79,14 @@ func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error)
 		return PageOf[T]{Rows: rows, HasNext: behind, HasPrevious: more}, nil
 	}
 	return PageOf[T]{Rows: rows, HasNext: more, HasPrevious: behind}, nil
+}
+
+// columns returns the columns in SQL. The ID is among them.
+func (p Page) columns() string {
+	if len(p.Columns) == 0 {
+		return "*"
+	}
+	return strings.Join(p.Columns, ", ")
 }
 
 // any reports whether there is a row at or after the ID or, if after is false, at or before it.

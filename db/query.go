@@ -14,6 +14,42 @@ import (
 // cancel a query, which may take time as well.)
 const queryTimeout = 4 * time.Second
 
+// query reads rows for queries that run often. On SQLite they are compiled once; PostgreSQL may be behind a transaction
+// pooler, which loses prepared statements.
+func (db *DB) query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+	if db.pools != nil && db.dialect == sqliteDialect {
+		if statement := db.pools.statement(ctx, query); statement != nil {
+			return statement.QueryxContext(ctx, args...)
+		}
+	}
+	return db.reader.QueryxContext(ctx, query, args...)
+}
+
+// maxStatements bounds the prepared statements. Each takes some 10 KiB in each connection.
+const maxStatements = 50
+
+// statement returns the prepared statement of a query, or nil if there are too many.
+func (p *pools) statement(ctx context.Context, query string) *sqlx.Stmt {
+	if known, ok := p.statements.Load(query); ok {
+		return known.(*sqlx.Stmt)
+	}
+	if p.prepared.Add(1) > maxStatements {
+		p.prepared.Add(-1)
+		return nil
+	}
+	statement, err := p.read.PreparexContext(ctx, query)
+	if err != nil { // the query itself will report it
+		p.prepared.Add(-1)
+		return nil
+	}
+	if known, lost := p.statements.LoadOrStore(query, statement); lost {
+		p.prepared.Add(-1)
+		statement.Close()
+		return known.(*sqlx.Stmt)
+	}
+	return statement
+}
+
 // get reads one row into dest.
 func (db *DB) get(ctx context.Context, dest any, op, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)

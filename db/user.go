@@ -5,12 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"unicode"
-
-	"github.com/jmoiron/sqlx"
-	"github.com/jmoiron/sqlx/reflectx"
 )
 
 // A Role is a named set of scopes, which package auth defines.
@@ -228,53 +224,24 @@ func (db *DB) user(ctx context.Context, op, query string, args ...any) (*User, e
 func fetchUsers(ctx context.Context, db *DB, op, query string, args ...any) ([]*User, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	rows, err := db.reader.QueryxContext(ctx, query, args...)
+	rows, err := db.query(ctx, query, args...)
 	if err != nil {
 		return nil, db.wrap(op, err)
 	}
 	defer rows.Close()
+	scanner, err := newRowScanner(rows, reflect.TypeFor[User]())
+	if err != nil {
+		return nil, db.wrap(op, err)
+	}
 	var found []*User
 	for rows.Next() {
 		u := new(User)
-		if err := scanWithExtra(rows, u, &u.Extra); err != nil {
+		if err := scanner.scan(u, &u.Extra); err != nil {
 			return nil, db.wrap(op, err)
 		}
 		found = append(found, u)
 	}
 	return found, db.wrap(op, rows.Err())
-}
-
-var columnMapper = reflectx.NewMapper("db")
-
-// scanWithExtra scans a row into the fields of dest, and columns that have no field into extra.
-func scanWithExtra(rows *sqlx.Rows, dest any, extra *map[string]any) error {
-	columns, err := rows.Columns()
-	if err != nil {
-		return err
-	}
-	v := reflect.ValueOf(dest).Elem()
-	into := make([]any, len(columns))
-	var unknown []int
-	for i, path := range columnMapper.TraversalsByName(v.Type(), columns) {
-		if len(path) > 0 {
-			into[i] = reflectx.FieldByIndexes(v, path).Addr().Interface()
-			continue
-		}
-		into[i] = new(any)
-		unknown = append(unknown, i)
-	}
-	if err := rows.Scan(into...); err != nil || len(unknown) == 0 {
-		return err
-	}
-	*extra = make(map[string]any, len(unknown))
-	for _, i := range unknown {
-		value := *into[i].(*any)
-		if b, ok := value.([]byte); ok {
-			value = string(slices.Clone(b))
-		}
-		(*extra)[columns[i]] = value
-	}
-	return nil
 }
 
 // UsersUpdated lists up to limit users who were changed after the time. Users who were only created are not listed.

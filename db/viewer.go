@@ -1,6 +1,9 @@
 package db
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 // A SessionOwner is a session with its user: what an access token stands for.
 type SessionOwner struct {
@@ -47,7 +50,7 @@ func (db *DB) TokenOwnerByID(ctx context.Context, id string) (*TokenOwner, error
 func (db *DB) owner(ctx context.Context, op string, dest any, u *User, query string, arg any) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	rows, err := db.reader.QueryxContext(ctx, query, arg)
+	rows, err := db.query(ctx, query, arg)
 	if err != nil {
 		return db.wrap(op, err)
 	}
@@ -58,7 +61,11 @@ func (db *DB) owner(ctx context.Context, op string, dest any, u *User, query str
 		}
 		return db.wrap(op, ErrNotFound)
 	}
-	if err := scanWithExtra(rows, dest, &u.Extra); err != nil {
+	scanner, err := newRowScanner(rows, reflect.TypeOf(dest).Elem())
+	if err != nil {
+		return db.wrap(op, err)
+	}
+	if err := scanner.scan(dest, &u.Extra); err != nil {
 		return db.wrap(op, err)
 	}
 	return db.wrap(op, rows.Err())

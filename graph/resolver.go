@@ -68,6 +68,7 @@ func (r *Resolver) users(ctx context.Context, search *string, args relay.Args) (
 	if err != nil {
 		return nil, err
 	}
+	page.Columns = selectedColumns(ctx)
 	rows, err := r.Auth.Users(ctx, text, page)
 	if err != nil {
 		return nil, err
