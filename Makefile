@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,11 @@ bench: ## Compares the server's CPU time with bare net/http; see docs/performanc
 bench-compare: ## The same, and compares with the server of the commit BASE.
 	@test -n "$(BASE)" || { echo "name a commit: make bench-compare BASE=main"; exit 1; }
 	go run ./bench -json bench.json -base '$(BASE)' $(BENCH)
+
+bench-scale: ## Measures many connections, several processes, and storms of logins and revocations, on PostgreSQL.
+	go run ./bench -databases postgres -rounds 3 -mode connections $(BENCH)
+	go run ./bench -databases postgres -rounds 3 -mode processes $(BENCH)
+	go run ./bench -databases postgres -rounds 3 -mode storm $(BENCH)
 
 microbench: ## All benchmarks of Go's testing package.
 	go test -run '^$$' -bench . -benchmem ./...

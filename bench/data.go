@@ -19,7 +19,7 @@ import (
 // same password. The others have none.
 const (
 	maxCallers = 32
-	logins     = 8
+	logins     = 4
 )
 
 // data is what the database is filled with. All secrets are made at random.
@@ -51,7 +51,7 @@ func seed(ctx context.Context, url string, users, apiTokens int) (*data, error) 
 	if err := made.addAdministrator(ctx, d); err != nil {
 		return nil, err
 	}
-	if err := made.addUsers(ctx, d, max(users, 1+maxCallers+logins)); err != nil {
+	if err := made.addUsers(ctx, d, max(users, 2+maxCallers+logins)); err != nil {
 		return nil, err
 	}
 	if err := made.addAPITokens(ctx, d, apiTokens); err != nil {
@@ -129,6 +129,31 @@ func (m *data) addAPITokens(ctx context.Context, d *db.DB, n int) error {
 		}
 	}
 	return nil
+}
+
+// addSessions inserts sessions of users who do nothing else, and returns their IDs.
+func (r *run) addSessions(ctx context.Context, n int) (ids []string, err error) {
+	d, err := db.Open(ctx, r.database.url)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	now, owners := db.TimeOf(time.Now()), r.users[1+maxCallers+logins:]
+	err = d.Transact(ctx, func(tx *db.DB) error {
+		ids = nil // the transaction may run again
+		for i := range n {
+			s := &db.Session{
+				ID: db.NewID(db.SessionID), UserID: owners[i%len(owners)].ID, Device: "bench", IP: "127.0.0.1", LoginNetwork: "127.0.0.1",
+				Generation: 1, CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour),
+			}
+			if err := tx.CreateSession(ctx, s); err != nil {
+				return err
+			}
+			ids = append(ids, s.ID)
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // analyze lets the database plan for what it has now, rather than in the middle of a measurement.

@@ -20,15 +20,15 @@ type database struct {
 	close     func() error
 }
 
-// durable are PostgreSQL's defaults, which dbtest turns off.
-var durable = []string{"fsync=on", "synchronous_commit=on", "full_page_writes=on"}
+// settings has PostgreSQL's defaults, which dbtest turns off, and room for the connections of many processes.
+var settings = []string{"fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=300"}
 
 func openDatabase(name, dir string) (*database, error) {
 	switch name {
 	case "sqlite":
 		return &database{name: name, url: "sqlite:" + filepath.Join(dir, "bench.db"), close: func() error { return nil }}, nil
 	case "postgres":
-		cluster, err := dbtest.NewCluster(durable...)
+		cluster, err := dbtest.NewCluster(settings...)
 		if err != nil {
 			return nil, err
 		}

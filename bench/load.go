@@ -168,17 +168,21 @@ func (c *connection) more(n int) error {
 	return err
 }
 
-// Connections are open to one server, each with its own goroutine while there is load.
+// connections are open to one or more servers.
 type connections []*connection
 
-func dialAll(ctx context.Context, addr string, n int) (connections, error) {
+// dialAll opens n connections, to the servers in turn, and sends a request on each: servers close those that send none.
+func dialAll(ctx context.Context, to []*server, n int, first func(connection int) call) (connections, error) {
 	var all connections
-	for range n {
-		c, err := dial(ctx, addr)
+	for i := range n {
+		c, err := dial(ctx, to[i%len(to)].addr)
 		if err != nil {
 			return nil, errors.Join(err, all.Close())
 		}
 		all = append(all, c)
+		if err := errors.Join(c.SetDeadline(time.Now().Add(time.Minute)), c.do(first(i))); err != nil {
+			return nil, errors.Join(err, all.Close())
+		}
 	}
 	return all, nil
 }
@@ -205,31 +209,43 @@ func (l *load) percentile(p float64) time.Duration {
 	return l.latencies[min(len(l.latencies)-1, int(p*float64(len(l.latencies))))]
 }
 
-// run sends requests on all connections for a time, each connection one after the other. It stops at the first response
-// that is not the wanted one.
-func (all connections) run(ctx context.Context, d time.Duration, next func(connection int) call) (*load, error) {
+// A pace is how long a load lasts and how fast it is.
+type pace struct {
+	duration time.Duration
+	every    time.Duration // of each worker a request; 0: the next one when the response is there
+}
+
+// run sends requests for a time. Each worker has its share of the connections, uses them in turn, and sends one request after
+// the other. All stop at the first response that is not the wanted one.
+func (all connections) run(ctx context.Context, workers int, p pace, next func(worker int) call) (*load, error) {
 	var (
 		stop      atomic.Bool
 		group     sync.WaitGroup
-		errs      = make([]error, len(all))
-		latencies = make([][]time.Duration, len(all))
+		errs      = make([]error, workers)
+		latencies = make([][]time.Duration, workers)
 		start     = time.Now()
 	)
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()
-	timer := time.AfterFunc(d, func() { stop.Store(true) })
+	timer := time.AfterFunc(p.duration, func() { stop.Store(true) })
 	defer timer.Stop()
-	for i, c := range all {
-		if err := c.SetDeadline(start.Add(d + time.Minute)); err != nil {
+	for _, c := range all {
+		if err := c.SetDeadline(start.Add(p.duration + time.Minute)); err != nil {
 			return nil, err
 		}
+	}
+	for w := range workers {
 		group.Go(func() {
-			for !stop.Load() {
-				one, sent := next(i), time.Now()
-				if errs[i] = c.do(one); errs[i] != nil {
+			at := w
+			for n := 0; !stop.Load(); n++ {
+				sent := p.await(start, w, workers, n)
+				if errs[w] = all[at].do(next(w)); errs[w] != nil {
 					stop.Store(true)
 					return
 				}
-				latencies[i] = append(latencies[i], time.Since(sent))
+				latencies[w] = append(latencies[w], time.Since(sent))
+				if at += workers; at >= len(all) {
+					at = w
+				}
 			}
 		})
 	}
@@ -244,4 +260,15 @@ func (all connections) run(ctx context.Context, d time.Duration, next func(conne
 		return nil, errors.New("no request was made")
 	}
 	return l, nil
+}
+
+// await waits until a worker's nth request is due, and returns when that is: a request that is sent late, because the one
+// before took long, has waited already.
+func (p *pace) await(start time.Time, worker, workers, n int) time.Time {
+	if p.every == 0 {
+		return time.Now()
+	}
+	due := start.Add(time.Duration(n)*p.every + p.every*time.Duration(worker)/time.Duration(workers))
+	time.Sleep(time.Until(due))
+	return due
 }

@@ -43,11 +43,11 @@ func TestEveryResponseIsChecked(t *testing.T) {
 }
 
 func try(ctx context.Context, addr string, one call) error {
-	all, err := dialAll(ctx, addr, 2)
+	all, err := dialAll(ctx, []*server{{addr: addr}}, 3, func(int) call { return one })
 	if err != nil {
 		return err
 	}
 	defer all.Close()
-	_, err = all.run(ctx, 20*time.Millisecond, func(int) call { return one })
+	_, err = all.run(ctx, 2, pace{duration: 20 * time.Millisecond}, func(int) call { return one })
 	return err
 }

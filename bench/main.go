@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -45,6 +46,7 @@ type options struct {
 	Base        string
 	Peers       []string
 	JSON        string
+	Mode        string
 
 	peersFolder string
 }
@@ -65,6 +67,7 @@ func parseOptions(args []string, errs io.Writer) (*options, error) {
 	flags.IntVar(&o.APITokens, "tokens", 50_000, "API tokens in the database; they are used again after that many, and Latchkey remembers 10,000")
 	flags.StringVar(&o.Base, "base", "", "compare with the server of this `commit`")
 	flags.StringVar(&o.JSON, "json", "", "write all figures to this `file`")
+	flags.StringVar(&o.Mode, "mode", "ratios", "what to measure: "+strings.Join(slices.Sorted(maps.Keys(modes)), ", ")+"; see docs/performance.md")
 	others := flags.String("peers", "", "other people's servers to compare on PostgreSQL: some of "+strings.Join(peers, ","))
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -84,6 +87,9 @@ func parseOptions(args []string, errs io.Writer) (*options, error) {
 		if !slices.Contains(peers, peer) {
 			return nil, fmt.Errorf("unknown server %q: want some of %s", peer, strings.Join(peers, ","))
 		}
+	}
+	if modes[o.Mode] == nil {
+		return nil, fmt.Errorf("unknown mode %q", o.Mode)
 	}
 	if flags.NArg() > 0 || o.Rounds < 1 || o.Connections < 1 || o.APITokens < 1 {
 		return nil, errors.New("wrong arguments: see -help")
@@ -120,7 +126,7 @@ func bench(ctx context.Context, args []string, out, errs io.Writer) (err error) 
 	for _, name := range o.Databases {
 		fmt.Fprintln(errs, "measuring on", name)
 		if err := o.onDatabase(ctx, name, dir, r); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	r.print(out)
@@ -147,81 +153,25 @@ func (o *options) build(ctx context.Context, root, dir string) (err error) {
 	return errors.Join(build(ctx, tree, ".", filepath.Join(dir, "base")), remove())
 }
 
-// onDatabase measures everything on one database.
+// modes are what the harness can measure on a database.
+var modes = map[string]func(r *run, ctx context.Context, report *report) error{
+	"ratios": (*run).ratios, "connections": (*run).manyConnections, "processes": (*run).manyProcesses, "storm": (*run).storm,
+}
+
+// onDatabase measures on one database.
 func (o *options) onDatabase(ctx context.Context, name, dir string, report *report) (err error) {
 	d, err := openDatabase(name, dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	r := &run{options: o, database: d}
+	r := &run{options: o, database: d, dir: dir}
 	if r.data, err = seed(ctx, d.url, o.Users, o.APITokens); err != nil {
 		return err
 	}
-	programs := r.programs(dir)
-	if len(o.Peers) > 0 && d.pid != 0 {
-		if err := r.addPeerTokens(ctx, dir); err != nil {
-			return err
-		}
-		for _, name := range o.Peers {
-			programs = append(programs, r.peer(name, dir))
-		}
-	}
 	defer r.stopServers()
-	if err := r.startServers(ctx, programs); err != nil {
-		return err
-	}
-	err = r.rounds(ctx, func(s *scenario, program string, one sample) { report.add(name, s, program, one) })
-	if err != nil {
+	if err := modes[o.Mode](r, ctx, report); err != nil {
 		return fmt.Errorf("%w%s", err, r.logs())
 	}
-	peaks := map[string]int{}
-	for _, s := range r.servers {
-		if peaks[s.name], err = treeMemory(s.cmd.Process.Pid, "VmHWM"); err != nil {
-			return err
-		}
-	}
-	r.stopServers()
-	for _, p := range programs {
-		one, err := r.startup(ctx, p)
-		if err != nil {
-			return err
-		}
-		one.Peak = peaks[p.name]
-		report.addStartup(name, p.name, one)
-	}
 	return nil
-}
-
-// programs are what is measured, the yardstick first.
-func (r *run) programs(dir string) []*program {
-	yardstick := &program{
-		name: "yardstick", command: []string{filepath.Join(dir, "yardstick"), "-addr", "ADDR"}, dir: dir,
-		env:   func(string) []string { return []string{"DATABASE_URL=" + r.database.url} },
-		path:  func(s *scenario) string { return s.path },
-		token: r.accessToken,
-		first: call{post("/me", "", query(me)), ok(nil)},
-	}
-	all := []*program{yardstick, r.latchkeyAt("latchkey", dir)}
-	if r.Base != "" {
-		all = append(all, r.latchkeyAt("base", dir))
-	}
-	return all
-}
-
-// latchkeyAt is the server with its default settings, except that one client may ask for everything: all load comes from
-// one address.
-func (r *run) latchkeyAt(name, dir string) *program {
-	return &program{
-		name: name, command: []string{filepath.Join(dir, name), "serve"}, dir: dir,
-		env: func(addr string) []string {
-			return []string{
-				"DATABASE_URL=" + r.database.url, "LATCHKEY_SECRET=" + r.secret, "LATCHKEY_ADDR=" + addr, "LATCHKEY_ISSUER=http://bench.test",
-				"LATCHKEY_ACCESS_TTL=15m", "LATCHKEY_CLIENT_RATE=0", "LATCHKEY_CLIENT_SHARE=100", "LATCHKEY_IN_FLIGHT=0",
-			}
-		},
-		path:  func(*scenario) string { return "/graphql" },
-		token: r.accessToken,
-		first: call{post("/graphql", "", query(`{ __typename }`)), ok([]byte(`{"data":{"__typename":"Query"}}`))},
-	}
 }

@@ -41,17 +41,31 @@ func (o *options) buildPeers(ctx context.Context, root, dir string) error {
 
 func isNode(peer string) bool { return peer == "mercurius" || peer == "apollo" || peer == "yoga" }
 
+// addPeers adds the chosen peers on PostgreSQL.
+func (r *run) addPeers(ctx context.Context, programs *[]*program) error {
+	if len(r.Peers) == 0 || r.database.pid == 0 {
+		return nil
+	}
+	if err := r.addPeerTokens(ctx); err != nil {
+		return err
+	}
+	for _, name := range r.Peers {
+		*programs = append(*programs, r.peer(name))
+	}
+	return nil
+}
+
 // peer describes how a peer is started.
-func (r *run) peer(name, dir string) *program {
-	p := &program{name: name, dir: dir, env: func(addr string) []string {
-		return []string{"DATABASE_URL=" + r.database.url, "ADDR=" + addr, "BENCH_TOKENS=" + r.peerTokensFile(dir), "NODE_ENV=production"}
+func (r *run) peer(name string) *program {
+	p := &program{name: name, dir: r.dir, env: func(addr string) []string {
+		return []string{"DATABASE_URL=" + r.database.url, "ADDR=" + addr, "BENCH_TOKENS=" + r.peerTokensFile(), "NODE_ENV=production"}
 	}}
 	p.token = func(caller int) string { return r.peerTokens[caller] } // the administrator is the last
 	p.path = pathOnPeers
 	p.first = call{p.request("/graphql", "", query(`{ __typename }`)), ok([]byte(`{"data":{"__typename":"Query"}}`))}
 	switch {
 	case name == "gqlgen":
-		p.command = []string{filepath.Join(dir, name)}
+		p.command = []string{filepath.Join(r.dir, name)}
 	case isNode(name):
 		p.command = []string{"node", filepath.Join(r.peersFolder, "node", name+".mjs")}
 	default:
@@ -81,7 +95,7 @@ func (r *run) drf(p *program) {
 }
 
 // addPeerTokens makes the tokens of the peers: for the callers and, last, for the administrator.
-func (r *run) addPeerTokens(ctx context.Context, dir string) error {
+func (r *run) addPeerTokens(ctx context.Context) error {
 	type viewer struct {
 		ID        string  `json:"id"`
 		Username  string  `json:"username"`
@@ -101,13 +115,13 @@ func (r *run) addPeerTokens(ctx context.Context, dir string) error {
 		viewers[token] = viewer{u.ID, u.Username, u.Email, u.Name, u.CreatedAt, u.Roles[0]}
 		r.peerTokens = append(r.peerTokens, token)
 	}
-	if err := os.WriteFile(r.peerTokensFile(dir), mustJSON(viewers), 0o600); err != nil {
+	if err := os.WriteFile(r.peerTokensFile(), mustJSON(viewers), 0o600); err != nil {
 		return err
 	}
 	return r.addTokensOfDRF(ctx)
 }
 
-func (r *run) peerTokensFile(dir string) string { return filepath.Join(dir, "peer-tokens.json") }
+func (r *run) peerTokensFile() string { return filepath.Join(r.dir, "peer-tokens.json") }
 
 // addTokensOfDRF makes the table of Django REST framework's tokens.
 func (r *run) addTokensOfDRF(ctx context.Context) error {

@@ -28,8 +28,32 @@ type report struct {
 	Duration    string `json:"duration"`
 	Rounds      int    `json:"rounds"`
 
-	Cases    []*result       `json:"cases"`
-	Startups []startupResult `json:"startups"`
+	Cases    []*result       `json:"cases,omitempty"`
+	Startups []startupResult `json:"startups,omitempty"`
+	Tables   []*table        `json:"tables,omitempty"` // of other modes
+}
+
+// A table is what another mode has found.
+type table struct {
+	Name    string     `json:"name"`
+	Columns []string   `json:"columns"`
+	Rows    [][]string `json:"rows"`
+}
+
+func (r *report) table(name string, columns ...string) *table {
+	t := &table{Name: name, Columns: columns}
+	r.Tables = append(r.Tables, t)
+	return t
+}
+
+func (t *table) add(cells ...string) { t.Rows = append(t.Rows, cells) }
+
+func (t *table) print(out io.Writer) {
+	fmt.Fprintf(out, "%s:\n\n| %s |\n|%s\n", t.Name, strings.Join(t.Columns, " | "), strings.Repeat("--:|", len(t.Columns)))
+	for _, row := range t.Rows {
+		fmt.Fprintf(out, "| %s |\n", strings.Join(row, " | "))
+	}
+	fmt.Fprintln(out)
 }
 
 // A result has the samples of one case on one server, a round each.
@@ -72,10 +96,6 @@ func (r *report) add(database string, s *scenario, server string, one sample) {
 	found.Samples = append(found.Samples, one)
 }
 
-func (r *report) addStartup(database, server string, one startup) {
-	r.Startups = append(r.Startups, startupResult{database, server, one})
-}
-
 func (r *report) find(database, name, server string) *result {
 	i := slices.IndexFunc(r.Cases, func(c *result) bool { return c.Database == database && c.Case == name && c.Server == server })
 	if i < 0 {
@@ -100,6 +120,12 @@ func (r *report) print(out io.Writer) {
 	}
 	fmt.Fprintf(out, "%s, commit %s%s; %s, %d processors, %s, %s; %d connections, %d rounds of %s.\n\n",
 		r.Date.Format(time.DateOnly), r.Commit, changed, r.CPU, r.Processors, r.System, r.Go, r.Connections, r.Rounds, r.Duration)
+	for _, t := range r.Tables {
+		t.print(out)
+	}
+	if len(r.Cases) == 0 {
+		return
+	}
 	fmt.Fprintln(out, "| database | case | server | µs CPU | of which database | requests/s | yardstick | its µs CPU | ratio | goal |"+r.toBase("ratio to base |"))
 	fmt.Fprintln(out, "|---|---|---|--:|--:|--:|---|--:|--:|--:|"+r.toBase("--:|"))
 	for _, c := range r.Cases {
@@ -127,20 +153,20 @@ func (r *report) printCase(out io.Writer, c *result) {
 		goal = ""
 	}
 	fmt.Fprintf(out, "| %s | %s | %s | %.1f | %.1f | %.0f | %s | %.1f | %s | %s |",
-		c.Database, c.Case, c.Server, medianOf(c.Samples, sample.cost), medianOf(c.Samples, func(s sample) float64 { return s.Database }),
-		medianOf(c.Samples, func(s sample) float64 { return s.PerSecond }),
-		c.Yardstick, medianOf(bare.Samples, sample.cost), ratios(c.Samples, bare.Samples), goal)
+		c.Database, c.Case, c.Server, medianOf(c.Samples, sample.cost), medianOf(c.Samples, sample.database),
+		medianOf(c.Samples, sample.rate),
+		c.Yardstick, medianOf(bare.Samples, sample.cost), ratios(c.Samples, bare.Samples, sample.cost), goal)
 	if r.Base != "" {
-		fmt.Fprintf(out, " %s |", ratios(c.Samples, r.find(c.Database, c.Case, "base").Samples))
+		fmt.Fprintf(out, " %s |", ratios(c.Samples, r.find(c.Database, c.Case, "base").Samples, sample.cost))
 	}
 	fmt.Fprintln(out)
 }
 
 // ratios are the median, the least and the largest of the rounds' ratios.
-func ratios(these, those []sample) string {
+func ratios(these, those []sample, figure func(sample) float64) string {
 	var all []float64
 	for i := range these {
-		all = append(all, these[i].cost()/those[i].cost())
+		all = append(all, figure(these[i])/figure(those[i]))
 	}
 	return fmt.Sprintf("%.2f [%.2f, %.2f]", median(all), slices.Min(all), slices.Max(all))
 }
