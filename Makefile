@@ -3,6 +3,7 @@
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
 STRANGERSTIME ?= 10m
+SOAKTIME ?= 1h
 VERSION  ?= $(shell git describe --tags --always 2>/dev/null)
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -10,7 +11,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale soak
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +68,9 @@ fuzz: ## Every fuzz target for FUZZTIME (10s).
 
 strangers: ## Sends damaged requests to a server, for STRANGERSTIME (10m) on each database.
 	LATCHKEY_TEST_FUZZ=$(STRANGERSTIME) go test -count=1 -timeout 0 -v -run '^TestStrangersGetNothingButAnswers$$' ./test/strangers
+
+soak: ## Loads a server for SOAKTIME (1h): nothing may grow, no response be wrong. DATABASE=sqlite or postgres runs one.
+	LATCHKEY_TEST_SOAK=$(SOAKTIME) go test -count=1 -timeout 0 -v -run '^TestSoak$$/$(DATABASE)' ./test/soak
 
 audits: password ## Tests the server at URL against GraphQL over HTTP and Apollo Client; PASSWORD is admin's.
 	cd test/audits && npm ci --no-audit --no-fund

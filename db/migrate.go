@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
-
-	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 //go:embed migrations/*.sql
@@ -49,7 +49,14 @@ var ownMigrations = MigrationSet{Name: "goose", Files: migrations}
 
 func (m MigrationSet) table() string { return m.Name + "_db_version" }
 
-var setName = lazy.Regexp(`^[a-z][a-z0-9_]{0,40}$`)
+// checkName returns an error for a name that cannot be part of a table's name.
+func (m MigrationSet) checkName() error {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	if len(m.Name) > 41 || strings.TrimLeft(m.Name, letters) == m.Name || strings.Trim(m.Name, letters+"0123456789_") != "" {
+		return fmt.Errorf("db: the name %q of the migrations must have only lower-case letters, digits and underscores", m.Name)
+	}
+	return nil
+}
 
 // WithMigrations adds a program's migrations to those of Migrate, CheckMigrated and Migrations.
 func WithMigrations(set MigrationSet) Option { return func(o *openOptions) { o.migrations = set } }
@@ -96,14 +103,18 @@ func (db *DB) migrateOnce(ctx context.Context) (applied int, err error) {
 		pool = direct
 	}
 	for _, set := range db.migrationSets() {
+		if db.dialect == sqliteDialect {
+			pending, err := db.pending(ctx, set)
+			if err != nil {
+				return applied, err
+			}
+			if !pending {
+				continue
+			}
+		}
 		p, err := db.migrator(pool, set)
 		if err != nil {
 			return applied, err
-		}
-		if db.dialect == sqliteDialect {
-			if err := db.refuseNewer(ctx, p, set); err != nil {
-				return applied, err
-			}
 		}
 		results, err := p.Up(ctx)
 		applied += len(results)
@@ -114,26 +125,50 @@ func (db *DB) migrateOnce(ctx context.Context) (applied int, err error) {
 	return applied, nil
 }
 
-// refuseNewer returns ErrNewer if migrations were applied that the provider does not have.
-func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider, set MigrationSet) error {
+// pending reports whether migrations have not been applied to a SQLite file. It returns ErrNewer if others were applied.
+// It does not use goose, which needs several statements: programs start more often than they migrate.
+func (db *DB) pending(ctx context.Context, set MigrationSet) (bool, error) {
+	known, err := db.versions(set)
+	if err != nil {
+		return false, err
+	}
 	var tables int
 	if err := db.get(ctx, &tables, "look for migrations", `SELECT count(*) FROM sqlite_master WHERE name = $1`, set.table()); err != nil || tables == 0 {
-		return err
+		return true, err
 	}
 	applied, err := db.appliedMigrations(ctx, set)
 	if err != nil {
-		return err
+		return false, err
 	}
-	known := map[int64]bool{}
-	for _, source := range p.ListSources() {
-		known[source.Version] = true
-	}
+	missing := maps.Clone(known)
 	for _, m := range applied {
 		if !known[m.Version] {
-			return fmt.Errorf("%w: unknown migration %05d", ErrNewer, m.Version)
+			return false, fmt.Errorf("%w: unknown migration %05d", ErrNewer, m.Version)
 		}
+		delete(missing, m.Version)
 	}
-	return nil
+	return len(missing) > 0, nil
+}
+
+// versions returns the versions of the set's migrations for this database.
+func (db *DB) versions(set MigrationSet) (map[int64]bool, error) {
+	files, err := set.files()
+	if err := errors.Join(err, set.checkName()); err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	foreign, versions := db.foreignMigrations(files), map[int64]bool{}
+	for _, name := range names {
+		if slices.Contains(foreign, name) {
+			continue
+		}
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, db.wrap("read migrations", err)
+		}
+		versions[version] = true
+	}
+	return versions, err
 }
 
 // CheckMigrated returns ErrOutdated if migrations are pending. It accepts a database newer than the program, so that a
@@ -220,8 +255,8 @@ func (db *DB) appliedMigrations(ctx context.Context, set MigrationSet) ([]*Migra
 }
 
 func (db *DB) migrator(pool *sql.DB, set MigrationSet) (*goose.Provider, error) {
-	if !setName().MatchString(set.Name) {
-		return nil, fmt.Errorf("db: the name %q of the migrations must have only lower-case letters, digits and underscores", set.Name)
+	if err := set.checkName(); err != nil {
+		return nil, err
 	}
 	gooseDialect, options, err := db.dialect.gooseOptions()
 	if err != nil {

@@ -109,3 +109,19 @@ func keepAlive(ctx context.Context, events *sse.Writer) (stop func()) {
 	}()
 	return func() { cancel(); <-done }
 }
+
+// every calls f at the interval until it fails or the context ends.
+func every(ctx context.Context, interval time.Duration, f func() error) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if f() != nil {
+				return
+			}
+		}
+	}
+}

@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
@@ -89,7 +89,10 @@ func (p *perUser) release(userID string) {
 type sockets struct {
 	common
 	origins []string // of pages that may connect, besides those of the request's own host
-	open    atomic.Int64
+
+	mu      sync.Mutex
+	open    map[*socket]struct{}
+	stopped bool
 }
 
 var _ graphql.Transport = (*sockets)(nil)
@@ -100,13 +103,50 @@ func (*sockets) Supports(r *http.Request) bool {
 }
 
 // Open returns the number of open sockets.
-func (t *sockets) Open() int { return int(t.open.Load()) }
+func (t *sockets) Open() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
+}
 
-// Do implements graphql.Transport. It returns when the socket is closed.
+// add registers a socket. With the first one it begins to wait for the end of the server.
+func (t *sockets) add(s *socket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open == nil {
+		t.open = map[*socket]struct{}{}
+		go func() {
+			<-t.stopping
+			t.stop()
+		}()
+	}
+	t.open[s] = struct{}{}
+	if t.stopped {
+		s.cancel(errRestart)
+	}
+}
+
+func (t *sockets) remove(s *socket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, s)
+}
+
+// stop closes all sockets, including those that are about to open.
+func (t *sockets) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopped = true
+	for s := range t.open {
+		s.cancel(errRestart)
+	}
+}
+
+// Do implements graphql.Transport. It returns after the handshake, so that net/http frees what it holds for a request:
+// its buffers, and a goroutine with a large stack. Values in the request's context stay visible to resolvers.
 func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	h := &handshake{ResponseWriter: w}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	s := &socket{
 		transport: t, exec: exec, request: r, cancel: cancel,
 		operations: map[string]*operation{}, messages: t.limits.Socket.limiter(),
@@ -118,17 +158,13 @@ func (t *sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 		OnPongReceived: func(context.Context, []byte) { _ = s.messages.Wait(ctx) },
 	})
 	if err != nil {
+		cancel(nil)
 		return // Accept has written the response
 	}
 	s.raw = h.conn
 	s.conn.SetReadLimit(t.limits.Socket.Message)
-	if s.conn.Subprotocol() != subprotocol {
-		s.close(&closeError{closeNotAcceptable, "Subprotocol not acceptable"})
-		return
-	}
-	t.open.Add(1)
-	defer t.open.Add(-1)
-	s.serve(ctx)
+	t.add(s)
+	go s.serve(ctx)
 }
 
 // handshake replaces the error responses of the WebSocket library, which echo request headers, with our own.
@@ -141,10 +177,23 @@ type handshake struct {
 // Unwrap is for http.ResponseController.
 func (h *handshake) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
-// Hijack implements http.Hijacker.
-func (h *handshake) Hijack() (conn net.Conn, buffered *bufio.ReadWriter, err error) {
-	h.conn, buffered, err = http.NewResponseController(h.ResponseWriter).Hijack()
-	return h.conn, buffered, err
+// Bytes of a socket's buffers. Longer messages are read and written without them.
+const (
+	readBuffer  = 512
+	writeBuffer = 1024
+)
+
+// Hijack implements http.Hijacker. It replaces net/http's buffers, of 4 KiB each, by smaller ones.
+func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, old, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	early := old.Reader.Buffered() // bytes of a client that does not await the response
+	reader := bufio.NewReaderSize(struct{ io.Reader }{old.Reader}, max(early, readBuffer))
+	_, _ = reader.Peek(early) // fills the new buffer
+	h.conn = conn
+	return conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(conn, writeBuffer)), nil
 }
 
 // WriteHeader implements http.ResponseWriter.

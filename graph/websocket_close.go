@@ -36,6 +36,10 @@ func (c *closeError) Error() string { return c.reason }
 var (
 	errInvalidMessage = &closeError{closeBadRequest, "Invalid message received"}
 	errPayload        = &closeError{closeBadRequest, "Invalid payload"}
+	errSubprotocol    = &closeError{closeNotAcceptable, "Subprotocol not acceptable"}
+	errInitTimeout    = &closeError{closeInitTimeout, "Connection initialisation timeout"}
+	errRestart        = &closeError{closeRestart, "The server is restarting"}
+	errPanic          = &closeError{websocket.StatusInternalError, "Internal server error"}
 )
 
 // closeFor returns how to close for want of a valid token: 4401 if the client has to log in, 4403 if refreshing

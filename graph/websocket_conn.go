@@ -35,9 +35,11 @@ type socket struct {
 	request   *http.Request
 	cancel    context.CancelCauseFunc // closes the socket: see close
 	messages  *rate.Limiter
-	watch     *auth.Watch    // nil before connection_ack
-	running   sync.WaitGroup // operations
-	answering sync.WaitGroup // queries and mutations
+	keepAlive *time.Timer     // sends pings
+	watch     *auth.Watch     // nil before connection_ack
+	watched   context.Context // ends with the token
+	running   sync.WaitGroup  // operations
+	answering sync.WaitGroup  // queries and mutations
 
 	mu         sync.Mutex
 	operations map[string]*operation // by ID; without those that the client has completed
@@ -62,19 +64,10 @@ type message struct {
 
 // serve reads messages until the context ends or reading fails, and closes the socket. The cause selects the code.
 func (s *socket) serve(ctx context.Context) {
-	init := time.AfterFunc(initWait, func() { s.cancel(&closeError{closeInitTimeout, "Connection initialisation timeout"}) })
-	defer init.Stop()
+	defer s.transport.remove(s)
 	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		select {
-		case <-ctx.Done():
-		case <-s.transport.stopping:
-			s.cancel(&closeError{closeRestart, "The server is restarting"})
-		}
-		s.close(context.Cause(ctx)) // which ends read
-	}()
-	s.cancel(s.read(ctx, init))
+	context.AfterFunc(ctx, func() { defer close(closed); s.close(context.Cause(ctx)) }) // which ends read
+	s.cancel(s.read(ctx))
 	<-closed
 	s.running.Wait()
 	if s.watch != nil {
@@ -83,44 +76,55 @@ func (s *socket) serve(ctx context.Context) {
 	}
 }
 
-// read handles messages until one is invalid or the connection ends. It stops the timer at connection_init.
-func (s *socket) read(ctx context.Context, init *time.Timer) error {
-	go every(ctx, pingEvery, func() error { return s.ping(ctx) })
-	watched := ctx // from connection_init on it ends with the token
+// read handles messages until one is invalid or the connection ends.
+func (s *socket) read(ctx context.Context) error {
+	if s.conn.Subprotocol() != subprotocol {
+		return errSubprotocol
+	}
+	init := time.AfterFunc(initWait, func() { s.cancel(errInitTimeout) })
+	defer init.Stop()
+	defer s.startPings(ctx)()
 	for {
-		m, err := s.receive(ctx)
-		switch {
-		case err != nil:
-		case m.Type == "connection_init":
-			if watched, err = s.initialise(ctx, m); err == nil {
-				init.Stop()
-			}
-		default:
-			err = s.handle(watched, m)
-		}
+		kind, data, err := s.conn.Read(context.WithoutCancel(ctx)) // a context that ends would close without a code
 		if err != nil {
 			return err
 		}
+		if err := apart(func() error { return s.handle(ctx, kind, data) }); err != nil {
+			return err
+		}
+		if s.watch != nil {
+			init.Stop()
+		}
 	}
 }
 
-// receive returns the next message. It delays a client that sends too many: they wait in the client's own buffers.
-func (s *socket) receive(ctx context.Context) (m message, err error) {
-	kind, data, err := s.conn.Read(context.WithoutCancel(ctx)) // a context that ends would close without a code
-	if err != nil {
-		return m, err
-	}
+// apart calls f in another goroutine and waits for it, so that the large stack that f needs is freed afterwards: that of
+// a goroutine that waits for the next message would stay for as long as the connection.
+func apart(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return <-done
+}
+
+// handle handles a message. It delays a client that sends too many: they wait in the client's own buffers. A panic is an
+// error too.
+func (s *socket) handle(ctx context.Context, kind websocket.MessageType, data []byte) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			_ = recovered(s.transport.log)(ctx, panicked)
+			err = errPanic
+		}
+	}()
+	var m message
 	if kind != websocket.MessageText || !utf8.Valid(data) || json.Unmarshal(data, &m) != nil {
-		return m, errInvalidMessage
+		return errInvalidMessage
 	}
 	if s.messages.Wait(ctx) != nil {
-		return m, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	return m, nil
-}
-
-func (s *socket) handle(ctx context.Context, m message) error {
 	switch {
+	case m.Type == "connection_init":
+		return s.initialise(ctx, m)
 	case m.Type == "ping":
 		return s.answerPing(ctx, m)
 	case m.Type == "pong":
@@ -129,7 +133,7 @@ func (s *socket) handle(ctx context.Context, m message) error {
 	case m.Type == "subscribe" && s.watch == nil:
 		return &closeError{closeUnauthorized, "Unauthorized"}
 	case m.Type == "subscribe":
-		return s.subscribe(ctx, m)
+		return s.subscribe(s.watched, m)
 	case m.Type == "complete" && m.ID != "":
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -296,8 +300,20 @@ func (s *socket) write(ctx context.Context, m message) error {
 	return s.withinWait(ctx, func(ctx context.Context) error { return s.conn.Write(ctx, websocket.MessageText, data) })
 }
 
-// ping disconnects a client that does not answer within writeWait.
-func (s *socket) ping(ctx context.Context) error { return s.withinWait(ctx, s.conn.Ping) }
+// startPings pings the client at an interval, and disconnects it if it does not answer within writeWait. It uses a timer:
+// a goroutine would hold a stack for each socket.
+func (s *socket) startPings(ctx context.Context) (stop func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keepAlive = time.AfterFunc(pingEvery, func() {
+		if ctx.Err() == nil && s.withinWait(ctx, s.conn.Ping) == nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.keepAlive.Reset(pingEvery)
+		}
+	})
+	return s.keepAlive.Stop
+}
 
 // withinWait calls f with a deadline, also if ctx has ended. If f fails the socket is closed.
 func (s *socket) withinWait(ctx context.Context, f func(context.Context) error) error {
@@ -308,20 +324,4 @@ func (s *socket) withinWait(ctx context.Context, f func(context.Context) error) 
 		s.cancel(err)
 	}
 	return err
-}
-
-// every calls f at the interval until it fails or the context ends.
-func every(ctx context.Context, interval time.Duration, f func() error) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if f() != nil {
-				return
-			}
-		}
-	}
 }

@@ -16,15 +16,14 @@ const (
 	answerWait = 700 * time.Millisecond // for running queries and mutations after the token was revoked
 )
 
-// initialise handles connection_init: it authenticates the client and acknowledges. The context that it returns
-// ends with the token.
-func (s *socket) initialise(ctx context.Context, m message) (context.Context, error) {
+// initialise handles connection_init: it authenticates the client and acknowledges.
+func (s *socket) initialise(ctx context.Context, m message) error {
 	if s.watch != nil {
-		return nil, &closeError{closeInitTwice, "Too many initialisation requests"}
+		return &closeError{closeInitTwice, "Too many initialisation requests"}
 	}
 	authorization, err := credentials(m.Payload)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	values := s.request.Header.Values("Authorization")
 	if authorization != "" {
@@ -33,19 +32,18 @@ func (s *socket) initialise(ctx context.Context, m message) (context.Context, er
 	// The viewer of the handshake may be out of date: it is seconds old.
 	v := s.transport.auth.Identify(ctx, auth.ViewerFrom(ctx).Client, values)
 	if err := v.Authenticated(); err != nil {
-		return nil, closeFor(err)
+		return closeFor(err)
 	}
 	if !s.transport.streams.acquire(v.ID()) {
-		return nil, &closeError{closeTryLater, "Too many connections"}
+		return &closeError{closeTryLater, "Too many connections"}
 	}
 	text, _ := token.FromHeader(values)
-	watched, watch := s.transport.auth.Watch(auth.WithViewer(ctx, v), text, v)
-	s.watch = watch
-	context.AfterFunc(watched, func() {
+	s.watched, s.watch = s.transport.auth.Watch(auth.WithViewer(ctx, v), text, v)
+	context.AfterFunc(s.watched, func() {
 		s.awaitAnswers() // this socket's own logout is one of them
-		s.cancel(context.Cause(watched))
+		s.cancel(context.Cause(s.watched))
 	})
-	return watched, s.write(ctx, message{Type: "connection_ack"})
+	return s.write(ctx, message{Type: "connection_ack"})
 }
 
 // answerPing answers a ping with its payload. If the payload has credentials, they replace the socket's token by a newer

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -140,10 +141,29 @@ func (w *response) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack implements http.Hijacker.
+// Hijack implements http.Hijacker. The connection, which outlives the request, takes over the slot for a stream.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.begin(0)
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil || !w.streaming {
+		return conn, buffered, err
+	}
+	w.streaming = false
+	return &hijackedConn{Conn: conn, streams: w.admission.streams, client: w.client}, buffered, nil
+}
+
+// A hijackedConn holds a slot for a stream until it is closed.
+type hijackedConn struct {
+	net.Conn
+	streams *shares
+	client  client
+	closed  sync.Once
+}
+
+// Close implements net.Conn.
+func (c *hijackedConn) Close() error {
+	c.closed.Do(func() { c.streams.release(c.client, 1) })
+	return c.Conn.Close()
 }
 
 // begin exchanges the slot for a request for the memory of the response. If the client may not hold more memory, it

@@ -184,6 +184,11 @@ func cost() []mutation {
 			"./web", "TestACrowdIsBounded",
 		},
 		{
+			"T112: a WebSocket holds its place until it is closed", "web/admission.go",
+			"w.streaming = false\n\treturn &hijackedConn", "return &hijackedConn",
+			"./test/server", "TestASocketHolds",
+		},
+		{
 			"T112: a header does not pass the limit", "web/admission.go",
 			"if outcome == granted {\n\t\toutcome = a.requests.acquire(w.client, 1)", "if outcome == granted && !w.stream {\n\t\toutcome = a.requests.acquire(w.client, 1)",
 			"./test/threats", "TestT112_AHeader",
@@ -215,12 +220,12 @@ func cost() []mutation {
 		},
 		{
 			"T114: a socket is initialised in time", "graph/websocket_conn.go",
-			`s.cancel(&closeError{closeInitTimeout, "Connection initialisation timeout"})`, "_ = s",
+			"s.cancel(errInitTimeout)", "_ = s",
 			"./test/server", "TestSocketsClose",
 		},
 		{
 			"T114: a socket is initialised once", "graph/websocket_init.go",
-			"if s.watch != nil {\n\t\treturn nil, &closeError", "if s.watch != nil && s.conn == nil {\n\t\treturn nil, &closeError",
+			"if s.watch != nil {\n\t\treturn &closeError", "if s.watch != nil && s.conn == nil {\n\t\treturn &closeError",
 			"./test/server", "TestSocketsClose",
 		},
 		{
@@ -229,13 +234,13 @@ func cost() []mutation {
 			"./test/server", "TestSocketsClose",
 		},
 		{
-			"T114: another subprotocol is refused", "graph/websocket.go",
+			"T114: another subprotocol is refused", "graph/websocket_conn.go",
 			"if s.conn.Subprotocol() != subprotocol {", `if s.conn.Subprotocol() == "none" {`,
 			"./test/threats", "TestT114_",
 		},
 		{
 			"T115: a socket needs a good token", "graph/websocket_init.go",
-			"if err := v.Authenticated(); err != nil {\n\t\treturn nil, closeFor(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn nil, closeFor(err)",
+			"if err := v.Authenticated(); err != nil {\n\t\treturn closeFor(err)", "if err := v.Authenticated(); err != nil && s.conn == nil {\n\t\treturn closeFor(err)",
 			"./test/threats", "TestT114_",
 		},
 		{

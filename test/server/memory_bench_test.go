@@ -2,8 +2,8 @@ package server
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -41,8 +41,7 @@ func subscribe(b *testing.B, f *servertest.Server, token string) net.Conn {
 	if err != nil {
 		b.Fatal(err)
 	}
-	fmt.Fprintf(conn, "GET /graphql HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n")
+	fmt.Fprint(conn, handshakeRequest)
 	r := bufio.NewReaderSize(conn, 16)
 	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		b.Fatal(resp, err)
@@ -60,12 +59,9 @@ func subscribe(b *testing.B, f *servertest.Server, token string) net.Conn {
 	return conn
 }
 
-// writeFrame sends a text, under a mask of zeros (RFC 6455, section 5.2).
 func writeFrame(b *testing.B, conn net.Conn, text string) {
 	b.Helper()
-	frame := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
-	frame = append(append(frame, 0, 0, 0, 0), text...)
-	if _, err := conn.Write(frame); err != nil {
+	if _, err := io.WriteString(conn, frame(text)); err != nil {
 		b.Fatal(err)
 	}
 }
