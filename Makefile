@@ -1,4 +1,4 @@
-# `make help` lists the targets. Only audits, browser, web, clients and client need Node.
+# `make help` lists the targets. Only audits, browser, browsers, web, clients and client need Node.
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench fuzz strangers audits browser web clients client build vuln sbom
+.PHONY: help test mutations lint generate bench fuzz strangers audits browser browsers web clients client build vuln sbom
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,11 @@ client: ## Builds and tests the npm package clients/apollo, against its own serv
 	cd clients/apollo && npm ci --no-audit --no-fund
 	cd clients/apollo && npm run build && npm run size && npm run check
 	@cd clients/apollo && URL='$(URL)' npm test
+
+# With LATCHKEY_TEST_REQUIRE_BROWSERS=1, a browser that is not installed is a failure.
+browsers: ## Tests sessions of clients/apollo in tabs of Firefox and WebKitGTK, where they are installed.
+	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
+	cd clients/apollo && node --test --test-reporter=spec test/browsers.mjs
 
 web: ## Builds examples/web and uses it in Chromium, against a server of its own.
 	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
