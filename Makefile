@@ -80,10 +80,10 @@ browsers: ## Tests sessions of clients/apollo in tabs of Firefox and WebKitGTK, 
 	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
 	cd clients/apollo && node --test --test-reporter=spec test/browsers.mjs
 
-web: ## Builds examples/web and uses it in Chromium, against a server of its own.
+web: ## Uses examples/web, and GraphiQL with a cookie, in Chromium, against servers of their own.
 	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
 	cd examples/web && npm ci --no-audit --no-fund && npm run build
-	cd test/browser && npm ci --no-audit --no-fund && node web.mjs
+	cd test/browser && npm ci --no-audit --no-fund && node web.mjs && node graphiql.mjs
 
 build: ## Builds one static binary, ./latchkey, reproducibly.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X github.com/latchkey/latchkey/app.stamp=$(VERSION)' -o latchkey .
