@@ -1,4 +1,4 @@
-# `make help` lists the targets. Only audits, browser, web, clients and client need Node.
+# `make help` lists the targets. Only audits, browser, browsers, web, clients and client need Node.
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
@@ -11,7 +11,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale soak
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale soak browsers
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -94,10 +94,15 @@ client: ## Builds and tests the npm package clients/apollo, against its own serv
 	cd clients/apollo && npm run build && npm run size && npm run check
 	@cd clients/apollo && URL='$(URL)' npm test
 
-web: ## Builds examples/web and uses it in Chromium, against a server of its own.
+# With LATCHKEY_TEST_REQUIRE_BROWSERS=1, a browser that is not installed is a failure.
+browsers: ## Tests sessions of clients/apollo in tabs of Firefox and WebKitGTK, where they are installed.
+	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
+	cd clients/apollo && node --test --test-reporter=spec test/browsers.mjs
+
+web: ## Uses examples/web, and GraphiQL with a cookie, in Chromium, against servers of their own.
 	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
 	cd examples/web && npm ci --no-audit --no-fund && npm run build
-	cd test/browser && npm ci --no-audit --no-fund && node web.mjs
+	cd test/browser && npm ci --no-audit --no-fund && node web.mjs && node graphiql.mjs
 
 build: ## Builds one static binary, ./latchkey, reproducibly.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X github.com/latchkey/latchkey/app.stamp=$(VERSION)' -o latchkey .

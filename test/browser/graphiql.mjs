@@ -1,20 +1,21 @@
 // Uses the GraphiQL page of a running Latchkey as its users do, in a real browser: logs in by typing, runs operations and
 // a subscription, reloads, logs out.
 //
-// Usage: node graphiql.mjs URL PASSWORD [SCREENSHOT.png]
+// Usage: node graphiql.mjs [URL PASSWORD [SCREENSHOT.png]]
 //
-// URL is the address of the page and PASSWORD that of the user admin. CHROMIUM
+// URL is the address of the page and PASSWORD that of the user admin. Without them it starts a server of its own, with
+// LATCHKEY_COOKIE, which takes clients/apollo with what its tests need. CHROMIUM
 // names the browser, by default /usr/bin/chromium. The exit code is 0 if all went
 // well and nothing on the page was blocked, broken or loaded from elsewhere.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
-const [url, password, screenshot] = process.argv.slice(2);
-if (!url || password === undefined) {
-	console.error('usage: node graphiql.mjs URL PASSWORD [SCREENSHOT.png]');
-	process.exit(2);
-}
+const [givenUrl, givenPassword, screenshot] = process.argv.slice(2);
+const own = givenUrl ? null : await (await import('../../clients/apollo/test/server.mjs')).startServer({ LATCHKEY_COOKIE: 'strict' });
+const url = givenUrl ?? `${own.url}/`;
+const password = givenPassword ?? own?.password;
+assert.ok(password, 'usage: node graphiql.mjs [URL PASSWORD [SCREENSHOT.png]]');
 
 const browser = await chromium.launch({
 	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -29,7 +30,8 @@ const browser = await chromium.launch({
 		'--disable-sync',
 	],
 });
-const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+const page = await context.newPage();
 page.setDefaultTimeout(15_000);
 
 // What must not happen, in the order in which it did.
@@ -38,12 +40,15 @@ const faults = [];
 try {
 	await watch();
 	await openPage();
+	await leaveEditor();
+	await showAccess();
 	await refuseAnonymous();
 	await refuseWrongPassword();
 	const token = await logIn();
 	await showViewer('Me', 'header of the page');
 	await receiveEvents();
 	await surviveReload();
+	await keepRefreshToken();
 	await refreshInTime();
 	await replaceToken(token);
 	await fitTelephones();
@@ -58,6 +63,7 @@ try {
 } finally {
 	if (screenshot) await page.screenshot({ path: screenshot });
 	await browser.close();
+	await own?.stop();
 }
 
 // watch notes every fault of the page, and keeps it from reaching elsewhere.
@@ -149,7 +155,7 @@ async function showViewer(tab, by) {
 	ok(`me is admin, by the ${by}`);
 }
 
-// receiveEvents runs the subscription of the last tab, while a login happens elsewhere.
+// receiveEvents runs the subscription, while a login happens elsewhere.
 async function receiveEvents() {
 	await openTab('Events');
 	const acknowledged = new Promise((resolve) => page.once('websocket', (socket) => {
@@ -171,9 +177,58 @@ async function surviveReload() {
 	await showViewer('Me', 'session after a reload');
 }
 
+// keepRefreshToken looks where the refresh token is: in a cookie that no script reads, which other tabs use too, or in
+// sessionStorage.
+async function keepRefreshToken() {
+	const inScript = (await stored('sessionStorage')) + (await stored('localStorage')) + (await page.evaluate(() => document.cookie));
+	const cookies = (await context.cookies()).map(({ name, httpOnly }) => [name, httpOnly]);
+	if (!own) {
+		assert.match(inScript, /lr_/);
+		assert.deepEqual(cookies, []);
+		return ok('the refresh token is in sessionStorage');
+	}
+	assert.doesNotMatch(inScript, /lr_|eyJ/);
+	assert.deepEqual(cookies, [['__Host-latchkey', true]]);
+	const other = await context.newPage();
+	await other.goto(url);
+	await other.locator('#viewer').getByText('admin', { exact: true }).waitFor();
+	await other.close();
+	ok('the refresh token is in a cookie that no script reads, and another tab uses it');
+}
+
+// leaveEditor goes by keyboard into the editor and out of it.
+async function leaveEditor() {
+	const inEditor = () => page.evaluate(() => document.activeElement.closest('.CodeMirror') !== null);
+	await page.getByLabel('Password').focus();
+	for (let n = 0; n < 30 && !(await inEditor()); n++) await page.keyboard.press('Tab');
+	assert.ok(await inEditor(), 'Tab does not reach the editor');
+	assert.ok(await page.getByText('Escape, then Tab leaves the editor', { exact: true }).isVisible());
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('Shift+Tab');
+	assert.ok(!(await inEditor()), 'Escape and Shift+Tab do not leave the editor');
+	await page.keyboard.press('Tab');
+	assert.ok(await inEditor());
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('Tab');
+	assert.ok(!(await inEditor()), 'Escape and Tab do not leave the editor');
+	assert.match(await content('query'), /^# Log in above/, 'the text has changed');
+	ok('Escape, then Tab leaves the editor');
+}
+
+// showAccess reads who has access in the list of fields of the documentation.
+async function showAccess() {
+	await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
+	await page.locator('.graphiql-doc-explorer-type-name', { hasText: 'Query' }).click();
+	const users = page.locator('.graphiql-doc-explorer-item', { has: page.getByRole('link', { name: 'users', exact: true }) });
+	await users.getByText('Access: the scope users:read.').waitFor();
+	await page.locator('.graphiql-doc-explorer-item').getByText('All users, oldest first.').waitFor();
+	await page.getByRole('button', { name: 'Hide Documentation Explorer' }).click();
+	ok('the list of fields shows what each requires');
+}
+
 // refreshInTime turns the clock of the page to shortly before the access token expires.
 async function refreshInTime() {
-	const refreshed = page.waitForResponse(async (response) => (response.request().postData() ?? '').includes('mutation ($t'));
+	const refreshed = page.waitForResponse(async (response) => (response.request().postData() ?? '').includes('mutation Refresh'));
 	await page.evaluate(() => {
 		const now = Date.now;
 		Date.now = () => now() + 9.7 * 60 * 1000;

@@ -234,7 +234,7 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		if (answer?.errors?.[0]) throw new LatchkeyError(answer.errors[0]);
 		const payload = answer?.data?.payload;
 		if (!payload) throw failure('NETWORK_ERROR', 'the server did not answer', cause);
-		if (cookie && (payload as Partial<Payload>).refreshToken) throw failure('COOKIES_OFF', 'the server has no LATCHKEY_COOKIE');
+		if (cookie && (payload as Partial<Payload>).refreshToken) throw failure('COOKIES_OFF', 'the server needs LATCHKEY_COOKIE');
 		return payload;
 	}
 

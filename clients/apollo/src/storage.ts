@@ -26,7 +26,7 @@ export function inSessionStorage(key = 'latchkey'): SessionStorage {
  * For all tabs of the origin, until the session ends. No script sees the refresh token: it is in a cookie of the server
  * (LATCHKEY_COOKIE). The access token is in memory, and localStorage has only who is logged in.
  */
-export function inCookie(key = 'latchkey'): SessionStorage {
+export function inCookie(key = 'latchkey-session'): SessionStorage {
 	return { ...inLocalStorage(key), tabs: 'copy', cookie: true };
 }
 

@@ -1,23 +1,16 @@
 // Real tabs of Chromium, on a page of another origin than the server's. CHROMIUM names the browser.
 
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
+import { servePage } from './pages.mjs';
 import { ask, startServer, until } from './server.mjs';
 
 let server, pages, browser, origin;
 
 before(async () => {
-	const bundle = await build({ entryPoints: [fileURLToPath(new URL('page.mjs', import.meta.url))], bundle: true, format: 'esm', write: false, define: { 'process.env.NODE_ENV': '"development"' } });
-	pages = createServer(({ url }, response) => {
-		if (url.startsWith('/app.js')) return response.setHeader('content-type', 'text/javascript').end(bundle.outputFiles[0].contents);
-		response.setHeader('content-type', 'text/html').end('<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/app.js"></script>');
-	});
-	await new Promise((resolve) => pages.listen(0, '127.0.0.1', resolve));
-	origin = `http://127.0.0.1:${pages.address().port}`;
+	pages = await servePage();
+	({ origin } = pages);
 	server = await startServer({ LATCHKEY_ORIGINS: origin, LATCHKEY_COOKIE: 'strict' });
 	browser = await chromium.launch({
 		executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -52,7 +45,7 @@ async function newContext(t, storage = 'local') {
 }
 
 const logIn = (page) => page.evaluate((password) => session.login('admin', password).then(() => {}), server.password);
-const stored = (page) => page.evaluate(() => ['eyJ', 'lr_'].filter((token) => localStorage.latchkey.includes(token))); // access, refresh
+const stored = (page) => page.evaluate(() => ['eyJ', 'lr_'].filter((token) => JSON.stringify(localStorage).includes(token))); // access, refresh
 const shows = (page, text) => page.getByText(text).waitFor();
 const expire = (page) => page.evaluate(() => void (offset += 900_000));
 

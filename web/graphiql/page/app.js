@@ -37,6 +37,11 @@
 	const defaultTabs = [
 		`# Log in above; then run this. The token is sent
 # with the operations of all tabs.
+#
+# For every user: Me, Sessions, CreateToken, Events.
+# For administrators: Users, CreateUser, AuditLog.
+#
+# Escape, then Tab leaves the editor.
 query Me {
   me {
     id
@@ -47,8 +52,9 @@ query Me {
   }
 }
 `,
-		`# Where you are logged in. logout(input: {sessions:
-# OTHERS}) ends all sessions but this one.
+		`# For every user: where you are logged in.
+# logout(input: {sessions: OTHERS}) ends all
+# sessions but this one.
 query Sessions {
   me {
     sessions {
@@ -63,7 +69,8 @@ query Sessions {
   }
 }
 `,
-		`# A token for a program. It is shown this once.
+		`# For every user: a token for a program. It is
+# shown this once.
 mutation CreateToken {
   createApiToken(input: {name: "example", scopes: []}) {
     token
@@ -71,6 +78,17 @@ mutation CreateToken {
       id
       name
     }
+  }
+}
+`,
+		`# For every user: what happens to your account from
+# now on. Run it, and log in in another window.
+subscription Events {
+  securityEvents {
+    kind
+    at
+    ip
+    device
   }
 }
 `,
@@ -87,14 +105,26 @@ query Users {
   }
 }
 `,
-		`# What happens to your account from now on: run it,
-# and log in in another window.
-subscription Events {
-  securityEvents {
-    kind
-    at
-    ip
-    device
+		`# For administrators: it needs the scope users:write.
+mutation CreateUser {
+  createUser(input: {username: "ada", password: "change this text", roles: [USER]}) {
+    user {
+      id
+      username
+    }
+  }
+}
+`,
+		`# For administrators: it needs the scope audit:read.
+query AuditLog {
+  auditLog(last: 10, filter: {kinds: [LOGIN_FAILED, REFRESH_REUSED]}) {
+    nodes {
+      kind
+      at
+      userId
+      ip
+      device
+    }
   }
 }
 `,
@@ -113,6 +143,13 @@ subscription Events {
 		removeItem: (key) => sessionStorage.removeItem(key),
 		clear: () => sessionStorage.clear(),
 	};
+
+	// Tab indents in an editor. After Escape it leaves the editor, as the browser has it.
+	let leaving = false;
+	document.addEventListener('keydown', (event) => {
+		if (leaving && event.key === 'Tab' && event.target.closest('.CodeMirror')) event.stopPropagation();
+		if (event.key !== 'Shift') leaving = event.key === 'Escape';
+	}, true);
 
 	const root = ReactDOM.createRoot(document.getElementById('app'));
 	const render = (key) => root.render(

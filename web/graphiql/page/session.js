@@ -1,9 +1,11 @@
 // A session of the page: log in, refresh before the access token expires, log out. The access token is in memory alone. The
-// refresh token is in sessionStorage, so that the session survives a reload and ends with the browser tab.
+// refresh token is in the server's cookie, if the server has LATCHKEY_COOKIE: then localStorage says so, for all tabs of the
+// browser. Otherwise it is in sessionStorage, so that the session survives a reload and ends with the browser tab.
 const LatchkeySession = (endpoint) => {
 	'use strict';
 
 	const stored = 'latchkey:refreshToken';
+	const inCookie = 'latchkey:cookie';
 	const early = 30_000; // milliseconds before the expiry at which the token is refreshed
 	const fields = 'accessToken expiresAt refreshToken user { username roles scopes }';
 	const listeners = new Set();
@@ -12,14 +14,19 @@ const LatchkeySession = (endpoint) => {
 
 	const set = (payload) => {
 		current = payload && { accessToken: payload.accessToken, expires: Date.parse(payload.expiresAt), user: payload.user };
-		if (payload) sessionStorage.setItem(stored, payload.refreshToken);
-		else sessionStorage.removeItem(stored);
+		sessionStorage.removeItem(stored);
+		localStorage.removeItem(inCookie);
+		if (payload?.refreshToken) sessionStorage.setItem(stored, payload.refreshToken);
+		else if (payload) localStorage.setItem(inCookie, 'true');
 		for (const listener of listeners) listener();
 	};
 
+	// held is null if no one is logged in.
+	const held = () => sessionStorage.getItem(stored) ?? localStorage.getItem(inCookie);
+
 	// ask sends an operation and returns its data, or throws an Error with the code of the first error.
 	const ask = async (query, variables, accessToken) => {
-		const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
+		const headers = { 'Content-Type': 'application/json', Accept: 'application/json', 'Latchkey-Session': 'cookie' };
 		if (accessToken) headers.Authorization = `Bearer ${accessToken}`;
 		const response = await fetch(endpoint, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
 		const { data, errors } = await response.json();
@@ -28,11 +35,12 @@ const LatchkeySession = (endpoint) => {
 	};
 
 	const refresh = async () => {
-		const refreshToken = sessionStorage.getItem(stored);
-		if (!refreshToken) return;
+		const before = held();
+		if (!before) return;
+		const input = { refreshToken: sessionStorage.getItem(stored) ?? undefined }; // undefined: that of the cookie
 		try {
-			const { refresh: payload } = await ask(`mutation ($t: String!) { refresh(input: {refreshToken: $t}) { ${fields} } }`, { t: refreshToken });
-			set(payload);
+			const { refresh: payload } = await ask(`mutation Refresh($input: RefreshInput) { refresh(input: $input) { ${fields} } }`, { input });
+			if (held() === before) set(payload); // else someone has logged out or in meanwhile
 		} catch (error) {
 			if (error.code === 'UNAUTHENTICATED') set(null); // expired, revoked or reused; a failed connection keeps the session
 			else throw error;
@@ -63,7 +71,7 @@ const LatchkeySession = (endpoint) => {
 		},
 		// token returns a valid access token, or null if no one is logged in.
 		async token() {
-			if (sessionStorage.getItem(stored) && (!current || current.expires - Date.now() < early)) {
+			if (held() && (!current || current.expires - Date.now() < early)) {
 				refreshing ??= refresh().finally(() => { refreshing = null; });
 				await refreshing;
 			}
