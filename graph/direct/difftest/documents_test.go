@@ -1,14 +1,19 @@
 package difftest_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
 
 	"github.com/latchkey/latchkey/test/queries"
 )
 
-// Documents with what random ones seldom have.
+// Documents with what random ones seldom have: guards that refuse below what is written, among others. T71.
 func TestTheseDocumentsGetTheSameResponses(t *testing.T) {
 	for name, document := range map[string]string{
 		"nothing selected":                      `query Q { leaf @skip(if: true) { id } }`,
@@ -115,4 +120,17 @@ func nine(format string) (all string) {
 		all += fmt.Sprintf(format, i)
 	}
 	return all
+}
+
+// An extension that looks at results, to log their size for example, writes them before the response is written.
+func TestAResultMayBeWrittenTwice(t *testing.T) {
+	p := newPair()
+	for _, e := range []*executor.Executor{p.plain, p.direct} {
+		e.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+			result := next(ctx)
+			result.MarshalGQL(io.Discard)
+			return result
+		})
+	}
+	p.compare(t, queries.Query{Text: `query Q { leaf { id } branches(n: 8, count: 1) { id resolved leaf { id resolvedBranch { id leaf { id } } } } }`})
 }
