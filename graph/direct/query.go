@@ -90,7 +90,7 @@ func (e *Extension) query(ctx context.Context, oc *graphql.OperationContext, roo
 			w.b = append(w.b, f.text...)
 			continue
 		}
-		p.calls[next].result.MarshalGQL(&w)
+		finish(p.calls[next].result, &w)
 		next++
 	}
 	w.b = append(w.b, '}')

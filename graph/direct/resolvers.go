@@ -195,6 +195,14 @@ func (p *pending) join(to io.Writer, written []byte) {
 	_, _ = to.Write(written[done:])
 }
 
+func (p *pending) release() {
+	for i := range p.calls {
+		if w, ok := p.calls[i].result.(*Writer); ok {
+			w.release()
+		}
+	}
+}
+
 // nullify makes the innermost span null for which that is allowed. It returns false if there is none.
 func (p *pending) nullify(i int) bool {
 	for p.spans[i].nonNull || p.spans[i].around < 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// A Writer holds JSON.
+// A Writer holds JSON. It is reused after the response has been written.
 type Writer struct {
 	b       []byte
 	pending *pending // nil if no field below has a resolver
@@ -22,21 +22,32 @@ const largestPooled = 64 << 10
 // newWriter returns a Writer with a buffer from the pool.
 func newWriter() *Writer { return &Writer{b: (*buffers.Get().(*[]byte))[:0]} }
 
+// release gives the buffer back, and those of the results of resolvers.
 func (w *Writer) release() {
+	if w.pending != nil {
+		w.pending.release()
+	}
 	if b := w.b; cap(b) > 0 && cap(b) <= largestPooled {
 		buffers.Put(&b)
 	}
 	w.b, w.pending = nil, nil
 }
 
-// MarshalGQL implements graphql.Marshaler. It can be called once.
+// finish writes a result for the last time, and gives its buffer back.
+func finish(result graphql.Marshaler, to io.Writer) {
+	result.MarshalGQL(to)
+	if w, ok := result.(*Writer); ok {
+		w.release()
+	}
+}
+
+// MarshalGQL implements graphql.Marshaler.
 func (w *Writer) MarshalGQL(to io.Writer) {
 	if w.pending == nil {
 		_, _ = to.Write(w.b)
 	} else {
 		w.pending.join(to, w.b)
 	}
-	w.release()
 }
 
 // Write implements io.Writer, for marshalers.

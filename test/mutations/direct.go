@@ -165,6 +165,11 @@ func direct() []mutation {
 			unit, "TestNothingIsRemembered",
 		},
 		{
+			"direct: a result may be written twice", "graph/direct/writer.go",
+			"w.pending.join(to, w.b)\n\t}\n", "w.pending.join(to, w.b)\n\t}\n\tw.release()\n",
+			diff, "TestAResultMayBeWrittenTwice",
+		},
+		{
 			"T111 direct: a buffer is given back once", "graph/direct/writer.go",
 			"w.b, w.pending = nil, nil", "w.pending = nil",
 			unit, "TestABuffer",

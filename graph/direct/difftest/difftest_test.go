@@ -203,7 +203,7 @@ func generate(schema *ast.Schema, seed []byte) queries.Query {
 }
 
 // What direct writes is what gqlgen writes: for documents at random, viewers of all levels, documents that are executed
-// for the first time and again, and concurrently.
+// for the first time and again, and concurrently. T71.
 func TestDirectAndGqlgenRespondTheSame(t *testing.T) {
 	p := newPair()
 	random := rand.New(rand.NewPCG(1, 2))

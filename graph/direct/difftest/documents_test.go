@@ -1,14 +1,19 @@
 package difftest_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
 
 	"github.com/latchkey/latchkey/test/queries"
 )
 
-// Documents with what random ones seldom have.
+// Documents with what random ones seldom have: guards that refuse below what is written, among others. T71.
 func TestTheseDocumentsGetTheSameResponses(t *testing.T) {
 	for name, document := range map[string]string{
 		"nothing selected":                      `query Q { leaf @skip(if: true) { id } }`,
@@ -62,6 +67,8 @@ func TestTheseDocumentsGetTheSameResponses(t *testing.T) {
 		"the root below":                        `query Q { branch(n: 8) { query { leaf { id } number(n: 4) } mustQuery { leaf { id } } resolved } }`,
 		"a fragment in two contexts":            `query Q { leaf { ...F } branch(n: 8) { leaf { ...F name } maybeLeaf { ...F count resolved } } } fragment F on Leaf { id color }`,
 		"a fragment merged with other fields":   `query Q { a: branch(n: 8) { ...F leaf { name } } b: branch(n: 8) { ...F leaf { count } } c: branch(n: 8) { ...F } } fragment F on Branch { leaf { id } }`,
+		"a merged field with a resolver":        `query Q { a: branch(n: 8) { ...F resolvedLeaf { name } } b: branch(n: 8) { ...F resolvedLeaf { count } } c: branch(n: 8) { ...F } } fragment F on Branch { resolvedLeaf { id } }`,
+		"a fragment of another type":            `query Q { leaf { ... on Titled { ... on Branch { id resolved } name } } branch(n: 8) { id leaf { ...F } } } fragment F on Named { ... on Branch { id title } ... on Leaf { name } }`,
 		"a mutation":                            `mutation Q { a: change(n: 8) { id leaf { resolved } } change { id leaf { guarded } } b: change(n: 3) { resolved } }`,
 		"an object that is a map":               `query Q { box { width height } branch { box { width } } }`,
 		"an object that is an interface":        `query Q { shape { sides } branch { shape { sides } } }`,
@@ -115,4 +122,17 @@ func nine(format string) (all string) {
 		all += fmt.Sprintf(format, i)
 	}
 	return all
+}
+
+// An extension that looks at results, to log their size for example, writes them before the response is written.
+func TestAResultMayBeWrittenTwice(t *testing.T) {
+	p := newPair()
+	for _, e := range []*executor.Executor{p.plain, p.direct} {
+		e.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+			result := next(ctx)
+			result.MarshalGQL(io.Discard)
+			return result
+		})
+	}
+	p.compare(t, queries.Query{Text: `query Q { leaf { id } branches(n: 8, count: 1) { id resolved leaf { id resolvedBranch { id leaf { id } } } } }`})
 }
