@@ -52,7 +52,7 @@ type userRow struct {
 
 type userListCmd struct {
 	listFlags
-	Search string `help:"Only users whose user name, e-mail or name contains this." placeholder:"TEXT"`
+	Search string `help:"Only users whose user name, e-mail or name contains this; if it has one or two characters, begins with it." placeholder:"TEXT"`
 }
 
 func (c *userListCmd) Run(ctx context.Context, s *Settings, io stdio) error {

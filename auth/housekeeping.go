@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/latchkey/latchkey/auth/keys"
@@ -36,21 +37,29 @@ type housekeeper struct {
 	cleaned    time.Duration // when clean last ran, or the housekeeper was made, in boottime
 }
 
-// run reads the keys again every minute and cleans every hour, until the context ends.
+// run reads the keys again every minute and cleans every hour, until the context ends. Deleting many rows takes long; the
+// keys are read meanwhile.
 func (h *housekeeper) run(ctx context.Context) {
-	ticker := time.NewTicker(houseInterval)
-	defer ticker.Stop()
-	var last time.Time
-	for {
-		if time.Since(last) >= housePeriod {
-			last = time.Now()
+	var both sync.WaitGroup
+	both.Go(func() { h.every(ctx, houseInterval, func() { h.keys.Reload(ctx) }) })
+	both.Go(func() {
+		h.every(ctx, housePeriod, func() {
 			if err := h.clean(ctx); err != nil && ctx.Err() == nil {
 				h.log.Warn("the database could not be maintained", "error", err)
 			}
-		} else {
-			h.keys.Reload(ctx)
-		}
-		for waiting := true; waiting; waiting = h.idle() {
+		})
+	})
+	both.Wait()
+}
+
+// every calls f at once and then after each period, or later if the database is to be left alone.
+func (h *housekeeper) every(ctx context.Context, period time.Duration, f func()) {
+	ticker := time.NewTicker(houseInterval)
+	defer ticker.Stop()
+	for {
+		f()
+		next := time.Now().Add(period - houseInterval/2) // half a tick early, because ticks are not exact
+		for h.idle() || time.Now().Before(next) {
 			select {
 			case <-ctx.Done():
 				return

@@ -329,7 +329,7 @@ func (s *Service) User(ctx context.Context, id string) (*db.User, error) {
 	return s.db.UserByID(ctx, id)
 }
 
-// Users lists users whose user name, e-mail or name contains search, oldest first.
+// Users lists users whose user name, e-mail or name contains search, oldest first; see db.Users.
 func (s *Service) Users(ctx context.Context, search string, p db.Page) (db.PageOf[db.User], error) {
 	if err := ViewerFrom(ctx).Require([]string{"users:read"}); err != nil {
 		return db.PageOf[db.User]{}, err

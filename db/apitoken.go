@@ -53,9 +53,7 @@ func (db *DB) RevokeAPITokens(ctx context.Context, userID string, now Time) (int
 // RevokeAllAPITokens revokes the API tokens of all users that were created at or before the time. It works in batches
 // and returns how many it revoked. After an error it can be called again.
 func (db *DB) RevokeAllAPITokens(ctx context.Context, now Time) (int, error) {
-	return db.repeat(ctx, "revoke all API tokens", `
-		UPDATE api_tokens SET revoked_at = $1
-		WHERE id IN (SELECT id FROM api_tokens WHERE revoked_at IS NULL AND created_at <= $1 LIMIT 1000)`, now)
+	return db.updateInBatches(ctx, "revoke all API tokens", "api_tokens", `revoked_at = $1`, `revoked_at IS NULL AND created_at <= $1`, now)
 }
 
 // TouchAPIToken records a use of the token.

@@ -188,12 +188,28 @@ func (db *DB) lockShared(ctx context.Context, name string) error {
 	return err
 }
 
+// usersIndex returns the index users_search for the text, which must have three characters. PostgreSQL's finds the users
+// whose indexed text has all trigrams of the text, SQLite's those whose indexed text contains it.
+func (d dialect) usersIndex(text string) textIndex {
+	if d == postgresDialect {
+		const indexed = `latchkey_trigrams(chr(10) || chr(10) || replace(search_text, chr(10), chr(10) || chr(10))) COLLATE "C"`
+		return textIndex{condition: indexed + ` @> latchkey_trigrams(%s)`, arg: text}
+	}
+	const rows = `SELECT rowid FROM users_search WHERE users_search MATCH %s`
+	return textIndex{
+		condition: `id IN (SELECT user_id FROM user_numbers WHERE number IN (` + rows + `))`,
+		rows:      rows,
+		arg:       `"` + strings.ReplaceAll(text, `"`, `""`) + `"`,
+	}
+}
+
 // gooseOptions returns goose's dialect and the lock that keeps several processes from migrating at once.
 func (d dialect) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
 	if d == sqliteDialect {
 		return goose.DialectSQLite3, nil, nil // goose has no lock for SQLite, so Migrate retries
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	// Others wait for up to an hour, because an index of a large table takes minutes.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))
 	if err != nil {
 		return "", nil, fmt.Errorf("migration lock: %w", err)
 	}

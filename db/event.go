@@ -2,7 +2,9 @@ package db
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 )
 
 // EventKind is the kind of an event; package auth lists them.
@@ -50,10 +52,13 @@ func (db *DB) Events(ctx context.Context, f EventFilter, p Page) (PageOf[Event],
 	return events(f).Page(ctx, db, p)
 }
 
-// CountEvents counts what Events lists.
+// CountEvents counts what Events lists, up to MaxCount.
 func (db *DB) CountEvents(ctx context.Context, f EventFilter) (int, error) {
 	return events(f).Count(ctx, db)
 }
+
+// idSlack is how far the time in an event's ID may be from the event's own. Both are read at the same moment.
+const idSlack = time.Minute
 
 func events(f EventFilter) Listing[Event] {
 	l := Listing[Event]{Op: "events", From: `events`}
@@ -62,27 +67,35 @@ func events(f EventFilter) Listing[Event] {
 		l.Args = append(l.Args, arg)
 		where = append(where, condition+placeholder(len(l.Args)))
 	}
-	if f.UserID != nil {
-		and("user_id = ", *f.UserID)
-	}
-	if f.ActorID != nil {
-		and("actor_id = ", *f.ActorID)
-	}
+	// The range of IDs is for the indexes, which are ordered by ID.
 	if f.Since != nil {
 		and("at >= ", *f.Since)
+		l.after = firstID(EventID, f.Since.Add(-idSlack))
 	}
 	if f.Before != nil {
 		and("at < ", *f.Before)
+		l.before = firstID(EventID, f.Before.Add(idSlack))
 	}
-	if len(f.Kinds) > 0 {
-		var kinds []string
-		for _, k := range f.Kinds {
-			l.Args = append(l.Args, k)
-			kinds = append(kinds, placeholder(len(l.Args)))
+	var key []any
+	switch {
+	case f.UserID != nil:
+		l.columns, key = []string{"user_id"}, []any{*f.UserID}
+		if f.ActorID != nil {
+			and("actor_id = ", *f.ActorID)
 		}
-		where = append(where, "kind IN ("+strings.Join(kinds, ", ")+")")
+	case f.ActorID != nil:
+		l.columns, key = []string{"actor_id"}, []any{*f.ActorID}
 	}
 	l.Where = strings.Join(where, " AND ")
+	if len(f.Kinds) > 0 {
+		l.columns = append(l.columns, "kind")
+	}
+	for _, kind := range slices.Compact(slices.Sorted(slices.Values(f.Kinds))) {
+		l.keys = append(l.keys, append(slices.Clone(key), kind))
+	}
+	if len(l.keys) == 0 && key != nil {
+		l.keys = [][]any{key}
+	}
 	return l
 }
 
@@ -97,5 +110,5 @@ func (db *DB) ForgetUserInEvents(ctx context.Context, userID string) error {
 
 // DeleteEventsBefore deletes older events and returns how many.
 func (db *DB) DeleteEventsBefore(ctx context.Context, at Time) (int, error) {
-	return db.repeat(ctx, "delete events", `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)`, at)
+	return db.deleteInBatches(ctx, "delete events", "events", "id", `at < $1`, "at", at)
 }

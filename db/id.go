@@ -24,7 +24,20 @@ var ErrBadID = errors.New("not a valid ID")
 // NewID returns a new ID such as "user_01k8x3v5n8e9vbb9f1g2h3j4k5": the kind and a UUIDv7 (RFC 9562) as 26
 // characters, in the format of the TypeID specification 0.3. IDs of one kind sort by the time of creation.
 func NewID(kind string) string {
-	u := uuid.Must(uuid.NewV7()) // fails only when the system has no randomness
+	return newID(kind, uuid.Must(uuid.NewV7())) // fails only when the system has no randomness
+}
+
+// firstID returns the lowest ID that NewID may return at the time.
+func firstID(kind string, at Time) string {
+	var u uuid.UUID
+	ms := uint64(max(at.UnixMilli(), 0))
+	for i := range 6 { // UUIDv7 begins with 48 bits of milliseconds since 1970
+		u[i] = byte(ms >> (40 - 8*i))
+	}
+	return newID(kind, u)
+}
+
+func newID(kind string, u uuid.UUID) string {
 	b := make([]byte, len(kind)+1+26)
 	copy(b, kind)
 	b[len(kind)] = '_'

@@ -71,7 +71,8 @@ func (db *DB) migrationSets() []MigrationSet {
 }
 
 // Migrate applies pending migrations and returns how many it applied. Several processes may call it at once. A failed
-// migration leaves the database as it was before that migration. On PostgreSQL Migrate uses a separate connection that
+// migration leaves the database as it was before that migration, except that one which builds an index on PostgreSQL may
+// leave an invalid index, which the next attempt replaces. On PostgreSQL Migrate uses a separate connection that
 // bypasses any pooler (ListenOn) and has no statement timeout.
 //
 // Migrate returns ErrNewer for a SQLite file with unknown migrations, because its schema is unknown. On PostgreSQL it

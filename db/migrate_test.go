@@ -1,9 +1,12 @@
 package db_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
@@ -92,4 +95,50 @@ func TestANewerDatabaseIsAcceptedAndANewerFileIsNot(t *testing.T) {
 			t.Errorf("%d migrations ran", n)
 		}
 	})
+}
+
+// The index of a large table takes long. Servers go on writing meanwhile, and if the migration is interrupted, the next
+// attempt replaces the invalid index that PostgreSQL leaves.
+func TestAnIndexIsBuiltWhileServersWriteAndAgainIfInterrupted(t *testing.T) {
+	url := dbtest.Postgres(t)
+	d := dbtest.Open(t, url)
+	for _, undo := range []string{"DROP INDEX events_kind", "DELETE FROM goose_db_version WHERE version_id = 10"} {
+		must[int64](t)(d.Exec(t.Context(), "undo", undo))
+	}
+	// An open transaction that has written to the table keeps the index from being completed.
+	pool := must[*sql.DB](t)(sql.Open("postgres", url))
+	defer pool.Close()
+	open := must[*sql.Tx](t)(pool.Begin())
+	defer open.Rollback()
+	if _, err := open.Exec("INSERT INTO events (id, kind, at, ip, device, request_id, detail) VALUES ('event_1', 'LOGIN', now(), '', '', '', '')"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	migrated := make(chan error)
+	go func() {
+		_, err := dbtest.Open(t, url).Migrate(ctx)
+		migrated <- err
+	}()
+
+	const valid = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('events_kind') AND indisvalid = $1"
+	indexes := func(isValid bool) int { return *must[*int](t)(db.Get[int](t.Context(), d, "indexes", valid, isValid)) }
+	for indexes(false) == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := d.CreateEvent(t.Context(), &db.Event{ID: db.NewID(db.EventID), Kind: "LOGIN", At: noon}); err != nil {
+		t.Errorf("a write while the index is built: %v", err)
+	}
+	cancel()
+	if err := <-migrated; err == nil {
+		t.Error("the interrupted migration returned no error")
+	}
+	if err := open.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.CheckMigrated(t.Context()); !errors.Is(err, db.ErrOutdated) {
+		t.Errorf("after the interruption: %v", err)
+	}
+	if n := must[int](t)(d.Migrate(t.Context())); n != 1 || indexes(true) != 1 {
+		t.Errorf("%d migrations ran again, %d valid indexes", n, indexes(true))
+	}
 }

@@ -13,8 +13,10 @@ type Page struct {
 	Limit    int
 	After    string   // only rows after this ID; "" for no bound
 	Before   string   // only rows before this ID; "" for no bound
-	Columns  []string // to read; all if empty
 	Backward bool     // the last Limit rows of the range instead of the first; in the same order
+	Columns  []string // that are enough, the ID among them; all if empty
+
+	inclusive bool // the rows of the cursors are part of the range
 }
 
 // A PageOf is the rows of a page, and whether there are more on either side.
@@ -32,47 +34,36 @@ type Listing[T any] struct {
 	Args  []any
 
 	fetch func(ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error) // Select if nil
+
+	// An index of the columns, and then the ID, has the rows. They have the values of one of the keys in these columns.
+	columns []string
+	keys    [][]any
+
+	after, before string // only rows with IDs in between; "" for no bound
+
+	text textIndex
 }
 
-func (l Listing[T]) from() string {
-	if l.Where == "" {
-		return l.From + " WHERE 1 = 1"
-	}
-	return l.From + " WHERE (" + l.Where + ")"
+// A textIndex finds the rows that contain a text, in no particular order.
+type textIndex struct {
+	condition string // which Where implies; "" if no text is searched
+	rows      string // a query that counts instead of the condition; "" if there is none
+	arg       any    // stands at %s in condition and rows
 }
 
 // Page reads a page. It reads one row more than the limit to know whether there are more.
 func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error) {
-	if l.fetch == nil {
-		l.fetch = Select[T]
-	}
-	query, args := "SELECT "+p.columns()+" FROM "+l.from(), slices.Clone(l.Args)
-	and := func(condition string, arg any) {
-		args = append(args, arg)
-		query += condition + placeholder(len(args))
-	}
-	if p.After != "" {
-		and(" AND id > ", p.After)
-	}
-	if p.Before != "" {
-		and(" AND id < ", p.Before)
-	}
-	order, beyond := "ASC", p.After
-	if p.Backward {
-		order, beyond = "DESC", p.Before
-	}
-	and(" ORDER BY id "+order+" LIMIT ", p.Limit+1)
-	rows, err := l.fetch(ctx, db, l.Op, query, args...)
+	limit := p.Limit
+	p.Limit++
+	rows, err := l.read(ctx, db, p)
 	if err != nil {
 		return PageOf[T]{}, err
 	}
-	more := len(rows) > p.Limit
-	rows = rows[:min(len(rows), p.Limit)]
-	behind := false // whether there are rows on the side where the page starts
-	if beyond != "" {
-		if behind, err = l.any(ctx, db, beyond, p.Backward); err != nil {
-			return PageOf[T]{}, err
-		}
+	more := len(rows) > limit
+	rows = rows[:min(len(rows), limit)]
+	behind, err := l.anyBehind(ctx, db, p)
+	if err != nil {
+		return PageOf[T]{}, err
 	}
 	if p.Backward {
 		slices.Reverse(rows)
@@ -81,7 +72,74 @@ func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error)
 	return PageOf[T]{Rows: rows, HasNext: more, HasPrevious: behind}, nil
 }
 
-// columns returns the columns in SQL. The ID is among them.
+// anyBehind reports whether there are rows on the side where the page starts: at or behind its cursor.
+func (l Listing[T]) anyBehind(ctx context.Context, db *DB, p Page) (bool, error) {
+	behind := Page{Limit: 1, Before: p.After, Backward: true, inclusive: true} // the nearest row, which is usually the cursor's
+	if p.Backward {
+		behind = Page{Limit: 1, After: p.Before, inclusive: true}
+	}
+	if behind.Before == "" && behind.After == "" {
+		return false, nil
+	}
+	rows, err := l.read(ctx, db, behind)
+	return len(rows) > 0, err
+}
+
+// read returns up to p.Limit rows, the last one first if p is backward.
+func (l Listing[T]) read(ctx context.Context, db *DB, p Page) ([]*T, error) {
+	fetch := l.fetch
+	if fetch == nil {
+		fetch = Select[T]
+	}
+	if l.text.condition != "" {
+		query, args := l.nearby(p)
+		if rows, err := fetch(ctx, db, l.Op, query, args...); err != nil || len(rows) == p.Limit {
+			return rows, err
+		}
+	}
+	query, args := l.query(p)
+	if len(l.keys) > 1 || l.text.condition != "" {
+		query = "SELECT * FROM (" + query + ") AS found" + p.order(nil, p.Limit)
+	}
+	return fetch(ctx, db, l.Op, query, args...)
+}
+
+// MaxCount is where Count stops, so that it takes no longer on larger tables.
+const MaxCount = 1_000_000
+
+// Count counts the rows on all pages, up to MaxCount.
+func (l Listing[T]) Count(ctx context.Context, db *DB) (n int, err error) {
+	query, args := l.query(Page{Limit: MaxCount})
+	if l.text.rows != "" {
+		query, args = fmt.Sprintf(l.text.rows, placeholder(1)), []any{l.text.arg}
+	}
+	query = "SELECT count(*) FROM (SELECT 1 FROM (" + query + ") AS found LIMIT " + strconv.Itoa(MaxCount) + ") AS counted"
+	err = db.get(ctx, &n, l.Op, query, args...)
+	return n, err
+}
+
+// query returns a query for the rows of a page. With several keys it yields up to a page for each of them, and with a text
+// all rows between the cursors, in no particular order.
+func (l Listing[T]) query(p Page) (query string, args []any) {
+	matching := " FROM " + l.From + " WHERE " + l.where()
+	query, args = "SELECT *"+matching, slices.Clone(l.Args)
+	switch {
+	case len(l.keys) > 0:
+		var parts []string
+		for _, key := range l.keys {
+			bounds, all := l.bounds(p, key, args)
+			parts, args = append(parts, "SELECT * FROM ("+query+bounds+p.order(l.columns, p.Limit)+") AS part"), all
+		}
+		return strings.Join(parts, " UNION ALL "), args
+	case l.text.condition != "":
+		bounds, args := l.bounds(p, nil, append(args, l.text.arg))
+		// The limit keeps the planner from walking through the table in the order of the IDs instead.
+		return query + " AND " + fmt.Sprintf(l.text.condition, placeholder(len(l.Args)+1)) + bounds + " LIMIT 1000000000", args
+	}
+	bounds, args := l.bounds(p, nil, args)
+	return "SELECT " + p.columns() + matching + bounds + p.order(nil, p.Limit), args
+}
+
 func (p Page) columns() string {
 	if len(p.Columns) == 0 {
 		return "*"
@@ -89,21 +147,60 @@ func (p Page) columns() string {
 	return strings.Join(p.Columns, ", ")
 }
 
-// any reports whether there is a row at or after the ID or, if after is false, at or before it.
-func (l Listing[T]) any(ctx context.Context, db *DB, id string, after bool) (found bool, err error) {
-	compare := "<="
-	if after {
-		compare = ">="
-	}
-	query := fmt.Sprintf(`SELECT EXISTS (SELECT 1 FROM %s AND id %s $%d)`, l.from(), compare, len(l.Args)+1)
-	err = db.get(ctx, &found, l.Op, query, append(slices.Clone(l.Args), id)...)
-	return found, err
+// nearby returns a query that looks for rows of the page only among those next to its cursor. When a frequent text is
+// searched, they fill the page, and the index would yield much of the table.
+func (l Listing[T]) nearby(p Page) (query string, args []any) {
+	bounds, args := l.bounds(p, nil, slices.Clone(l.Args))
+	rows := "SELECT * FROM " + l.From + " WHERE 1 = 1" + bounds + p.order(nil, 50*p.Limit)
+	return "SELECT * FROM (" + rows + ") AS nearby WHERE " + l.where() + p.order(nil, p.Limit), args
 }
 
-// Count counts the rows on all pages.
-func (l Listing[T]) Count(ctx context.Context, db *DB) (n int, err error) {
-	err = db.get(ctx, &n, l.Op, `SELECT count(*) FROM `+l.from(), l.Args...)
-	return n, err
+func (l Listing[T]) where() string {
+	if l.Where == "" {
+		return "1 = 1"
+	}
+	return "(" + l.Where + ")"
+}
+
+// bounds returns the conditions that a row has the key and is between the cursors, and the arguments with those of the
+// conditions. Columns and ID are compared as one value: with the order of the same columns, this leaves the planner no
+// better index than theirs, whatever the statistics say.
+func (l Listing[T]) bounds(p Page, key, args []any) (conditions string, all []any) {
+	compare := func(operator, id, unbounded string) {
+		if id == "" {
+			if len(key) == 0 {
+				return
+			}
+			id = unbounded
+		}
+		if p.inclusive {
+			operator += "="
+		}
+		var values []string
+		for _, v := range append(slices.Clone(key), id) {
+			args = append(args, v)
+			values = append(values, placeholder(len(args)))
+		}
+		columns := append(slices.Clone(l.columns[:len(key)]), "id")
+		conditions += " AND (" + strings.Join(columns, ", ") + ") " + operator + " (" + strings.Join(values, ", ") + ")"
+	}
+	compare(">", max(p.After, l.after), "")
+	before := p.Before
+	if before == "" || l.before != "" && l.before < before {
+		before = l.before
+	}
+	compare("<", before, "~") // which is greater than every ID
+	return conditions, args
+}
+
+// order returns the order of the page by the columns and the ID, and the limit.
+func (p Page) order(columns []string, limit int) string {
+	direction := " ASC"
+	if p.Backward {
+		direction = " DESC"
+	}
+	by := strings.Join(append(slices.Clone(columns), "id"), direction+", ") + direction
+	return " ORDER BY " + by + " LIMIT " + strconv.Itoa(limit)
 }
 
 // placeholder returns the placeholder of the n-th argument.

@@ -98,18 +98,6 @@ func (db *DB) Exec(ctx context.Context, op, query string, args ...any) (n int64,
 	return n, db.wrap(op, err)
 }
 
-// repeat runs a statement that changes a limited number of rows until it changes none, so that no single run holds locks
-// for long. It returns the total number of rows.
-func (db *DB) repeat(ctx context.Context, op, query string, args ...any) (changed int, err error) {
-	for {
-		n, err := db.Exec(ctx, op, query, args...)
-		changed += int(n)
-		if err != nil || n == 0 {
-			return changed, err
-		}
-	}
-}
-
 // ExecOne is Exec for statements that must change a row. It returns ErrNotFound if they change none.
 func (db *DB) ExecOne(ctx context.Context, op, query string, args ...any) error {
 	n, err := db.Exec(ctx, op, query, args...)

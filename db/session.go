@@ -93,9 +93,7 @@ func (db *DB) EndOldSessions(ctx context.Context, userID string, limit int, beca
 // EndAllSessions ends the sessions of all users that began at or before the time. It works in batches and returns how many
 // it ended. After an error it can be called again.
 func (db *DB) EndAllSessions(ctx context.Context, because string, now Time) (int, error) {
-	return db.repeat(ctx, "end all sessions", `
-		UPDATE sessions SET ended_at = $1, ended_because = $2
-		WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND created_at <= $1 LIMIT 1000)`, now, because)
+	return db.updateInBatches(ctx, "end all sessions", "sessions", `ended_at = $1, ended_because = $2`, `ended_at IS NULL AND created_at <= $1`, now, because)
 }
 
 // EndSession ends a session of the user. It returns ErrNotFound if there is none or it has ended.
@@ -120,7 +118,7 @@ func (db *DB) EndSessions(ctx context.Context, userID, exceptID, because string,
 
 // DeleteSessionsBefore deletes sessions whose latest expiry is before the time, and returns how many.
 func (db *DB) DeleteSessionsBefore(ctx context.Context, at Time) (int, error) {
-	return db.repeat(ctx, "delete sessions", `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)`, at)
+	return db.deleteInBatches(ctx, "delete sessions", "sessions", "id", `expires_at < $1`, "expires_at", at)
 }
 
 // Sessions lists the user's live sessions, oldest first.
@@ -148,6 +146,10 @@ type EndedSession struct {
 
 // SessionsEnded lists up to limit sessions that ended after the time: those of one user or, if userID is "", of all.
 func (db *DB) SessionsEnded(ctx context.Context, userID string, after Time, limit int) ([]*EndedSession, error) {
+	if userID == "" {
+		return Select[EndedSession](ctx, db, "sessions ended", `
+			SELECT id, ended_at FROM sessions WHERE ended_at > $1 ORDER BY ended_at LIMIT $2`, after, limit)
+	}
 	return Select[EndedSession](ctx, db, "sessions ended", `
-		SELECT id, ended_at FROM sessions WHERE ended_at > $1 AND ($2 = '' OR user_id = $2) ORDER BY ended_at LIMIT $3`, after, userID, limit)
+		SELECT id, ended_at FROM sessions WHERE user_id = $1 AND ended_at > $2 ORDER BY ended_at LIMIT $3`, userID, after, limit)
 }

@@ -63,8 +63,7 @@ func (db *DB) ForgiveAttempts(ctx context.Context, key string) error {
 
 // DeleteExpiredThrottles deletes counts that no longer have an effect.
 func (db *DB) DeleteExpiredThrottles(ctx context.Context, now Time) error {
-	_, err := db.repeat(ctx, "delete throttles", `
-		DELETE FROM throttles WHERE key IN (SELECT key FROM throttles WHERE expires_ms <= $1 LIMIT 1000)`, now.UnixMilli())
+	_, err := db.deleteInBatches(ctx, "delete throttles", "throttles", "key", `expires_ms <= $1`, "expires_ms", now.UnixMilli())
 	return err
 }
 

@@ -93,8 +93,11 @@ func (db *DB) DeleteUser(ctx context.Context, id string, now Time) error {
 
 // DeletedUsers lists the IDs of users who were deleted after the time. If id is not "", it lists only that ID.
 func (db *DB) DeletedUsers(ctx context.Context, id string, after Time) (ids []string, err error) {
-	found, err := Select[string](ctx, db, "deleted users", `
-		SELECT id FROM deleted_users WHERE deleted_at > $1 AND ($2 = '' OR id = $2) ORDER BY deleted_at`, after, id)
+	query, args := `SELECT id FROM deleted_users WHERE deleted_at > $1 ORDER BY deleted_at`, []any{after}
+	if id != "" {
+		query, args = `SELECT id FROM deleted_users WHERE deleted_at > $1 AND id = $2`, append(args, id)
+	}
+	found, err := Select[string](ctx, db, "deleted users", query, args...)
 	for _, id := range found {
 		ids = append(ids, *id)
 	}
@@ -103,7 +106,7 @@ func (db *DB) DeletedUsers(ctx context.Context, id string, after Time) (ids []st
 
 // ForgetDeletedUsers removes the IDs of users who were deleted before the time.
 func (db *DB) ForgetDeletedUsers(ctx context.Context, before Time) error {
-	_, err := db.Exec(ctx, "forget deleted users", `DELETE FROM deleted_users WHERE deleted_at < $1`, before)
+	_, err := db.deleteInBatches(ctx, "forget deleted users", "deleted_users", "id", `deleted_at < $1`, "deleted_at", before)
 	return err
 }
 
@@ -170,44 +173,14 @@ func (db *DB) CountUsers(ctx context.Context, role Role) (n int, err error) {
 		err = db.get(ctx, &n, "count users", `SELECT count(*) FROM users`)
 		return n, err
 	}
-	err = db.get(ctx, &n, "count users", `SELECT count(*) FROM users WHERE disabled_at IS NULL AND roles LIKE $1`, `%"`+string(role)+`"%`)
+	// Not a parameter: the index users_administrators serves only this very condition.
+	pattern := strings.ReplaceAll(`%"`+string(role)+`"%`, "'", "''")
+	err = db.get(ctx, &n, "count users", `SELECT count(*) FROM users WHERE disabled_at IS NULL AND roles LIKE '`+pattern+`'`)
 	return n, err
 }
 
 // LockAdministrators serializes changes to the set of administrators until the transaction ends.
 func (db *DB) LockAdministrators(ctx context.Context) error { return db.lock(ctx, "administrators") }
-
-// Users lists users, oldest first. If search is not "", only users whose user name, e-mail or name contains it.
-func (db *DB) Users(ctx context.Context, search string, p Page) (PageOf[User], error) {
-	return users(search).Page(ctx, db, p)
-}
-
-// CountUsersMatching counts what Users lists.
-func (db *DB) CountUsersMatching(ctx context.Context, search string) (int, error) {
-	return users(search).Count(ctx, db)
-}
-
-func users(search string) Listing[User] {
-	l := Listing[User]{Op: "users", From: `users`, fetch: fetchUsers}
-	if search != "" {
-		l.Where, l.Args = `search_text LIKE $1 ESCAPE '\'`, []any{"%" + likeEscaper.Replace(strings.ToLower(search)) + "%"}
-	}
-	return l
-}
-
-// likeEscaper escapes LIKE's wildcards.
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// searchText returns the text that a search matches, in lower case: SQLite's lower() only supports ASCII.
-func (u *User) searchText() string {
-	parts := []string{u.Username}
-	for _, p := range []*string{u.Email, u.Name} {
-		if p != nil {
-			parts = append(parts, *p)
-		}
-	}
-	return strings.ToLower(strings.Join(parts, "\n"))
-}
 
 func (db *DB) user(ctx context.Context, op, query string, args ...any) (*User, error) {
 	found, err := fetchUsers(ctx, db, op, query, args...)

@@ -180,7 +180,7 @@ func authorization() []mutation {
 		},
 		{
 			"T78: IDs are random", "db/id.go",
-			"u := uuid.Must(uuid.NewV7())", "u := uuid.Must(uuid.NewV7())\n\tcopy(u[8:], make([]byte, 8))",
+			"return newID(kind, uuid.Must(uuid.NewV7()))", "u := uuid.Must(uuid.NewV7())\n\tcopy(u[8:], make([]byte, 8))\n\treturn newID(kind, u)",
 			"./test/threats", "TestT078_",
 		},
 		{

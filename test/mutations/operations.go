@@ -30,13 +30,13 @@ func operations() []mutation {
 			"./test/threats", "TestT041_",
 		},
 		{
-			"T120: wildcards of LIKE are letters", "db/user.go",
-			"likeEscaper.Replace(strings.ToLower(search))", "strings.ToLower(search)",
+			"T120: wildcards of LIKE are letters", "db/user_search.go",
+			"likeEscaper.Replace(text)", "text",
 			"./test/threats", "TestT120_",
 		},
 		{
-			"T120: a search is a parameter", "db/user.go",
-			"l.Where, l.Args = `search_text LIKE $1 ESCAPE '\\'`, []any{\"%\" + likeEscaper.Replace(strings.ToLower(search)) + \"%\"}", "l.Where = `search_text LIKE '%` + likeEscaper.Replace(strings.ToLower(search)) + `%' ESCAPE '\\'`",
+			"T120: a search is a parameter", "db/user_search.go",
+			"l.Where, l.Args = `search_text LIKE $1 ESCAPE '\\'`, []any{\"%\" + like + \"%\"}", "l.Where = `search_text LIKE '%` + like + `%' ESCAPE '\\'`",
 			"./test/threats", "TestT120_",
 		},
 		{

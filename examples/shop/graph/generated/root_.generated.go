@@ -1559,7 +1559,7 @@ type Query {
     before: String
 
     """
-    Only users whose user name, e-mail or name contains this text, case-insensitively. At most 200 bytes.
+    Only users whose user name, e-mail or name contains this text or, if it has one or two characters, begins with it; case-insensitively. At most 200 bytes.
     """
     search: String
   ): UserConnection @requiresScopes(scopes: [["users:read"]])
