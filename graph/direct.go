@@ -2,7 +2,9 @@ package graph
 
 import (
 	"context"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -23,16 +25,20 @@ func directly(es graphql.ExecutableSchema, o Options) (graphql.ExecutableSchema,
 	if !ok || looksAtFields {
 		return es, nil
 	}
-	e := direct.New(generated, (&directGuards{}).of)
+	e := direct.New(generated, (&directGuards{functions: generated.Direct().Directives}).of)
 	return e.Executable(), e
 }
 
 // directGuards returns the guards of Latchkey's directives, one for the same directive with the same arguments.
 type directGuards struct {
-	scopes sync.Map // the arguments of @requiresScopes: *direct.Guard
+	functions any      // the directives' functions: a DirectiveRoot of generated code
+	scopes    sync.Map // the arguments of @requiresScopes: *direct.Guard
 }
 
 func (g *directGuards) of(d *ast.Directive) (found *direct.Guard, known bool) {
+	if !g.isOurs(d.Name) {
+		return nil, false
+	}
 	switch d.Name {
 	case "public":
 		return nil, true
@@ -48,3 +54,10 @@ func (g *directGuards) of(d *ast.Directive) (found *direct.Guard, known bool) {
 }
 
 var directAuthenticated direct.Guard = func(ctx context.Context) bool { return authenticated(auth.ViewerFrom(ctx)) == nil }
+
+// isOurs reports whether Latchkey's function runs for a directive, and not one that a program has put in its place.
+func (g *directGuards) isOurs(name string) bool {
+	field := strings.ToUpper(name[:1]) + name[1:]
+	theirs, ours := reflect.ValueOf(g.functions).FieldByName(field), reflect.ValueOf(Directives(nil)).FieldByName(field)
+	return theirs.IsValid() && ours.IsValid() && theirs.Pointer() == ours.Pointer()
+}

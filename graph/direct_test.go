@@ -1,18 +1,54 @@
 package graph_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/app"
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db/dbtest"
 	"github.com/latchkey/latchkey/graph"
+	"github.com/latchkey/latchkey/graph/generated"
 	"github.com/latchkey/latchkey/test/servertest"
 )
+
+// A program may put a function of its own in the place of a directive's: it must run for each field.
+func TestAProgramsOwnFunctionOfADirectiveIsNotPassedBy(t *testing.T) {
+	s := servertest.Start(t, app.Options{}, dbtest.SQLite(t))
+	ann := s.User("ann")
+	root := graph.Directives(s.Auth)
+	calls := 0
+	root.Authenticated = func(ctx context.Context, _ any, next graphql.Resolver) (any, error) {
+		calls++
+		return next(ctx)
+	}
+	schema, extension := graph.Directly(generated.NewExecutableSchema(generated.Config{
+		Resolvers: &graph.Resolver{Auth: s.Auth, DB: s.DB}, Directives: root,
+	}), graph.Options{})
+	e := executor.New(schema)
+	e.Use(extension)
+	ctx := auth.WithViewer(t.Context(), s.Auth.Identify(t.Context(), auth.Client{}, []string{"Bearer " + ann.Token}))
+	if errs := run(ctx, t, e, "{ me { id username } }"); len(errs) > 0 || calls != 3 {
+		t.Errorf("it was called %d times for three fields: %v", calls, errs)
+	}
+}
+
+// run executes a query and returns the errors of the response.
+func run(ctx context.Context, t *testing.T, e *executor.Executor, query string) gqlerror.List {
+	t.Helper()
+	ctx = graphql.StartOperationTrace(ctx)
+	oc, errs := e.CreateOperationContext(ctx, &graphql.RawParams{Query: query})
+	if errs != nil {
+		t.Fatalf("%s: %v", query, errs)
+	}
+	next, ctx := e.DispatchOperation(ctx, oc)
+	return next(ctx).Errors
+}
 
 // gqlgen executes what cannot be written directly, and responds the same: only this test notices that a query is slow.
 func TestTheseQueriesAreWrittenDirectly(t *testing.T) {
@@ -43,14 +79,8 @@ func TestTheseQueriesAreWrittenDirectly(t *testing.T) {
 		`{ auditLog(first: 3) { nodes { id kind at userId ip detail } pageInfo { endCursor } totalCount } }`:              {"Query.auditLog"},
 	} {
 		written, left = nil, nil
-		operation := graphql.StartOperationTrace(ctx)
-		oc, errs := e.CreateOperationContext(operation, &graphql.RawParams{Query: query})
-		if errs != nil {
-			t.Fatalf("%s: %v", query, errs)
-		}
-		next, operation := e.DispatchOperation(operation, oc)
-		if response := next(operation); len(response.Errors) > 0 {
-			t.Errorf("%s: %v", query, response.Errors)
+		if errs := run(ctx, t, e, query); len(errs) > 0 {
+			t.Errorf("%s: %v", query, errs)
 		}
 		slices.Sort(written)
 		if !slices.Equal(written, want) || len(left) > 0 {

@@ -12,16 +12,27 @@ import (
 
 // Directives are the implementations of the access directives. gqlgen calls them before the field's resolver.
 func Directives(service *auth.Service) generated.DirectiveRoot {
-	return generated.DirectiveRoot{
-		Public: public,
-		Authenticated: func(ctx context.Context, _ any, next graphql.Resolver) (any, error) {
-			return recordDenied(ctx, service, authenticated, next)
-		},
-		RequiresScopes: func(ctx context.Context, _ any, next graphql.Resolver, scopes [][]string) (any, error) {
-			return recordDenied(ctx, service, requiresScopes(scopes), next)
-		},
-		AsNewViewer: asNewViewer,
-	}
+	d := directives{service}
+	return generated.DirectiveRoot{Public: d.public, Authenticated: d.authenticated, RequiresScopes: d.requiresScopes, AsNewViewer: d.asNewViewer}
+}
+
+type directives struct{ service *auth.Service }
+
+func (directives) public(ctx context.Context, _ any, next graphql.Resolver) (any, error) {
+	return next(ctx)
+}
+
+func (d directives) authenticated(ctx context.Context, _ any, next graphql.Resolver) (any, error) {
+	return recordDenied(ctx, d.service, authenticated, next)
+}
+
+func (d directives) requiresScopes(ctx context.Context, _ any, next graphql.Resolver, scopes [][]string) (any, error) {
+	return recordDenied(ctx, d.service, requiresScopes(scopes), next)
+}
+
+// asNewViewer resolves the fields below as the user who has just logged in or refreshed. The request itself is anonymous.
+func (directives) asNewViewer(ctx context.Context, obj any, next graphql.Resolver) (any, error) {
+	return next(obj.(*auth.LoginPayload).WithViewer(ctx))
 }
 
 // A guard returns nil if the viewer may access the field, or the reason why not.
@@ -48,11 +59,4 @@ func recordDenied(ctx context.Context, service *auth.Service, mayPass guard, nex
 		}
 	}
 	return result, err
-}
-
-func public(ctx context.Context, _ any, next graphql.Resolver) (any, error) { return next(ctx) }
-
-// asNewViewer resolves the fields below as the user who has just logged in or refreshed. The request itself is anonymous.
-func asNewViewer(ctx context.Context, obj any, next graphql.Resolver) (any, error) {
-	return next(obj.(*auth.LoginPayload).WithViewer(ctx))
 }

@@ -26,6 +26,8 @@ type Schema struct {
 	Objects map[string]Object
 	Workers int // that resolve fields of one value concurrently; 0: unlimited
 
+	Directives any // the DirectiveRoot of the generated code
+
 	// Execution returns the state of gqlgen's generated code for an operation, which the functions below take as ec.
 	Execution func(*graphql.OperationContext) (ec any)
 	Inputs    func(ec any) *graphql.InputUnmarshalerIndex

@@ -17,9 +17,10 @@ import (
 // Direct implements direct.ExecutableSchema.
 func (e *executableSchema) Direct() *direct.Schema {
 	return &direct.Schema{
-		Objects:   directObjects,
-		Workers:   0,
-		Execution: func(oc *graphql.OperationContext) any { return newExecutionContext(oc, e, nil) },
+		Objects:    directObjects,
+		Workers:    0,
+		Directives: e.Directives,
+		Execution:  func(oc *graphql.OperationContext) any { return newExecutionContext(oc, e, nil) },
 		Inputs: func(ec any) *graphql.InputUnmarshalerIndex {
 			x := ec.(*executionContext)
 			return graphql.NewInputUnmarshalerIndex(

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestPageArguments(t *testing.T) {
 		p, err := c.args.Page(db.UserID)
 		var input *auth.InputError
 		switch {
-		case c.fault == "" && (err != nil || p != c.want):
+		case c.fault == "" && (err != nil || !reflect.DeepEqual(p, c.want)):
 			t.Errorf("%s: %+v, %v; want %+v", name, p, err, c.want)
 		case c.fault != "" && (!errors.As(err, &input) || input.Field != c.fault):
 			t.Errorf("%s: %v, want a fault of %s", name, err, c.fault)
