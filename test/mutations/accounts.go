@@ -14,8 +14,8 @@ func accounts() []mutation {
 			"./graph", "TestOneRequestTriesOnePassword",
 		},
 		{
-			"T2 T97: an array of operations is no request", "graph/transport.go",
-			`data = bytes.TrimLeft(data, " \t\r\n")`, `data = bytes.Trim(data, " \t\r\n[]")`,
+			"T2 T97: an array of operations is no request", "graph/body.go",
+			"data = bytes.Trim(data, jsonSpace)\n\tswitch {", "data = bytes.Trim(data, jsonSpace+\"[]\")\n\tswitch {",
 			"./test/threats", "TestT097_",
 		},
 		{
@@ -24,7 +24,7 @@ func accounts() []mutation {
 			"./test/threats", "TestT004_",
 		},
 		{
-			"T4: a slowed client is told when to retry", "graph/transport.go",
+			"T4: a slowed client is told when to retry", "graph/response.go",
 			`h.Set("Retry-After", retry)`, `_ = retry`,
 			"./test/threats", "TestT004_",
 		},
@@ -209,7 +209,7 @@ func accounts() []mutation {
 			"./test/threats", "TestT023_",
 		},
 		{
-			"T23: a literal of the wrong type is not repeated", "graph/limits.go",
+			"T23: a literal of the wrong type is not repeated", "graph/validation.go",
 			"e.Message = anyValue + describeLiteral(e.Message)", "describeLiteral(e.Message)",
 			"./test/threats", "TestT023_",
 		},

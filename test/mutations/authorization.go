@@ -240,7 +240,7 @@ func authorization() []mutation {
 		},
 		{
 			"T80: each directive has a function", "graph/directives.go",
-			"AsNewViewer: asNewViewer,", "",
+			", AsNewViewer: d.asNewViewer}", "}",
 			"./graph", "TestEveryDirective",
 		},
 		{

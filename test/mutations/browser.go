@@ -85,7 +85,7 @@ func browser() []mutation {
 		},
 		{
 			"T90 T93: a request's ID is ours", "web/web.go",
-			`id := []string{rand.Text()[:16]}`, `id := append(r.Header["X-Request-Id"], rand.Text()[:16])[:1]`,
+			"id := []string{newRequestID()}", `id := append(r.Header["X-Request-Id"], newRequestID())[:1]`,
 			"./test/threats", "TestT090_",
 		},
 		{
@@ -109,22 +109,22 @@ func browser() []mutation {
 			"./test/threats", "TestT092_ARequestInAnOddForm",
 		},
 		{
-			"T94: names in a body count once", "graph/transport.go",
+			"T94: names in a body count once", "graph/body.go",
 			"if seen[name] {", `if seen[name] && name == "" {`,
 			"./test/server", "TestNamesInARequest",
 		},
 		{
-			"T94: a body is UTF-8", "graph/transport.go",
+			"T94: a body is UTF-8", "graph/body.go",
 			"case !utf8.Valid(data):", "case data == nil:",
 			"./test/threats", "TestT094_",
 		},
 		{
-			"T94: a refusal does not repeat the body", "graph/transport.go",
+			"T94: a refusal does not repeat the body", "graph/body.go",
 			`"the request is not a JSON object")`, `"the request is not a JSON object: "+string(data))`,
 			"./test/threats", "TestT094_",
 		},
 		{
-			"T94: nothing follows the JSON object", "graph/transport.go",
+			"T94: nothing follows the JSON object", "graph/body.go",
 			"|| !json.Valid(data):", "|| data == nil:",
 			"./test/threats", "TestT094_",
 		},

@@ -59,9 +59,9 @@ func cost() []mutation {
 			"./graph", "TestAScreenAtALimit|TestADocumentThatIsSlow",
 		},
 		{
-			"T99: a document is counted before it is validated", "graph/cost.go",
-			"return g.limits.checkDocument(document, g.credentials)", "_ = document\n\treturn nil",
-			"./graph", "TestTheSlowestDocuments",
+			"T99: a document is counted before it is validated", "graph/documents.go",
+			"if err := d.limits.Cost.checkDocument(document, d.credentials); err != nil {", "if err := d.limits.Cost.checkDocument(document, d.credentials); err != nil && d.cache == nil {",
+			"./test/threats", "TestT099_",
 		},
 		{
 			"T100: a circle of fragments ends", "graph/cost.go",
@@ -85,12 +85,12 @@ func cost() []mutation {
 		},
 		{
 			"T103 T105: a document has few tokens", "graph/lexical.go",
-			`{"tokens", tokens, g.tokens,`, `{"tokens", 0 * tokens, g.tokens,`,
+			`{"tokens", tokens, limit,`, `{"tokens", 0 * tokens, limit,`,
 			"./test/threats", "TestT096_",
 		},
 		{
-			"T104: a document has few bytes", "graph/handler.go",
-			"if len(request.Query) > int(limit) {", "if len(request.Query) > 1000*int(limit) {",
+			"T104: a document has few bytes", "graph/documents.go",
+			"if len(request.Query) > d.limits.Query {", "if len(request.Query) > 1000*d.limits.Query {",
 			"./test/threats", "TestT096_",
 		},
 		{
@@ -99,7 +99,7 @@ func cost() []mutation {
 			"./test/threats", "TestT104_",
 		},
 		{
-			"T105: an answer has ten errors at most", "graph/transport.go",
+			"T105: an answer has ten errors at most", "graph/response.go",
 			`member("errors", errs[:min(len(errs), maxErrors)])`, `member("errors", errs)`,
 			"./test/server", "TestAnAnswerListsTenErrors",
 		},
@@ -124,7 +124,7 @@ func cost() []mutation {
 			"./graph/scalar", "TestScalars",
 		},
 		{
-			"T107: a body has few values", "graph/transport.go",
+			"T107: a body has few values", "graph/body.go",
 			"if countValues(data) > maxValues {", "if countValues(data) > 1000*maxValues {",
 			"./test/threats", "TestT107_",
 		},
@@ -169,7 +169,7 @@ func cost() []mutation {
 			"./web", "TestConnectionsOfOneClient",
 		},
 		{
-			"T111: remembered documents have few bytes", "graph/limits.go",
+			"T111: remembered documents have few bytes", "graph/documents.go",
 			"for c.bytes > cachedBytes {", "for c.bytes > 1000*cachedBytes {",
 			"./graph", "TestRememberedDocuments",
 		},

@@ -180,7 +180,7 @@ func direct() []mutation {
 			unit, "TestLargeBuffers",
 		},
 		{
-			"T111: a document that is parsed twice stays", "graph/limits.go",
+			"T111: a document that is parsed twice stays", "graph/documents.go",
 			"if c.documents.Contains(text) { // a request", "if c.documents == nil { // a request",
 			"./graph", "TestADocumentThatIsAddedTwice",
 		},

@@ -5,22 +5,22 @@ package main
 func operations() []mutation {
 	return []mutation{
 		{
-			"T118: a misspelt field is not corrected", "graph/limits.go",
+			"T118: a misspelt field is not corrected", "graph/validation.go",
 			`"FieldsOnCorrectType": rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc,`, "",
 			"./graph", "TestTheRulesOfValidation",
 		},
 		{
-			"T118: a misspelt argument is not corrected", "graph/limits.go",
+			"T118: a misspelt argument is not corrected", "graph/validation.go",
 			`"KnownArgumentNames":  rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc,`, "",
 			"./test/threats", "TestT118_",
 		},
 		{
-			"T118: a misspelt type is not corrected", "graph/limits.go",
+			"T118: a misspelt type is not corrected", "graph/validation.go",
 			`"KnownTypeNames":      rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc,`, "",
 			"./test/threats", "TestT118_",
 		},
 		{
-			"T118: fields of an object are not suggested", "graph/limits.go",
+			"T118: fields of an object are not suggested", "graph/validation.go",
 			`"ScalarLeafs":         rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc,`, "",
 			"./graph", "TestTheRulesOfValidation",
 		},
