@@ -18,8 +18,8 @@ func TestTheHarnessMeasuresEveryCase(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "figures.json")
 	var out, errs bytes.Buffer
-	args := "-databases sqlite -rounds 1 -connections 4 -duration 100ms -warmup 20ms -starts 1 -idle 0 -users 80 -tokens 500 -json " + file
-	if err := bench(t.Context(), strings.Fields(args), &out, &errs); err != nil {
+	args := "-databases sqlite -rounds 1 -connections 4 -duration 100ms -warmup 20ms -starts 1 -idle 0 -users 80 -tokens 500"
+	if err := bench(t.Context(), append(strings.Fields(args), "-json", file), &out, &errs); err != nil {
 		t.Fatalf("%v\n%s", err, &errs)
 	}
 	var r report

@@ -9,8 +9,8 @@ import (
 // openConnections are the numbers of connections that are compared with each other.
 var openConnections = []int{32, 1000, 10_000}
 
-// manyConnections measures `me` while more and more connections are open, of which 32 at a time have a request under way, and
-// the memory of those that have none.
+// manyConnections measures `me` while more and more connections are open, of which 32 at a time have a request under way,
+// and the memory of those that have none.
 func (r *run) manyConnections(ctx context.Context, report *report) error {
 	if err := r.startServers(ctx, r.programs()...); err != nil {
 		return err
@@ -33,7 +33,8 @@ func (r *run) manyConnections(ctx context.Context, report *report) error {
 			}
 		}
 	}
-	t := report.table("Connections, "+r.database.name, "server", "connections", "µs CPU", "ratio to 32", "p99, ms", "KiB a connection")
+	t := report.table("Connections, "+r.database.name,
+		"server", "connections", "µs CPU", "ratio to 32", "p99, ms", "KiB a connection")
 	for _, on := range r.servers {
 		for i, n := range openConnections {
 			memory, err := r.connectionMemory(ctx, on.program, n)
@@ -41,8 +42,8 @@ func (r *run) manyConnections(ctx context.Context, report *report) error {
 				return err
 			}
 			these := found[on][i]
-			t.add(on.name, fmt.Sprint(n), fmt.Sprintf("%.1f", medianOf(these, sample.cost)), ratios(these, found[on][0], sample.cost),
-				fmt.Sprintf("%.1f", medianOf(these, sample.p99)/1000), fmt.Sprintf("%.1f", memory))
+			t.add(on.name, fmt.Sprint(n), fmt.Sprintf("%.1f", medianOf(these, sample.cost)),
+				ratios(these, found[on][0], sample.cost), fmt.Sprintf("%.1f", medianOf(these, sample.p99)/1000), fmt.Sprintf("%.1f", memory))
 		}
 	}
 	return nil

@@ -73,7 +73,8 @@ func (m *data) addAdministrator(ctx context.Context, d *db.DB) error {
 	// All times have milliseconds, the last digit not 0: then all servers write them alike.
 	now := time.Now().Truncate(time.Second).Add(time.Millisecond)
 	service, err := auth.New(ctx, auth.Options{
-		DB: d, Secrets: secrets, Issuer: "http://bench.test", Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+		DB: d, Secrets: secrets, Issuer: "http://bench.test",
+		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
@@ -143,8 +144,9 @@ func (r *run) addSessions(ctx context.Context, n int) (ids []string, err error) 
 		ids = nil // the transaction may run again
 		for i := range n {
 			s := &db.Session{
-				ID: db.NewID(db.SessionID), UserID: owners[i%len(owners)].ID, Device: "bench", IP: "127.0.0.1", LoginNetwork: "127.0.0.1",
-				Generation: 1, CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour),
+				ID: db.NewID(db.SessionID), UserID: owners[i%len(owners)].ID, Device: "bench",
+				IP: "127.0.0.1", LoginNetwork: "127.0.0.1", Generation: 1,
+				CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour),
 			}
 			if err := tx.CreateSession(ctx, s); err != nil {
 				return err

@@ -51,7 +51,8 @@ func request(method, path, authorization string, body []byte) []byte {
 	b = append(b, method...)
 	b = append(b, ' ')
 	b = append(b, path...)
-	b = append(b, " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: application/json\r\nContent-Type: application/json\r\n"...)
+	b = append(b, " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\n"...)
+	b = append(b, "Accept: application/json\r\nContent-Type: application/json\r\n"...)
 	if authorization != "" {
 		b = append(b, "Authorization: "...)
 		b = append(b, authorization...)

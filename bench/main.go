@@ -64,10 +64,12 @@ func parseOptions(args []string, errs io.Writer) (*options, error) {
 	flags.IntVar(&o.Starts, "starts", 5, "starts of each server, for the time until its first response; 0: none")
 	flags.DurationVar(&o.Idle, "idle", 5*time.Second, "after the last start, until the memory of an idle server is read")
 	flags.IntVar(&o.Users, "users", 1000, "users in the database")
-	flags.IntVar(&o.APITokens, "tokens", 50_000, "API tokens in the database; they are used again after that many, and Latchkey remembers 10,000")
+	flags.IntVar(&o.APITokens, "tokens", 50_000,
+		"API tokens in the database; they are used again after that many, and Latchkey remembers 10,000")
 	flags.StringVar(&o.Base, "base", "", "compare with the server of this `commit`")
 	flags.StringVar(&o.JSON, "json", "", "write all figures to this `file`")
-	flags.StringVar(&o.Mode, "mode", "ratios", "what to measure: "+strings.Join(slices.Sorted(maps.Keys(modes)), ", ")+"; see docs/performance.md")
+	flags.StringVar(&o.Mode, "mode", "ratios",
+		"what to measure: "+strings.Join(slices.Sorted(maps.Keys(modes)), ", ")+"; see docs/performance.md")
 	others := flags.String("peers", "", "other people's servers to compare on PostgreSQL: some of "+strings.Join(peers, ","))
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -125,15 +127,16 @@ func bench(ctx context.Context, args []string, out, errs io.Writer) (err error) 
 	r := newReport(ctx, root, o)
 	for _, name := range o.Databases {
 		fmt.Fprintln(errs, "measuring on", name)
-		if err := o.onDatabase(ctx, name, dir, r); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if failed := o.onDatabase(ctx, name, dir, r); failed != nil {
+			err = fmt.Errorf("%s: %w", name, failed)
+			break
 		}
 	}
-	r.print(out)
+	r.print(out) // after an error, what there is
 	if o.JSON != "" {
-		return r.write(o.JSON)
+		err = errors.Join(err, r.write(o.JSON))
 	}
-	return nil
+	return err
 }
 
 // build compiles what is measured into dir.

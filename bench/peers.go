@@ -58,7 +58,9 @@ func (r *run) addPeers(ctx context.Context, programs *[]*program) error {
 // peer describes how a peer is started.
 func (r *run) peer(name string) *program {
 	p := &program{name: name, dir: r.dir, env: func(addr string) []string {
-		return []string{"DATABASE_URL=" + r.database.url, "ADDR=" + addr, "BENCH_TOKENS=" + r.peerTokensFile(), "NODE_ENV=production"}
+		return []string{
+			"DATABASE_URL=" + r.database.url, "ADDR=" + addr, "BENCH_TOKENS=" + r.peerTokensFile(), "NODE_ENV=production",
+		}
 	}}
 	p.token = func(caller int) string { return r.peerTokens[caller] } // the administrator is the last
 	p.path = pathOnPeers
@@ -85,13 +87,14 @@ func pathOnPeers(s *scenario) string {
 func (r *run) drf(p *program) {
 	p.rest = true
 	p.command = []string{
-		"gunicorn", "--chdir", filepath.Join(r.peersFolder, "drf"), "--bind", "ADDR", "--workers", "2", "--worker-class", "gthread",
-		"--threads", "16", "--keep-alive", "60", "--log-level", "warning", "server:application",
+		"gunicorn", "--chdir", filepath.Join(r.peersFolder, "drf"), "--bind", "ADDR",
+		"--workers", "2", "--worker-class", "gthread", "--threads", "16", "--keep-alive", "60", "--log-level", "warning", "server:application",
 	}
 	p.path = func(s *scenario) string {
 		return map[string]string{"me": "/me/", "list": "/users/", "refused": "/me/"}[s.name]
 	}
-	p.first = call{p.request("/me/", "", nil), response{status: http.StatusUnauthorized, start: []byte(`{"detail":`), end: []byte("}")}}
+	refused := response{status: http.StatusUnauthorized, start: []byte(`{"detail":`), end: []byte("}")}
+	p.first = call{p.request("/me/", "", nil), refused}
 }
 
 // addPeerTokens makes the tokens of the peers: for the callers and, last, for the administrator.
@@ -130,7 +133,8 @@ func (r *run) addTokensOfDRF(ctx context.Context) error {
 		return err
 	}
 	defer d.Close()
-	_, err = d.Exec(ctx, "tokens of DRF", `CREATE TABLE bench_tokens (key text PRIMARY KEY, user_id text NOT NULL REFERENCES users (id))`)
+	_, err = d.Exec(ctx, "tokens of DRF", `
+		CREATE TABLE bench_tokens (key text PRIMARY KEY, user_id text NOT NULL REFERENCES users (id))`)
 	for i, token := range r.peerTokens {
 		u := r.caller(i)
 		if i == maxCallers {

@@ -24,22 +24,24 @@ func (r *run) manyProcesses(ctx context.Context, report *report) error {
 	processes := r.servers[1:]
 	counts := []int{1, 2, 4}
 	found := make([][]sample, len(counts))
+	load := plan{connections: r.Connections, pace: pace{duration: r.Duration}}
 	for range r.Rounds {
 		if err := r.logIn(ctx); err != nil {
 			return err
 		}
 		for i, n := range counts {
-			one, err := r.measure(ctx, scenarios[0], processes[:n], plan{connections: r.Connections, pace: pace{duration: r.Duration}})
+			one, err := r.measure(ctx, scenarios[0], processes[:n], load)
 			if err != nil {
 				return err
 			}
 			found[i] = append(found[i], one)
 		}
 	}
-	t := report.table("Processes, "+r.database.name, "processes", "requests/s", "µs CPU", "of which database", "ratio of µs CPU to one")
+	t := report.table("Processes, "+r.database.name,
+		"processes", "requests/s", "µs CPU", "of which database", "ratio of µs CPU to one")
 	for i, n := range counts {
-		t.add(fmt.Sprint(n), fmt.Sprintf("%.0f", medianOf(found[i], sample.rate)), fmt.Sprintf("%.1f", medianOf(found[i], sample.cost)),
-			fmt.Sprintf("%.1f", medianOf(found[i], sample.database)), ratios(found[i], found[0], sample.cost))
+		t.add(fmt.Sprint(n), fmt.Sprintf("%.0f", medianOf(found[i], sample.rate)),
+			fmt.Sprintf("%.1f", medianOf(found[i], sample.cost)), fmt.Sprintf("%.1f", medianOf(found[i], sample.database)), ratios(found[i], found[0], sample.cost))
 	}
 	for _, s := range processes[1:] {
 		s.stop()
@@ -53,7 +55,8 @@ var listening = []int{0, 10, 30, 100}
 
 // notices measures the CPU time of PostgreSQL while nobody asks for anything, and while a session is revoked every second.
 func (r *run) notices(ctx context.Context, report *report) error {
-	t := report.table("Notices, "+r.database.name, "listening processes", "of which in sync", "ms CPU of the database in a second", "the same, one revocation a second")
+	t := report.table("Notices, "+r.database.name, "listening processes", "of which in sync",
+		"ms CPU of the database in a second", "the same, one revocation a second")
 	duration := max(r.Duration, 5*time.Second)
 	sessions, err := r.addSessions(ctx, len(listening)*(int(duration/time.Second)+3))
 	if err != nil {
@@ -105,7 +108,10 @@ func (r *run) listen(ctx context.Context, n int) (stop func(), synced func() (n 
 	var running sync.WaitGroup
 	last := make([]atomic.Int64, n)
 	for i := range n {
-		l := db.Listener{Received: func(db.Notice) {}, Disconnected: func(error) {}, Synced: func(time.Duration) { last[i].Store(time.Now().UnixNano()) }}
+		l := db.Listener{
+			Received: func(db.Notice) {}, Disconnected: func(error) {},
+			Synced: func(time.Duration) { last[i].Store(time.Now().UnixNano()) },
+		}
 		running.Go(func() { d.Listen(ctx, l) })
 	}
 	synced = func() (n int) {

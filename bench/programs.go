@@ -28,8 +28,8 @@ func (r *run) latchkeyAt(name string, environment ...string) *program {
 		name: name, command: []string{filepath.Join(r.dir, name), "serve"}, dir: r.dir,
 		env: func(addr string) []string {
 			return append([]string{
-				"DATABASE_URL=" + r.database.url, "LATCHKEY_SECRET=" + r.secret, "LATCHKEY_ADDR=" + addr, "LATCHKEY_ISSUER=http://bench.test",
-				"LATCHKEY_ACCESS_TTL=15m", "LATCHKEY_CLIENT_RATE=0", "LATCHKEY_CLIENT_SHARE=100", "LATCHKEY_IN_FLIGHT=0",
+				"DATABASE_URL=" + r.database.url, "LATCHKEY_SECRET=" + r.secret, "LATCHKEY_ADDR=" + addr,
+				"LATCHKEY_ISSUER=http://bench.test", "LATCHKEY_ACCESS_TTL=15m", "LATCHKEY_CLIENT_RATE=0", "LATCHKEY_CLIENT_SHARE=100", "LATCHKEY_IN_FLIGHT=0",
 			}, environment...)
 		},
 		path:  func(*scenario) string { return "/graphql" },

@@ -27,6 +27,9 @@ func (r *run) ratios(ctx context.Context, report *report) error {
 		peaks[s.name] = kib
 	}
 	r.stopServers()
+	if r.Starts == 0 {
+		return nil
+	}
 	for _, p := range programs {
 		one, err := r.startup(ctx, p)
 		if err != nil {

@@ -81,7 +81,8 @@ func newReport(ctx context.Context, root string, o *options) *report {
 		return strings.TrimSpace(string(out))
 	}
 	return &report{
-		Date: time.Now().UTC().Truncate(time.Second), Commit: git("rev-parse", "--short", "HEAD"), Changed: git("status", "--porcelain") != "", Base: o.Base,
+		Date:   time.Now().UTC().Truncate(time.Second),
+		Commit: git("rev-parse", "--short", "HEAD"), Changed: git("status", "--porcelain") != "", Base: o.Base,
 		CPU: cpuModel(), Processors: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		Connections: o.Connections, Duration: o.Duration.String(), Rounds: o.Rounds,
 	}
@@ -102,6 +103,14 @@ func (r *report) find(database, name, server string) *result {
 		return nil
 	}
 	return r.Cases[i]
+}
+
+// samples returns none if there was an error before the first.
+func (r *report) samples(database, name, server string) []sample {
+	if found := r.find(database, name, server); found != nil {
+		return found.Samples
+	}
+	return nil
 }
 
 func (r *report) write(file string) error {
@@ -126,16 +135,21 @@ func (r *report) print(out io.Writer) {
 	if len(r.Cases) == 0 {
 		return
 	}
-	fmt.Fprintln(out, "| database | case | server | µs CPU | of which database | requests/s | yardstick | its µs CPU | ratio | goal |"+r.toBase("ratio to base |"))
+	fmt.Fprintln(out, "| database | case | server | µs CPU | of which database | requests/s | yardstick | its µs CPU | ratio | goal |"+
+		r.toBase("ratio to base |"))
 	fmt.Fprintln(out, "|---|---|---|--:|--:|--:|---|--:|--:|--:|"+r.toBase("--:|"))
 	for _, c := range r.Cases {
 		if c.Server != "yardstick" {
 			r.printCase(out, c)
 		}
 	}
+	if len(r.Startups) == 0 {
+		return
+	}
 	fmt.Fprint(out, "\n| database | server | first response, ms | idle, MiB | peak, MiB |\n|---|---|--:|--:|--:|\n")
 	for _, s := range r.Startups {
-		fmt.Fprintf(out, "| %s | %s | %.0f | %.0f | %.0f |\n", s.Database, s.Server, s.FirstResponse, float64(s.Idle)/1024, float64(s.Peak)/1024)
+		fmt.Fprintf(out, "| %s | %s | %.0f | %.0f | %.0f |\n",
+			s.Database, s.Server, s.FirstResponse, float64(s.Idle)/1024, float64(s.Peak)/1024)
 	}
 }
 
@@ -147,7 +161,7 @@ func (r *report) toBase(column string) string {
 }
 
 func (r *report) printCase(out io.Writer, c *result) {
-	bare := r.find(c.Database, c.Case, "yardstick")
+	bare := r.samples(c.Database, c.Case, "yardstick")
 	goal := fmt.Sprint(c.Goal)
 	if c.Server != "latchkey" {
 		goal = ""
@@ -155,9 +169,9 @@ func (r *report) printCase(out io.Writer, c *result) {
 	fmt.Fprintf(out, "| %s | %s | %s | %.1f | %.1f | %.0f | %s | %.1f | %s | %s |",
 		c.Database, c.Case, c.Server, medianOf(c.Samples, sample.cost), medianOf(c.Samples, sample.database),
 		medianOf(c.Samples, sample.rate),
-		c.Yardstick, medianOf(bare.Samples, sample.cost), ratios(c.Samples, bare.Samples, sample.cost), goal)
+		c.Yardstick, medianOf(bare, sample.cost), ratios(c.Samples, bare, sample.cost), goal)
 	if r.Base != "" {
-		fmt.Fprintf(out, " %s |", ratios(c.Samples, r.find(c.Database, c.Case, "base").Samples, sample.cost))
+		fmt.Fprintf(out, " %s |", ratios(c.Samples, r.samples(c.Database, c.Case, "base"), sample.cost))
 	}
 	fmt.Fprintln(out)
 }
@@ -165,8 +179,11 @@ func (r *report) printCase(out io.Writer, c *result) {
 // ratios are the median, the least and the largest of the rounds' ratios.
 func ratios(these, those []sample, figure func(sample) float64) string {
 	var all []float64
-	for i := range these {
+	for i := range min(len(these), len(those)) { // they differ after an error
 		all = append(all, figure(these[i])/figure(those[i]))
+	}
+	if len(all) == 0 {
+		return ""
 	}
 	return fmt.Sprintf("%.2f [%.2f, %.2f]", median(all), slices.Min(all), slices.Max(all))
 }

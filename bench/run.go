@@ -89,7 +89,8 @@ func (r *run) logIn(ctx context.Context) error {
 		}
 	}
 	loggedIn := bytes.Clone(c.body)
-	if err := c.do(call{post("/graphql", "", query(me)), response{status: http.StatusOK, start: []byte(`{"errors":`), end: []byte("}")}}); err != nil {
+	refused := response{status: http.StatusOK, start: []byte(`{"errors":`), end: []byte("}")}
+	if err := c.do(call{post("/graphql", "", query(me)), refused}); err != nil {
 		return err
 	}
 	return r.setUpYardstick(ctx, loggedIn, bytes.Clone(c.body))

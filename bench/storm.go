@@ -14,8 +14,8 @@ const (
 	calmEvery       = 80 * time.Millisecond // of each connection: 100 requests a second
 )
 
-// storm measures the latency of `me`, in a quiet time and while others log in as fast as they can, or sessions are revoked: 10,000
-// in a minute.
+// storm measures the latency of `me`, in a quiet time and while others log in as fast as they can, or sessions are revoked:
+// 10,000 in a minute.
 func (r *run) storm(ctx context.Context, report *report) error {
 	if err := r.startServers(ctx, r.yardstick(), r.latchkeyAt("latchkey")); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (r *run) storm(ctx context.Context, report *report) error {
 		if err != nil {
 			return err
 		}
-		storms := map[string]func(context.Context) (*load, error){
+		storms := map[string]stormFunc{
 			quiet:  func(context.Context) (*load, error) { return &load{took: duration}, nil },
 			logins: func(ctx context.Context) (*load, error) { return r.loginStorm(ctx, duration) },
 			revocations: func(ctx context.Context) (*load, error) {
@@ -47,7 +47,8 @@ func (r *run) storm(ctx context.Context, report *report) error {
 			found[name], others[name] = append(found[name], one), append(others[name], rate)
 		}
 	}
-	t := report.table("Storms, "+r.database.name, "storm", "of it a second", "p50 of me, ms", "p99 of me, ms", "ratio of p99 to quiet")
+	t := report.table("Storms, "+r.database.name,
+		"storm", "of it a second", "p50 of me, ms", "p99 of me, ms", "ratio of p99 to quiet")
 	for _, name := range names {
 		t.add(name, fmt.Sprintf("%.0f", median(others[name])), fmt.Sprintf("%.2f", medianOf(found[name], sample.p50)/1000),
 			fmt.Sprintf("%.2f", medianOf(found[name], sample.p99)/1000), ratios(found[name], found[quiet], sample.p99))
@@ -55,8 +56,10 @@ func (r *run) storm(ctx context.Context, report *report) error {
 	return nil
 }
 
+type stormFunc func(context.Context) (*load, error)
+
 // during measures the latency of `me` during a storm, which begins and ends with the measurement.
-func (r *run) during(ctx context.Context, d time.Duration, storm func(context.Context) (*load, error)) (one sample, rate float64, err error) {
+func (r *run) during(ctx context.Context, d time.Duration, storm stormFunc) (one sample, rate float64, err error) {
 	if err := r.awaitIdle(ctx, time.Second, r.latchkey); err != nil {
 		return one, 0, err
 	}
@@ -109,7 +112,7 @@ func (r *run) revoke(ctx context.Context, sessions []string, workers int, p pace
 	next := func(int) call {
 		id := sessions[used.Add(1)-1]
 		body := mustJSON(map[string]any{"query": revokeSession, "variables": map[string]string{"id": id}})
-		want := mustJSON(map[string]any{"data": map[string]any{"revokeSession": map[string]any{"session": map[string]string{"id": id}}}})
+		want := fmt.Appendf(nil, `{"data":{"revokeSession":{"session":{"id":%q}}}}`, id)
 		return call{post("/graphql", "Bearer "+r.accessOfAdmin, body), ok(want)}
 	}
 	all, err := dialAll(ctx, []*server{r.latchkey}, workers, next)

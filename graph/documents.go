@@ -47,15 +47,18 @@ func (d *documentReader) admit(ctx context.Context, request *graphql.RawParams) 
 	if _, known := d.cache.Get(ctx, text); known {
 		return nil
 	}
-	document, errs := d.read(text)
+	document, errs := d.parse(text)
+	if len(errs) == 0 {
+		errs = coded(ValidationFailed, validator.ValidateWithRules(d.schema, document, d.rules)...)
+	}
 	if len(errs) == 0 {
 		d.cache.Add(ctx, text, document)
 	}
 	return errs
 }
 
-// read parses a document, checks its cost and validates it.
-func (d *documentReader) read(text string) (*ast.QueryDocument, gqlerror.List) {
+// parse parses a document and checks its cost.
+func (d *documentReader) parse(text string) (*ast.QueryDocument, gqlerror.List) {
 	document, err := parser.ParseQuery(&ast.Source{Input: text})
 	if err != nil {
 		return nil, coded(ParseFailed, gqlerror.Wrap(err))
@@ -65,9 +68,6 @@ func (d *documentReader) read(text string) (*ast.QueryDocument, gqlerror.List) {
 	}
 	if err := d.limits.Cost.checkDocument(document, d.credentials); err != nil {
 		return nil, gqlerror.List{err}
-	}
-	if errs := validator.ValidateWithRules(d.schema, document, d.rules); len(errs) > 0 {
-		return nil, coded(ValidationFailed, errs...)
 	}
 	return document, nil
 }

@@ -53,8 +53,11 @@ func guarded(query string) (document *ast.QueryDocument, refused *gqlerror.Error
 	if refused != nil {
 		return nil, refused
 	}
-	document = must(parser.ParseQuery(&ast.Source{Input: text}))
-	return document, DefaultCostLimits.checkDocument(document, ownCredentials)
+	document, errs := newDocumentReader(DefaultLimits, ownExecutable.Schema(), newDocumentCache(nil)).parse(text)
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return document, nil
 }
 
 // largest is the largest document of a kind that the guards let through.

@@ -61,7 +61,7 @@ func cost() []mutation {
 		{
 			"T99: a document is counted before it is validated", "graph/documents.go",
 			"if err := d.limits.Cost.checkDocument(document, d.credentials); err != nil {", "if err := d.limits.Cost.checkDocument(document, d.credentials); err != nil && d.cache == nil {",
-			"./test/threats", "TestT099_",
+			"./graph", "TestTheSlowestDocuments",
 		},
 		{
 			"T100: a circle of fragments ends", "graph/cost.go",
