@@ -27,7 +27,7 @@ type client struct {
 
 func newClient(r *run, n int) *client {
 	return &client{
-		run: r, http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}},
+		run: r, http: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{}},
 		user: fmt.Sprint("user", n), from: fmt.Sprint("198.51.100.", n+1),
 	}
 }
