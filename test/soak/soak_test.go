@@ -99,9 +99,9 @@ func (r *run) rest() levels {
 	for r.gauges()["go_goroutines"] > idle && time.Now().Before(deadline) {
 		time.Sleep(100 * time.Millisecond)
 	}
-	garbage := `{"query":"{ __typename }","variables":{"x":"` + strings.Repeat("x", 500_000) + `"}}`
+	garbage := `{"query":"{ __typename }","variables":{"x":"` + strings.Repeat("x", 20_000) + `"}}`
 	for collected := r.gauges()["go_gc_duration_seconds_count"]; r.gauges()["go_gc_duration_seconds_count"] < collected+3; {
-		for range 5 {
+		for range 20 {
 			c.post("/graphql", "", garbage)
 		}
 	}
