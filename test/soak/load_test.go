@@ -27,7 +27,7 @@ type client struct {
 
 func newClient(r *run, n int) *client {
 	return &client{
-		run: r, http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}},
+		run: r, http: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{}},
 		user: fmt.Sprint("user", n), from: fmt.Sprint("198.51.100.", n+1),
 	}
 }
@@ -63,7 +63,7 @@ func (c *client) visit(until time.Time) {
 func (c *client) logIn() *session {
 	s := &session{client: c}
 	for tries := 1; ; tries++ {
-		body := c.ask("", `mutation { login(input: {username: "`+c.user+`", password: "`+password+`"}) { accessToken refreshToken } }`)
+		body := c.ask("", `mutation($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { accessToken refreshToken } }`, "u", c.user, "p", password)
 		if strings.Contains(body, `"RATE_LIMITED"`) && tries < 30 {
 			time.Sleep(time.Second)
 			continue
@@ -92,7 +92,7 @@ func (s *session) list() {
 }
 
 func (s *session) renew() {
-	s.take(s.ask("", `mutation { refresh(input: {refreshToken: "`+s.refresh+`"}) { accessToken refreshToken } }`), "refresh")
+	s.take(s.ask("", `mutation($t: String!) { refresh(input: {refreshToken: $t}) { accessToken refreshToken } }`, "t", s.refresh), "refresh")
 }
 
 // apiToken creates an API token, uses it and revokes it.
@@ -112,7 +112,8 @@ func (s *session) apiToken() {
 	}
 	token := made.Data.CreateAPIToken.Token
 	s.want(s.ask(token, `{ me { id username } }`), `"username":"`+s.user+`"`)
-	s.want(s.ask(s.access, `mutation { revokeApiToken(input: {id: "`+made.Data.CreateAPIToken.APIToken.ID+`"}) { apiToken { id } } }`), `"apiToken":{"id"`)
+	revoked := s.ask(s.access, `mutation($id: ID!) { revokeApiToken(input: {id: $id}) { apiToken { id } } }`, "id", made.Data.CreateAPIToken.APIToken.ID)
+	s.want(revoked, `"apiToken":{"id"`)
 	s.want(s.ask(token, `{ me { id } }`), `"reason":"REVOKED"`)
 }
 
@@ -276,9 +277,13 @@ func (s *session) await(conn *websocket.Conn, want string) {
 	}
 }
 
-// ask sends an operation and returns the body of the response.
-func (c *client) ask(token, query string) string {
-	body, err := json.Marshal(map[string]string{"query": query})
+// ask sends an operation and returns the body of the response. Names and values of variables alternate.
+func (c *client) ask(token, query string, variables ...string) string {
+	values := map[string]string{}
+	for i := 0; i < len(variables); i += 2 {
+		values[variables[i]] = variables[i+1]
+	}
+	body, err := json.Marshal(map[string]any{"query": query, "variables": values})
 	if err != nil {
 		c.t.Error(err)
 	}
