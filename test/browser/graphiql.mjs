@@ -12,7 +12,7 @@ import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
 const [givenUrl, givenPassword, screenshot] = process.argv.slice(2);
-const own = givenUrl ? null : await (await import('../../clients/apollo/test/server.mjs')).startServer({ LATCHKEY_COOKIE: 'strict' });
+const own = givenUrl ? null : await startOwn();
 const url = givenUrl ?? `${own.url}/`;
 const password = givenPassword ?? own?.password;
 assert.ok(password, 'usage: node graphiql.mjs [URL PASSWORD [SCREENSHOT.png]]');
@@ -64,6 +64,11 @@ try {
 	if (screenshot) await page.screenshot({ path: screenshot });
 	await browser.close();
 	await own?.stop();
+}
+
+async function startOwn() {
+	const { startServer } = await import('../../clients/apollo/test/server.mjs');
+	return startServer({ LATCHKEY_COOKIE: 'strict' });
 }
 
 // watch notes every fault of the page, and keeps it from reaching elsewhere.

@@ -55,11 +55,14 @@ async function servePages() {
 	await new Promise((resolve) => probe.on('listening', resolve));
 	const { port } = probe.address();
 	await new Promise((resolve) => probe.close(resolve));
-	const child = spawn(process.execPath, ['node_modules/vite/bin/vite.js', 'preview', '--host', '127.0.0.1', '--port', port, '--strictPort'], {
+	const vite = ['node_modules/vite/bin/vite.js', 'preview', '--host', '127.0.0.1', '--port', port, '--strictPort'];
+	const child = spawn(process.execPath, vite, {
 		cwd: fileURLToPath(new URL('../../examples/web', import.meta.url)),
 		env: { ...process.env, LATCHKEY_URL: server.url },
 		stdio: ['ignore', 'ignore', 'inherit'],
 	});
+	process.on('exit', () => child.kill());
+	process.on('SIGTERM', () => process.exit(1));
 	const url = `http://127.0.0.1:${port}/`;
 	await until('the page', () => fetch(url).then(({ ok }) => ok, () => false), 30_000);
 	return { url, stop: () => child.kill() };
@@ -152,7 +155,9 @@ async function logOutOtherDevice(page) {
 	await other.getByText('Your session was ended from another device.').waitFor();
 	await other.context().close();
 	await open(page, 'Events');
-	for (const kind of ['API token created', 'API token revoked', 'Login', 'Session revoked']) await page.getByText(kind, { exact: true }).waitFor();
+	for (const kind of ['API token created', 'API token revoked', 'Login', 'Session revoked']) {
+		await page.getByText(kind, { exact: true }).waitFor();
+	}
 	await screenshot(page, 'events');
 	ok('another device is logged out at once, and the events arrive live');
 }
@@ -193,7 +198,9 @@ async function useKeyboard(page) {
 		assert.ok(stop.name && stop.outline !== 'none', JSON.stringify(stop));
 		stops.push(stop.name);
 	}
-	for (const name of ['Profile', 'Users', 'Log out', 'Name', 'Expires', 'Create token']) assert.ok(stops.includes(name), `Tab does not reach ${name}: ${stops}`);
+	for (const name of ['Profile', 'Users', 'Log out', 'Name', 'Expires', 'Create token']) {
+		assert.ok(stops.includes(name), `Tab does not reach ${name}: ${stops}`);
+	}
 	ok('the keyboard reaches everything, and shows where it is');
 }
 
@@ -223,7 +230,8 @@ function faintTexts() {
 	const luminance = (color) => {
 		canvas.fillStyle = color;
 		canvas.fillRect(0, 0, 1, 1);
-		const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+		const parts = [...canvas.getImageData(0, 0, 1, 1).data].map((part) => part / 255);
+		const [r, g, b] = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
 		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 	};
 	const backgroundOf = (element) => {

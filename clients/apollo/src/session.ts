@@ -74,7 +74,7 @@ export interface Session {
 /** The text in the storage. A session that has ended leaves its ID, so that no late answer revives it. */
 interface Live {
 	readonly id: string;
-	/** How many refreshes there were: the claim `gen`. The server gives all tabs the same successor, so this orders what they hold. */
+	/** The claim `gen`, which each refresh raises. The server gives all tabs the same successor, so this orders what they hold. */
 	readonly n: number;
 	/** Empty: it is in the cookie. */
 	readonly refreshToken: string;
@@ -172,7 +172,7 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 		post(next);
 	}
 
-	/** Tells other tabs to look; where each has a storage of its own, what is in this one. Null asks what is in theirs. */
+	/** Tells other tabs to look; where each has a storage of its own, what is in this one. An ID alone asks what is in theirs. */
 	function post(next: Held | { id: string }): void {
 		channel?.postMessage(storage.tabs === 'same' ? null : next);
 	}
@@ -313,7 +313,10 @@ export function createSession({ url, storage = inMemory(), fetch: fetcher, clock
 			failed = null;
 			const next = hold(id, payload, since);
 			const now = known(); // again: if there is no such session, or a newer token, this one came too late
-			if (now?.id === id && (now.refreshToken === refreshToken || (now.refreshToken === next.refreshToken && dueIn(now) <= 0))) write(next);
+			if (
+				now?.id === id &&
+				(now.refreshToken === refreshToken || (now.refreshToken === next.refreshToken && dueIn(now) <= 0))
+			) write(next);
 		} catch (error) {
 			const { code, reason, retryAfter = 1 } = error as LatchkeyError;
 			if (code !== 'UNAUTHENTICATED') {
@@ -378,7 +381,7 @@ function failure(code: string, message: string, cause?: unknown): LatchkeyError 
 
 function hold(id: string, { accessToken, refreshToken, user: viewer }: Payload, since: number): Live {
 	const { exp, iat, sid = id, gen: n = 0 } = claims(accessToken);
-	const lifetime = exp! > iat! ? (exp! - iat!) * 1000 : null; // a difference of the server's times, because clocks may differ by hours
+	const lifetime = exp! > iat! ? (exp! - iat!) * 1000 : null; // of the server's times, because clocks may differ by hours
 	return { id: sid, n, refreshToken: refreshToken ?? '', accessToken, since, lifetime, viewer };
 }
 

@@ -38,7 +38,10 @@ for (const [name, { start, installed, packages }] of Object.entries(drivers)) {
 async function useTabs(browser, storage) {
 	const url = `${pages.origin}/?storage=${storage}&url=${encodeURIComponent(`${server.url}/graphql`)}`;
 	const tabs = [await browser.open(url), await browser.open(url)];
-	const shows = (tab, text) => until(text, () => tab.evaluate('document.body.innerText').then((shown) => shown.includes(text), () => false), 15_000);
+	const shows = (tab, text) => {
+		const seen = () => tab.evaluate('document.body.innerText').then((shown) => shown.includes(text), () => false);
+		return until(text, seen, 15_000);
+	};
 	for (const tab of tabs) await shows(tab, 'nobody: null');
 
 	await tabs[0].evaluate(`session.login('admin', ${JSON.stringify(server.password)}).then(() => true)`);
@@ -47,8 +50,8 @@ async function useTabs(browser, storage) {
 	for (let round = 0; round < 3; round++) { // two tabs at the same instant
 		const at = Date.now() + 500;
 		for (const tab of tabs) {
-			const later = `void setTimeout(() => { offset += 900_000; session.accessToken().then((token) => { window.token = token; }); }, ${at} - Date.now())`;
-			await tab.evaluate(`(window.token = null, ${later})`);
+			const refresh = 'offset += 900_000; session.accessToken().then((token) => { window.token = token; });';
+			await tab.evaluate(`(window.token = null, void setTimeout(() => { ${refresh} }, ${at} - Date.now()))`);
 		}
 		for (const tab of tabs) {
 			const token = await until('the token', () => tab.evaluate('window.token'));

@@ -38,7 +38,8 @@ function newBrowser(t) {
 		const tab = newTab(t, server, storage);
 		tab.session.dispose();
 		const time = { offset: 0 };
-		const session = createSession({ url: `${server.url}/graphql`, storage, fetch: jar.wrap(tab.wire.fetch), clock: () => Date.now() + time.offset });
+		const clock = () => Date.now() + time.offset;
+		const session = createSession({ url: `${server.url}/graphql`, storage, fetch: jar.wrap(tab.wire.fetch), clock });
 		t.after(() => session.dispose());
 		return { session, wire: tab.wire, time };
 	};

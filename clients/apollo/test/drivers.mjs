@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
 
-const MINI_BROWSERS = ['4.1', '4.0', '6.0'].map((version) => `/usr/lib/x86_64-linux-gnu/webkit${version === '6.0' ? '' : '2'}gtk-${version}/MiniBrowser`);
+const MINI_BROWSERS = ['webkit2gtk-4.1', 'webkit2gtk-4.0', 'webkitgtk-6.0'].map((name) => `/usr/lib/x86_64-linux-gnu/${name}/MiniBrowser`);
 
 // The drivers by name, and whether their programs are installed.
 export const drivers = {
@@ -80,8 +80,9 @@ async function startFirefox() {
 
 async function startWebKit() {
 	const home = mkdtempSync(join(tmpdir(), 'latchkey-webkit-'));
-	const display = startProgram('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] });
-	const [number] = (await createInterface(display.child.stdout)[Symbol.asyncIterator]().next()).value.split('\n');
+	const xvfb = ['-displayfd', '1', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'];
+	const display = startProgram('Xvfb', xvfb, { stdio: ['ignore', 'pipe', 'ignore'] });
+	const { value: number } = await createInterface(display.child.stdout)[Symbol.asyncIterator]().next();
 	const port = 20_000 + (process.pid % 20_000);
 	const env = { PATH: process.env.PATH, HOME: home, DISPLAY: `:${number}`, XDG_RUNTIME_DIR: home };
 	const driver = startProgram('WebKitWebDriver', ['--host=127.0.0.1', `--port=${port}`], { env, stdio: 'ignore' });
@@ -109,7 +110,8 @@ async function startWebKit() {
 				},
 				async evaluate(expression) {
 					await enter();
-					const script = `const done = arguments[0]; (async () => done([await (${expression})]))().catch((error) => done({ error: String(error) }));`;
+					const run = `(async () => done([await (${expression})]))()`;
+					const script = `const done = arguments[0]; ${run}.catch((error) => done({ error: String(error) }));`;
 					const result = await call('POST', `${session}/execute/async`, { script, args: [] });
 					if (result.error) throw new Error(result.error);
 					return result[0];

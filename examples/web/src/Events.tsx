@@ -12,7 +12,7 @@ const EVENTS = graphql(`
 
 type Event = NonNullable<EventsSubscription['securityEvents']>;
 
-/** Returns the security events of the account since the page was opened, newest first. Lists that they concern are fetched again. */
+/** Returns the security events of the account since the page was opened, newest first. With each, lists are fetched again. */
 export function useEvents(): Event[] {
 	const client = useApolloClient();
 	const [events, setEvents] = useState<Event[]>([]);

@@ -12,7 +12,9 @@ const endings: Record<string, string> = {
 
 export function Login() {
 	const { session, endedBy } = useSession();
-	const { failure, pending, submit } = useSubmit((form) => session.login(String(form.get('username')), String(form.get('password'))));
+	const { failure, pending, submit } = useSubmit((form) => {
+		return session.login(String(form.get('username')), String(form.get('password')));
+	});
 	return (
 		<main className="login">
 			<form onSubmit={submit}>

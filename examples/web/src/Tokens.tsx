@@ -51,7 +51,8 @@ export function Tokens() {
 							</button>
 						)}
 					>
-						{scopes.map((scope) => <code key={scope}>{scope}</code>)} expires: <Time at={expiresAt} />, last used: <Time at={lastUsedAt} />
+						{scopes.map((scope) => <code key={scope}>{scope}</code>)}
+						{' '}expires: <Time at={expiresAt} />, last used: <Time at={lastUsedAt} />
 					</Row>
 				))}
 			</ul>
@@ -76,7 +77,7 @@ function NewToken() {
 		const { data } = await create({ variables: { input } });
 		setToken(data!.createApiToken!.token);
 	});
-	const needsPassword = latchkeyErrors(failure).some(({ code }) => code === 'REAUTHENTICATION_REQUIRED' || code === 'INVALID_CREDENTIALS');
+	const needsPassword = latchkeyErrors(failure).some(({ code }) => ['REAUTHENTICATION_REQUIRED', 'INVALID_CREDENTIALS'].includes(code));
 
 	if (token) return <ShownOnce token={token} done={() => setToken(null)} />;
 	return (
@@ -95,10 +96,14 @@ function NewToken() {
 			{viewer!.scopes.length > 0 && (
 				<fieldset>
 					<legend>Scopes</legend>
-					{viewer!.scopes.map((scope) => <label key={scope}><input type="checkbox" name="scope" value={scope} /><code>{scope}</code></label>)}
+					{viewer!.scopes.map((scope) => (
+						<label key={scope}><input type="checkbox" name="scope" value={scope} /><code>{scope}</code></label>
+					))}
 				</fieldset>
 			)}
-			{needsPassword && <Field label="Your password, again" name="password" type="password" autoComplete="current-password" required autoFocus />}
+			{needsPassword && (
+				<Field label="Your password, again" name="password" type="password" autoComplete="current-password" required autoFocus />
+			)}
 			<Failure of={failure} />
 			<button disabled={pending}>Create token</button>
 		</form>

@@ -21,7 +21,13 @@ export function Users() {
 	const more = () => fetchMore({ variables: { after: users!.pageInfo.endCursor } });
 	return (
 		<Section title="Users">
-			<Field label="Search" type="search" placeholder="user name, e-mail or name" value={search} onChange={(event) => setSearch(event.target.value)} />
+			<Field
+				label="Search"
+				type="search"
+				placeholder="user name, e-mail or name"
+				value={search}
+				onChange={(event) => setSearch(event.target.value)}
+			/>
 			<Failure of={error} />
 			<p role="status" className="about">{users && `${shown} of ${users.totalCount} users`}</p>
 			<ul>

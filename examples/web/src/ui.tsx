@@ -13,7 +13,7 @@ export function Section({ title, about, children }: { title: string; about?: Rea
 }
 
 /** One thing of a list: what it is, what there is to know, what one can do. */
-export function Row({ title, badge, children, action }: { title: ReactNode; badge?: ReactNode; children: ReactNode; action?: ReactNode }) {
+export function Row({ title, badge, children, action }: Record<'title' | 'children', ReactNode> & { badge?: ReactNode; action?: ReactNode }) {
 	return (
 		<li>
 			<div>

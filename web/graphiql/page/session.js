@@ -39,7 +39,8 @@ const LatchkeySession = (endpoint) => {
 		if (!before) return;
 		const input = { refreshToken: sessionStorage.getItem(stored) ?? undefined }; // undefined: that of the cookie
 		try {
-			const { refresh: payload } = await ask(`mutation Refresh($input: RefreshInput) { refresh(input: $input) { ${fields} } }`, { input });
+			const query = `mutation Refresh($input: RefreshInput) { refresh(input: $input) { ${fields} } }`;
+			const { refresh: payload } = await ask(query, { input });
 			if (held() === before) set(payload); // else someone has logged out or in meanwhile
 		} catch (error) {
 			if (error.code === 'UNAUTHENTICATED') set(null); // expired, revoked or reused; a failed connection keeps the session
