@@ -4,6 +4,10 @@ URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
 STRANGERSTIME ?= 10m
 SOAKTIME ?= 1h
+TOKENS   ?= 10000 100000
+USERS    ?= 10000 100000
+EVENTS   ?= 10000 1000000
+DATABASE ?= sqlite|postgres
 VERSION  ?= $(shell git describe --tags --always 2>/dev/null)
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -11,7 +15,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale soak browsers
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale soak browsers scale
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +60,10 @@ bench-scale: ## Measures many connections, several processes, and storms of logi
 
 microbench: ## All benchmarks of Go's testing package.
 	go test -run '^$$' -bench . -benchmem ./...
+
+scale: ## Measures reads at the sizes TOKENS, USERS and EVENTS, a list of numbers each, on DATABASE (sqlite, postgres; both).
+	LATCHKEY_TEST_TOKENS='$(TOKENS)' LATCHKEY_TEST_USERS='$(USERS)' LATCHKEY_TEST_EVENTS='$(EVENTS)' \
+	go test -count=1 -timeout 0 -v -run '^TestReadsStayFlatAsTablesGrow$$/($(DATABASE))' ./test/scale
 
 fuzz: ## Every fuzz target for FUZZTIME (10s).
 	@set -e; listed=$$(go test -vet=off -list '^Fuzz' ./...); \

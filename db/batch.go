@@ -29,29 +29,30 @@ func (db *DB) deleteInBatches(ctx context.Context, op, table, key, condition, by
 	}
 }
 
-// updateInBatches updates the rows of a table that match the condition, in the order of their IDs, until none is left. It
-// returns how many it has updated.
+// updateInBatches updates the rows of a table that match the condition until none is left, and returns how many it has
+// updated.
 func (db *DB) updateInBatches(ctx context.Context, op, table, set, condition string, args ...any) (updated int, err error) {
-	after, upTo := placeholder(len(args)+1), placeholder(len(args)+2)
-	next := fmt.Sprintf(`SELECT coalesce(max(id), '') FROM (SELECT id FROM %s WHERE id > $1 ORDER BY id LIMIT %d) AS batch`, table, batchSize)
-	update := fmt.Sprintf(`UPDATE %s SET %s WHERE %s AND id > %s AND id <= %s`, table, set, condition, after, upTo)
-	var last string
-	for pass := 0; ; { // again after a pass that has updated rows, since others may have been added behind it
-		var end string
-		if err := db.get(ctx, &end, op, next, last); err != nil {
+	for { // again after a pass that has updated rows: others may have been added behind it
+		n, err := db.updateOnce(ctx, op, table, set, condition, args...)
+		updated += n
+		if err != nil || n == 0 {
 			return updated, err
 		}
-		if end == "" && pass == 0 {
-			return updated, nil
+	}
+}
+
+// updateOnce goes through the table in the order of the IDs.
+func (db *DB) updateOnce(ctx context.Context, op, table, set, condition string, args ...any) (updated int, err error) {
+	lastOfBatch := fmt.Sprintf(`SELECT coalesce(max(id), '') FROM (SELECT id FROM %s WHERE id > $1 ORDER BY id LIMIT %d) AS batch`, table, batchSize)
+	update := fmt.Sprintf(`UPDATE %s SET %s WHERE %s AND id > $%d AND id <= $%d`, table, set, condition, len(args)+1, len(args)+2)
+	for after, last := "", ""; ; after = last {
+		if err := db.get(ctx, &last, op, lastOfBatch, after); err != nil || last == "" {
+			return updated, err
 		}
-		if end == "" {
-			last, pass = "", 0
-			continue
-		}
-		n, err := db.Exec(ctx, op, update, append(args, last, end)...)
+		n, err := db.Exec(ctx, op, update, append(args, after, last)...)
+		updated += int(n)
 		if err != nil {
 			return updated, err
 		}
-		last, pass, updated = end, pass+int(n), updated+int(n)
 	}
 }

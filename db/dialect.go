@@ -188,19 +188,15 @@ func (db *DB) lockShared(ctx context.Context, name string) error {
 	return err
 }
 
-// usersIndex returns the index users_search for the text, which must have three characters. PostgreSQL's finds the users
-// whose indexed text has all trigrams of the text, SQLite's those whose indexed text contains it.
-func (d dialect) usersIndex(text string) textIndex {
+// usersWithTrigrams returns the condition that the index latchkey_users_search has a user for a text, which must have three
+// characters, with %s for the argument, and the argument. PostgreSQL's finds the users whose indexed text has all trigrams
+// of the text, SQLite's those whose indexed text contains it.
+func (d dialect) usersWithTrigrams(text string) (condition string, arg any) {
 	if d == postgresDialect {
-		const indexed = `latchkey_trigrams(chr(10) || chr(10) || replace(search_text, chr(10), chr(10) || chr(10))) COLLATE "C"`
-		return textIndex{condition: indexed + ` @> latchkey_trigrams(%s)`, arg: text}
+		return `id IN (SELECT latchkey_search_users(%s))`, text
 	}
-	const rows = `SELECT rowid FROM users_search WHERE users_search MATCH %s`
-	return textIndex{
-		condition: `id IN (SELECT user_id FROM user_numbers WHERE number IN (` + rows + `))`,
-		rows:      rows,
-		arg:       `"` + strings.ReplaceAll(text, `"`, `""`) + `"`,
-	}
+	return `id IN (SELECT user_id FROM latchkey_user_numbers WHERE number IN (
+		SELECT rowid FROM latchkey_users_search WHERE latchkey_users_search MATCH %s))`, `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 }
 
 // gooseOptions returns goose's dialect and the lock that keeps several processes from migrating at once.

@@ -102,7 +102,7 @@ func TestANewerDatabaseIsAcceptedAndANewerFileIsNot(t *testing.T) {
 func TestAnIndexIsBuiltWhileServersWriteAndAgainIfInterrupted(t *testing.T) {
 	url := dbtest.Postgres(t)
 	d := dbtest.Open(t, url)
-	for _, undo := range []string{"DROP INDEX events_kind", "DELETE FROM goose_db_version WHERE version_id = 10"} {
+	for _, undo := range []string{"DROP INDEX latchkey_events_kind", "DELETE FROM goose_db_version WHERE version_id = 10"} {
 		must[int64](t)(d.Exec(t.Context(), "undo", undo))
 	}
 	// An open transaction that has written to the table keeps the index from being completed.
@@ -120,7 +120,7 @@ func TestAnIndexIsBuiltWhileServersWriteAndAgainIfInterrupted(t *testing.T) {
 		migrated <- err
 	}()
 
-	const valid = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('events_kind') AND indisvalid = $1"
+	const valid = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('latchkey_events_kind') AND indisvalid = $1"
 	indexes := func(isValid bool) int { return *must[*int](t)(db.Get[int](t.Context(), d, "indexes", valid, isValid)) }
 	for indexes(false) == 0 {
 		time.Sleep(10 * time.Millisecond)

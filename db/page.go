@@ -35,20 +35,16 @@ type Listing[T any] struct {
 
 	fetch func(ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error) // Select if nil
 
-	// An index of the columns, and then the ID, has the rows. They have the values of one of the keys in these columns.
+	// If there are columns, each row has the values of one of the keys in them, and there is an index on these columns and id.
 	columns []string
 	keys    [][]any
 
 	after, before string // only rows with IDs in between; "" for no bound
 
-	text textIndex
-}
-
-// A textIndex finds the rows that contain a text, in no particular order.
-type textIndex struct {
-	condition string // which Where implies; "" if no text is searched
-	rows      string // a query that counts instead of the condition; "" if there is none
-	arg       any    // stands at %s in condition and rows
+	// An index for texts, which is not ordered by ID, serves the condition textIndex, which Where implies. %s is where its
+	// argument stands.
+	textIndex string
+	text      any
 }
 
 // Page reads a page. It reads one row more than the limit to know whether there are more.
@@ -87,35 +83,57 @@ func (l Listing[T]) anyBehind(ctx context.Context, db *DB, p Page) (bool, error)
 
 // read returns up to p.Limit rows, the last one first if p is backward.
 func (l Listing[T]) read(ctx context.Context, db *DB, p Page) ([]*T, error) {
-	fetch := l.fetch
-	if fetch == nil {
-		fetch = Select[T]
-	}
-	if l.text.condition != "" {
+	if l.textIndex != "" {
 		query, args := l.nearby(p)
-		if rows, err := fetch(ctx, db, l.Op, query, args...); err != nil || len(rows) == p.Limit {
+		if rows, err := l.run(ctx, db, query, args); err != nil || len(rows) == p.Limit {
 			return rows, err
 		}
 	}
 	query, args := l.query(p)
-	if len(l.keys) > 1 || l.text.condition != "" {
+	if len(l.keys) > 1 || l.textIndex != "" {
 		query = "SELECT * FROM (" + query + ") AS found" + p.order(nil, p.Limit)
 	}
-	return fetch(ctx, db, l.Op, query, args...)
+	return l.run(ctx, db, query, args)
 }
 
-// MaxCount is where Count stops, so that it takes no longer on larger tables.
+// MaxCount is where Count stops, so that it takes a bounded time.
 const MaxCount = 1_000_000
 
 // Count counts the rows on all pages, up to MaxCount.
 func (l Listing[T]) Count(ctx context.Context, db *DB) (n int, err error) {
 	query, args := l.query(Page{Limit: MaxCount})
-	if l.text.rows != "" {
-		query, args = fmt.Sprintf(l.text.rows, placeholder(1)), []any{l.text.arg}
+	limit := " LIMIT " + strconv.Itoa(MaxCount)
+	scan := len(l.keys) == 0
+	if l.textIndex != "" {
+		if scan, err = l.frequent(ctx, db); err != nil {
+			return 0, err
+		}
 	}
-	query = "SELECT count(*) FROM (SELECT 1 FROM (" + query + ") AS found LIMIT " + strconv.Itoa(MaxCount) + ") AS counted"
-	err = db.get(ctx, &n, l.Op, query, args...)
+	switch {
+	case scan:
+		bounds, all := l.bounds(Page{}, nil, slices.Clone(l.Args))
+		query, args = "SELECT 1 FROM "+l.From+" WHERE "+l.where()+bounds+limit, all
+	case len(l.keys) > 1 || l.textIndex != "":
+		query = "SELECT 1 FROM (" + query + ") AS found" + limit
+	}
+	err = db.get(ctx, &n, l.Op, "SELECT count(*) FROM ("+query+") AS counted", args...)
 	return n, err
+}
+
+// frequent reports whether many rows match: a page of the first rows is found without the index. A scan then counts faster.
+func (l Listing[T]) frequent(ctx context.Context, db *DB) (bool, error) {
+	p := Page{Limit: 20}
+	query, args := l.nearby(p)
+	rows, err := l.run(ctx, db, query, args)
+	return len(rows) == p.Limit, err
+}
+
+// run runs a query for rows.
+func (l Listing[T]) run(ctx context.Context, db *DB, query string, args []any) ([]*T, error) {
+	if l.fetch != nil {
+		return l.fetch(ctx, db, l.Op, query, args...)
+	}
+	return Select[T](ctx, db, l.Op, query, args...)
 }
 
 // query returns a query for the rows of a page. With several keys it yields up to a page for each of them, and with a text
@@ -131,10 +149,11 @@ func (l Listing[T]) query(p Page) (query string, args []any) {
 			parts, args = append(parts, "SELECT * FROM ("+query+bounds+p.order(l.columns, p.Limit)+") AS part"), all
 		}
 		return strings.Join(parts, " UNION ALL "), args
-	case l.text.condition != "":
-		bounds, args := l.bounds(p, nil, append(args, l.text.arg))
-		// The limit keeps the planner from walking through the table in the order of the IDs instead.
-		return query + " AND " + fmt.Sprintf(l.text.condition, placeholder(len(l.Args)+1)) + bounds + " LIMIT 1000000000", args
+	case l.textIndex != "":
+		bounds, args := l.bounds(p, nil, append(args, l.text))
+		// The limit keeps the planner from scanning the table for the other condition instead.
+		indexed := "SELECT * FROM " + l.From + " WHERE " + fmt.Sprintf(l.textIndex, placeholder(len(l.Args)+1)) + bounds + " LIMIT 1000000000"
+		return "SELECT * FROM (" + indexed + ") AS indexed WHERE " + l.where(), args
 	}
 	bounds, args := l.bounds(p, nil, args)
 	return "SELECT " + p.columns() + matching + bounds + p.order(nil, p.Limit), args

@@ -173,7 +173,7 @@ func (db *DB) CountUsers(ctx context.Context, role Role) (n int, err error) {
 		err = db.get(ctx, &n, "count users", `SELECT count(*) FROM users`)
 		return n, err
 	}
-	// Not a parameter: the index users_administrators serves only this very condition.
+	// Not a parameter: the index latchkey_users_administrators serves only this very condition.
 	pattern := strings.ReplaceAll(`%"`+string(role)+`"%`, "'", "''")
 	err = db.get(ctx, &n, "count users", `SELECT count(*) FROM users WHERE disabled_at IS NULL AND roles LIKE '`+pattern+`'`)
 	return n, err

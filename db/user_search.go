@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// The search finds users by an index on the trigrams of their search text, the index users_search in the migrations. Each
+// The search finds users by an index on the trigrams of their search text, the index latchkey_users_search in the migrations. Each
 // line of the indexed text follows two line feeds, so that the beginning of a line is a trigram too, and texts of one and
 // two characters can be searched there.
 
@@ -34,7 +34,7 @@ func (db *DB) users(search string) Listing[User] {
 		l.Where, l.Args = `search_text LIKE $1 ESCAPE '\' OR search_text LIKE $2 ESCAPE '\'`, []any{like + "%", "%\n" + like + "%"}
 		indexed = "\n\n" + indexed
 	}
-	l.text = db.dialect.usersIndex(indexed)
+	l.textIndex, l.text = db.dialect.usersWithTrigrams(indexed)
 	return l
 }
 

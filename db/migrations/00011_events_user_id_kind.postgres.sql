@@ -1,7 +1,7 @@
 -- +goose NO TRANSACTION
 -- +goose Up
-DROP INDEX CONCURRENTLY IF EXISTS events_user_id_kind;
-CREATE INDEX CONCURRENTLY events_user_id_kind ON events (user_id, kind, id);
+DROP INDEX CONCURRENTLY IF EXISTS latchkey_events_user_id_kind;
+CREATE INDEX CONCURRENTLY latchkey_events_user_id_kind ON events (user_id, kind, id);
 
 -- +goose Down
-DROP INDEX CONCURRENTLY IF EXISTS events_user_id_kind;
+DROP INDEX CONCURRENTLY IF EXISTS latchkey_events_user_id_kind;

@@ -1,8 +1,8 @@
 -- For db.CountUsers, which counts the administrators before one is removed.
 -- +goose NO TRANSACTION
 -- +goose Up
-DROP INDEX CONCURRENTLY IF EXISTS users_administrators;
-CREATE INDEX CONCURRENTLY users_administrators ON users (id) WHERE disabled_at IS NULL AND roles LIKE '%"ADMIN"%';
+DROP INDEX CONCURRENTLY IF EXISTS latchkey_users_administrators;
+CREATE INDEX CONCURRENTLY latchkey_users_administrators ON users (id) WHERE disabled_at IS NULL AND roles LIKE '%"ADMIN"%';
 
 -- +goose Down
-DROP INDEX CONCURRENTLY IF EXISTS users_administrators;
+DROP INDEX CONCURRENTLY IF EXISTS latchkey_users_administrators;

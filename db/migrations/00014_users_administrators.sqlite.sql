@@ -1,6 +1,6 @@
 -- For db.CountUsers, which counts the administrators before one is removed.
 -- +goose Up
-CREATE INDEX users_administrators ON users (id) WHERE disabled_at IS NULL AND roles LIKE '%"ADMIN"%';
+CREATE INDEX latchkey_users_administrators ON users (id) WHERE disabled_at IS NULL AND roles LIKE '%"ADMIN"%';
 
 -- +goose Down
-DROP INDEX users_administrators;
+DROP INDEX latchkey_users_administrators;

@@ -1,8 +1,8 @@
 -- For the deletion of expired throttles.
 -- +goose NO TRANSACTION
 -- +goose Up
-DROP INDEX CONCURRENTLY IF EXISTS throttles_expires_ms;
-CREATE INDEX CONCURRENTLY throttles_expires_ms ON throttles (expires_ms);
+DROP INDEX CONCURRENTLY IF EXISTS latchkey_throttles_expires_ms;
+CREATE INDEX CONCURRENTLY latchkey_throttles_expires_ms ON throttles (expires_ms);
 
 -- +goose Down
-DROP INDEX CONCURRENTLY IF EXISTS throttles_expires_ms;
+DROP INDEX CONCURRENTLY IF EXISTS latchkey_throttles_expires_ms;

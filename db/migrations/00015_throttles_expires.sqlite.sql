@@ -1,6 +1,6 @@
 -- For the deletion of expired throttles.
 -- +goose Up
-CREATE INDEX throttles_expires_ms ON throttles (expires_ms);
+CREATE INDEX latchkey_throttles_expires_ms ON throttles (expires_ms);
 
 -- +goose Down
-DROP INDEX throttles_expires_ms;
+DROP INDEX latchkey_throttles_expires_ms;
