@@ -18,7 +18,7 @@ const queryTimeout = 4 * time.Second
 // pooler, which loses prepared statements.
 func (db *DB) query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
 	if db.pools != nil && db.dialect == sqliteDialect {
-		if statement := db.pools.statement(ctx, query); statement != nil {
+		if statement := db.pools.statement(ctx, query); statement != nil { //nolint:sqlclosecheck // it is kept
 			return statement.QueryxContext(ctx, args...)
 		}
 	}
@@ -44,7 +44,7 @@ func (p *pools) statement(ctx context.Context, query string) *sqlx.Stmt {
 	}
 	if known, lost := p.statements.LoadOrStore(query, statement); lost {
 		p.prepared.Add(-1)
-		statement.Close()
+		_ = statement.Close() //nolint:sqlclosecheck // another one is used
 		return known.(*sqlx.Stmt)
 	}
 	return statement

@@ -48,7 +48,7 @@ func TestADeadlineEndsWithItsOperationAndItsRequest(t *testing.T) {
 	cause := errors.New("the client is gone")
 	cancel(cause)
 	<-ctx.Done()
-	if unused.Err() != context.Canceled || used.Err() != context.Canceled || ctx.Err() != context.Canceled || context.Cause(ctx) != cause { //nolint:errorlint // contexts return these themselves
+	if unused.Err() != context.Canceled || used.Err() != context.Canceled || ctx.Err() != context.Canceled || context.Cause(ctx) != cause {
 		t.Errorf("%v, %v, %v, %v", unused.Err(), used.Err(), ctx.Err(), context.Cause(ctx))
 	}
 	if at, ok := ctx.Deadline(); !ok || time.Until(at) > time.Hour || time.Until(at) < 59*time.Minute {

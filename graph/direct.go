@@ -26,7 +26,8 @@ func directly(es graphql.ExecutableSchema, o Options) (graphql.ExecutableSchema,
 		return es, nil
 	}
 	e := direct.New(generated, (&directGuards{functions: generated.Direct().Directives}).of)
-	return e.Executable(), e
+	executable := e.Executable()
+	return executable, e
 }
 
 // directGuards returns the guards of Latchkey's directives, one for the same directive with the same arguments.

@@ -1590,7 +1590,7 @@ type SecurityEventConnection {
   nodes: [SecurityEvent!]!
   "The position of the page in the list."
   pageInfo: PageInfo!
-  "The number of events on all pages."
+  "The number of events on all pages, up to 1,000,000."
   totalCount: Int!
 }
 
@@ -1622,7 +1622,7 @@ type UserConnection {
   nodes: [User!]!
   "The position of the page in the list."
   pageInfo: PageInfo!
-  "The number of users on all pages."
+  "The number of users on all pages, up to 1,000,000."
   totalCount: Int!
 }
 

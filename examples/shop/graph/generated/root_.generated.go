@@ -2101,7 +2101,7 @@ type SecurityEventConnection {
   """
   pageInfo: PageInfo!
   """
-  The number of events on all pages.
+  The number of events on all pages, up to 1,000,000.
   """
   totalCount: Int!
 }
@@ -2156,7 +2156,7 @@ type UserConnection {
   """
   pageInfo: PageInfo!
   """
-  The number of users on all pages.
+  The number of users on all pages, up to 1,000,000.
   """
   totalCount: Int!
 }
