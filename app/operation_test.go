@@ -72,8 +72,9 @@ func TestThePoolHasTheSizeOfItsSetting(t *testing.T) {
 
 func TestTheLogForMachinesHasDurationsWithAUnit(t *testing.T) {
 	var b strings.Builder
-	(&Settings{LogFormat: "json", LogLevel: "info"}).logger(&b).Info("x", "took", 1500*time.Microsecond)
-	if !strings.Contains(b.String(), `"took":"1.5ms"`) {
+	log := (&Settings{LogFormat: "json", LogLevel: "info"}).logger(&b).With("wait", time.Second)
+	log.Info("x", "took", 1500*time.Microsecond)
+	if !strings.Contains(b.String(), `"took":"1.5ms"`) || !strings.Contains(b.String(), `"wait":"1s"`) {
 		t.Error(b.String())
 	}
 }
