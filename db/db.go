@@ -30,6 +30,8 @@ type DB struct {
 	pools   *pools    // nil inside a transaction
 	soon    *[]string // inside a transaction: notices to send after the commit
 	changed *[]string // inside a transaction: users to drop from the caches after the commit
+
+	prepares bool // frequent queries: SQLite, outside of transactions
 }
 
 // pools are the connections of a DB. SQLite has one connection for writes and several for reads, so that readers
@@ -71,7 +73,7 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	}
 	p.ignored, p.migrations = from.ignored, o.migrations
 	// Unsafe ignores columns without a field: during a rolling update, a newer version may have added some.
-	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p}
+	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p, prepares: d == sqliteDialect}
 	if err := db.firstPing(ctx); err != nil {
 		db.Close()
 		if d == sqliteDialect {

@@ -27,6 +27,7 @@ func (db *DB) Down(ctx context.Context) error {
 func (db *DB) Explained(got func(query, plan string)) *DB {
 	explained := *db
 	explained.reader = explainer{db.reader, db.dialect, got}
+	explained.prepares = false
 	explained.writer = explainer{db.writer, db.dialect, got}
 	return &explained
 }

@@ -17,7 +17,7 @@ const queryTimeout = 4 * time.Second
 // query reads rows for queries that run often. On SQLite they are compiled once; PostgreSQL may be behind a transaction
 // pooler, which loses prepared statements.
 func (db *DB) query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
-	if db.pools != nil && db.dialect == sqliteDialect {
+	if db.prepares {
 		if statement := db.pools.statement(ctx, query); statement != nil { //nolint:sqlclosecheck // it is kept
 			return statement.QueryxContext(ctx, args...)
 		}
