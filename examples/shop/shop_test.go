@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/latchkey/latchkey/db/dbtest"
-	"github.com/latchkey/latchkey/graph/direct"
 	"github.com/latchkey/latchkey/test/servertest"
 )
 
@@ -49,34 +45,6 @@ func TestUsersSeeTheirOwnOrdersAndManagersAll(t *testing.T) {
 			c.caller.Ask(c.query, "id", order, "item", "x").Want(c.want)
 		}
 	})
-}
-
-// written is an extension that records which root fields are written directly from Go values.
-type written struct{ fields *sync.Map }
-
-func (written) ExtensionName() string                   { return "Written" }
-func (written) Validate(graphql.ExecutableSchema) error { return nil }
-func (w written) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	result := next(ctx)
-	if _, ok := result.(*direct.Writer); ok {
-		w.fields.Store(graphql.GetRootFieldContext(ctx).Object, true)
-	}
-	return result
-}
-
-// A field that a project adds to User does not slow down the others.
-func TestUsersWithOrdersAreWrittenDirectly(t *testing.T) {
-	var fields sync.Map
-	o := options()
-	o.Extensions = append(o.Extensions, written{&fields})
-	s := servertest.Start(t, o, dbtest.SQLite(t))
-	s.User("ann").Ask(`{ me { id email points createdAt orders { nodes { id item placedAt } pageInfo { endCursor } totalCount } } }`).Want("")
-	s.User("mary", "MANAGER").Ask(`{ orders { edges { cursor node { item shippedAt } } } }`).Want("")
-	for _, name := range []string{"me", "orders"} {
-		if _, ok := fields.Load(name); !ok {
-			t.Errorf("%s was left to gqlgen", name)
-		}
-	}
 }
 
 func TestAChangedOrderReachesSubscribersAtEveryProcess(t *testing.T) {
