@@ -1,9 +1,6 @@
 package db
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // An APIToken is a long-lived token for programs. The token itself is not stored, only its digest.
 type APIToken struct {
@@ -59,16 +56,10 @@ func (db *DB) RevokeAllAPITokens(ctx context.Context, now Time) (int, error) {
 	return db.updateInBatches(ctx, "revoke all API tokens", "api_tokens", `revoked_at = $1`, `revoked_at IS NULL AND created_at <= $1`, now)
 }
 
-// TouchAPITokens records that the tokens were used.
-func (db *DB) TouchAPITokens(ctx context.Context, at Time, ids ...string) error {
-	args := []any{at}
-	var in []string
-	for _, id := range ids {
-		args = append(args, id)
-		in = append(in, placeholder(len(args)))
-	}
-	_, err := db.Exec(ctx, "touch API tokens", `UPDATE api_tokens SET last_used_at = $1
-		WHERE id IN (`+strings.Join(in, ", ")+`) AND (last_used_at IS NULL OR last_used_at < $1)`, args...)
+// TouchAPIToken records a use of the token.
+func (db *DB) TouchAPIToken(ctx context.Context, id string, at Time) error {
+	_, err := db.Exec(ctx, "touch API token", `
+		UPDATE api_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, at)
 	return err
 }
 
