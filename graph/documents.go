@@ -61,7 +61,7 @@ func (d *documentReader) admit(ctx context.Context, request *graphql.RawParams) 
 func (d *documentReader) parse(text string) (*ast.QueryDocument, gqlerror.List) {
 	document, err := parser.ParseQuery(&ast.Source{Input: text})
 	if err != nil {
-		return nil, coded(ParseFailed, gqlerror.Wrap(err))
+		return nil, coded(ParseFailed, gqlerror.WrapIfUnwrapped(err))
 	}
 	if len(document.Operations) == 0 {
 		return nil, gqlerror.List{gqlerrorOf(ValidationFailed, "no operation provided")}

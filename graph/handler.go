@@ -93,7 +93,6 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	exec.SetDisableSuggestion(true)
 	documents := newDocumentReader(o.Limits, es.Schema(), newDocumentCache(written))
 	exec.SetQueryCache(documents.cache)
-	exec.Use(documents)
 	exec.Use(costGuard{o.Limits.Cost, documents.credentials})
 	exec.Use(who)
 	if o.Tracing {
@@ -105,6 +104,7 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	for _, e := range o.Extensions {
 		exec.Use(e)
 	}
+	exec.Use(documents) // after those that may replace the document
 	if written != nil {
 		exec.Use(written)
 	}

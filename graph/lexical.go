@@ -49,7 +49,7 @@ func readTokens(document string) (tokens int, blocks []ast.Position, err *gqlerr
 		case lexer.EOF:
 			return tokens, blocks, nil
 		case lexer.Int, lexer.Float:
-			if next := text.at(at.End); next == '.' || isName(next) { // section 2.9.1
+			if next, ok := text.at(at.End); ok && (next == '.' || isName(next)) { // section 2.9.1
 				return 0, nil, lexicalError(at, malformedNumber)
 			}
 		case lexer.String:
@@ -57,7 +57,7 @@ func readTokens(document string) (tokens int, blocks []ast.Position, err *gqlerr
 				return 0, nil, lexicalError(at, loneSurrogate)
 			}
 		case lexer.BlockString:
-			if text.at(at.End) == '"' { // the first three close the string, unlike in gqlparser
+			if next, _ := text.at(at.End); next == '"' { // the first three close the string, unlike in gqlparser
 				return 0, nil, lexicalError(at, `a block string is followed by a quotation mark; write \""" within one`)
 			}
 			blocks = append(blocks, at)
@@ -81,15 +81,15 @@ func textOf(document string) text {
 	return text{ascii: document}
 }
 
-// at returns a character, or 0 after the end.
-func (t text) at(i int) rune {
+// at returns a character. It returns false after the end.
+func (t text) at(i int) (rune, bool) {
 	switch {
 	case i < len(t.runes):
-		return t.runes[i]
+		return t.runes[i], true
 	case i < len(t.ascii):
-		return rune(t.ascii[i])
+		return rune(t.ascii[i]), true
 	}
-	return 0
+	return 0, false
 }
 
 func (t text) between(start, end int) string {
@@ -120,7 +120,7 @@ func describeInvalid(problem error, document text, at ast.Position) string {
 			return c.ours
 		}
 	}
-	if next := document.at(at.End); next != 0 {
+	if next, ok := document.at(at.End); ok {
 		return fmt.Sprintf("the character %#U is not allowed here", next)
 	}
 	return "this is not a token of GraphQL"
