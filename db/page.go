@@ -70,9 +70,9 @@ func (l Listing[T]) Page(ctx context.Context, db *DB, p Page) (PageOf[T], error)
 
 // anyBehind reports whether there are rows on the side where the page starts: at or behind its cursor.
 func (l Listing[T]) anyBehind(ctx context.Context, db *DB, p Page) (bool, error) {
-	behind := Page{Limit: 1, Before: p.After, Backward: true, inclusive: true} // the nearest row, which is usually the cursor's
+	behind := Page{Limit: 1, Columns: []string{"id"}, Before: p.After, Backward: true, inclusive: true} // the nearest row, which is usually the cursor's
 	if p.Backward {
-		behind = Page{Limit: 1, After: p.Before, inclusive: true}
+		behind.Before, behind.After, behind.Backward = "", p.Before, false
 	}
 	if behind.Before == "" && behind.After == "" {
 		return false, nil
