@@ -102,7 +102,7 @@ func (s *server) start() {
 	}
 	cmd := exec.Command(path, "serve")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // if the test is killed
-	cmd.Env = append(s.env, "LATCHKEY_ADDR=127.0.0.1:0", "LATCHKEY_METRICS_ADDR="+s.metrics, "LATCHKEY_ISSUER=http://latchkey.test",
+	cmd.Env = append(s.env, "GOGC=100", "LATCHKEY_ADDR=127.0.0.1:0", "LATCHKEY_METRICS_ADDR="+s.metrics, "LATCHKEY_ISSUER=http://latchkey.test",
 		"LATCHKEY_TRUSTED_PROXIES=127.0.0.0/8", "LATCHKEY_HOSTS=*", "LATCHKEY_TOKEN_CACHE=50", "LATCHKEY_LIMIT_DURATION=60s", "LATCHKEY_LOG_LEVEL=warn", "LATCHKEY_LOG_FORMAT=json")
 	if !strings.Contains(strings.Join(s.env, "\n"), "DATABASE_URL=sqlite:") {
 		cmd.Env = append(cmd.Env, "LATCHKEY_DATABASE_CONNECTIONS=4")

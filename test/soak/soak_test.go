@@ -110,7 +110,7 @@ func (r *run) rest() levels {
 	g := r.gauges()
 	free := g["go_memstats_heap_idle_bytes"] - g["go_memstats_heap_released_bytes"] // by password hashes, and returned slowly
 	return levels{
-		heap: g["go_memstats_next_gc_bytes"] / 2 / (1 << 20), // the goal of the next collection is twice what the last one left
+		heap: g["go_memstats_next_gc_bytes"] / 2 / (1 << 20), // with GOGC=100, the goal of the next collection is twice what the last one left
 		rss:  (g["process_resident_memory_bytes"] - free) / (1 << 20), goroutines: g["go_goroutines"], files: g["process_open_fds"],
 	}
 }
