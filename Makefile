@@ -2,7 +2,7 @@
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
-STRANGERSTIME ?= 10m
+DAMAGEDTIME ?= 10m
 SOAKTIME ?= 1h
 TOKENS   ?= 10000 100000
 USERS    ?= 10000 100000
@@ -15,7 +15,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # The race detector needs a C compiler; without one Go turns cgo off.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz strangers audits browser web clients client build vuln sbom bench-scale soak browsers scale
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz damaged audits browser web clients client build vuln sbom bench-scale soak browsers scale
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -74,8 +74,8 @@ fuzz: ## Every fuzz target for FUZZTIME (10s).
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "$$package" </dev/null; \
 	done
 
-strangers: ## Sends damaged requests to a server, for STRANGERSTIME (10m) on each database.
-	LATCHKEY_TEST_FUZZ=$(STRANGERSTIME) go test -count=1 -timeout 0 -v -run '^TestStrangersGetNothingButAnswers$$' ./test/strangers
+damaged: ## Sends damaged requests to a server, for DAMAGEDTIME (10m) on each database.
+	LATCHKEY_TEST_FUZZ=$(DAMAGEDTIME) go test -count=1 -timeout 0 -v -run '^TestDamagedRequestsGetOnlyResponses$$' ./test/damaged
 
 soak: ## Loads a server for SOAKTIME (1h): nothing may grow, no response be wrong. DATABASE=sqlite or postgres runs one.
 	LATCHKEY_TEST_SOAK=$(SOAKTIME) go test -count=1 -timeout 0 -v -run '^TestSoak$$/$(DATABASE)' ./test/soak

@@ -155,14 +155,14 @@ func TestAForgedSignatureLogsNobodyIn(t *testing.T) {
 	body, signature := cutLast(good)
 	raw := must[[]byte](t)(base64.RawURLEncoding.DecodeString(signature))
 	der := must[[]byte](t)(ecdsa.SignASN1(rand.Reader, g.key, sum(body)))
-	stranger := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	other := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	order := elliptic.P256().Params().N.Bytes()
 	for what, token := range map[string]string{
 		"no signature": body + ".", "no third part": body, "one bit changed": body + "." + encode(changed(raw, 5)), "zeros": body + "." + encode(make([]byte, 64)),
 		"short zeros": body + "." + encode(make([]byte, 2)), "r zero": body + "." + encode(append(make([]byte, 32), raw[32:]...)), "s zero": body + "." + encode(append(slices.Clone(raw[:32]), make([]byte, 32)...)),
 		"r and s the order": body + "." + encode(append(slices.Clone(order), order...)), "longer": body + "." + encode(append(slices.Clone(raw), 0)), "shorter": body + "." + encode(raw[:63]),
 		"in DER": body + "." + encode(der), "halves swapped": body + "." + encode(append(slices.Clone(raw[32:]), raw[:32]...)), "unused bits": without(good, 1) + string(next(good[len(good)-1])),
-		"a stranger's": body + "." + encode(signES256(stranger, body)), "of another token": body + "." + strings.Split(f.login("ann").AccessToken, ".")[2],
+		"another": body + "." + encode(signES256(other, body)), "of another token": body + "." + strings.Split(f.login("ann").AccessToken, ".")[2],
 		"no claims": encodeJSON(g.header) + ".." + signature, "changed payload": encodeJSON(g.header) + "." + encodeJSON(but(g.claims, "sub", f.root.ID)) + "." + signature,
 	} {
 		g.want(what, token, auth.Malformed)
@@ -216,8 +216,8 @@ func publicForms(t *testing.T, f *fixture, key *ecdsa.PrivateKey) map[string][]b
 func TestAnOddHeaderLogsNobodyIn(t *testing.T) {
 	f := onSQLite(t)
 	g := newForge(f, f.login("ann").AccessToken)
-	stranger := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	point := must[[]byte](t)(stranger.PublicKey.Bytes())
+	other := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	point := must[[]byte](t)(other.PublicKey.Bytes())
 	jwk := object{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:]), "kid": g.header["kid"]}
 	for what, kid := range map[string]any{
 		"missing": nil, "empty": "", "path": "../../../../dev/null", "SQL": "' OR '1'='1", "SQL union": "x' UNION SELECT 'key' --", "NUL": "key\x00", "good and NUL": g.header["kid"].(string) + "\x00",
@@ -231,8 +231,8 @@ func TestAnOddHeaderLogsNobodyIn(t *testing.T) {
 	} {
 		g.want(name+" in the header", g.withHeader(name, value), auth.Malformed)
 	}
-	evil := &forge{f, stranger, but(g.header, "jwk", jwk), g.claims}
-	g.want("a stranger's key, sent along", evil.sign(evil.header, evil.claims), auth.Malformed)
+	evil := &forge{f, other, but(g.header, "jwk", jwk), g.claims}
+	g.want("another key, sent along", evil.sign(evil.header, evil.claims), auth.Malformed)
 	for what, typ := range map[string]any{"missing": nil, "JWT": "JWT", "number": 1, "refresh": "rt+jwt", "ID token": "id_token", "list": []string{"at+jwt"}, "empty": "", "DPoP": "dpop+jwt"} {
 		g.want("typ "+what, g.withHeader("typ", typ), auth.Malformed)
 	}

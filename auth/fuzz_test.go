@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey/latchkey/token"
 )
 
-// What strangers send must neither end the program nor pass for something that it is not.
+// What untrusted clients send must neither end the program nor pass for something that it is not.
 
 var tokenForm = regexp.MustCompile(`^[-._0-9A-Za-z]+$`)
 
@@ -67,7 +67,7 @@ func FuzzRefreshToken(f *testing.F) {
 		if sessionID, read, ok := auth.ReadRefreshToken(secrets, minted); !ok || sessionID != id || read != generation {
 			t.Errorf("%q was minted for %s, %d, and read as %s, %d, %t", minted, id, generation, sessionID, read, ok)
 		}
-		if _, _, ok := auth.ReadRefreshToken(mustSecrets(strings.Repeat("stranger", 5)), minted); ok {
+		if _, _, ok := auth.ReadRefreshToken(mustSecrets(strings.Repeat("otherkey", 5)), minted); ok {
 			t.Error("another secret reads it")
 		}
 	})

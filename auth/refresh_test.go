@@ -237,14 +237,14 @@ func TestADamagedRefreshTokenIsRefusedAndEndsNothing(t *testing.T) {
 	p := f.login("ann")
 	token := p.RefreshToken
 	id, generation, mac := parts(token)
-	stranger := mustSecrets(strings.Repeat("stranger", 5))
+	other := mustSecrets(strings.Repeat("otherkey", 5))
 	damaged := map[string]string{
 		"empty": "", "prefix": "lr_", "cut": token[:len(token)-1], "longer": token + "A", "padded": token + "=", "space": token + " ", "newline": token + "\n",
 		"next generation": "lr_" + id + ".2." + mac, "sign": "lr_" + id + ".+1." + mac, "leading zero": "lr_" + id + ".01." + mac, "negative": "lr_" + id + ".-1." + mac,
 		"huge generation": "lr_" + id + ".99999999999999999999." + mac, "hexadecimal": "lr_" + id + ".0x1." + mac, "other prefix": "lk_" + token[3:], "no prefix": token[3:],
 		"other session": "lr_" + flip(id, -1) + "." + generation + "." + mac, "upper case": "lr_" + strings.ToUpper(id) + "." + generation + "." + mac,
 		"no MAC": "lr_" + id + "." + generation + ".", "two parts": "lr_" + id + "." + generation, "four parts": token + "." + mac, "long": token + strings.Repeat("A", 60_000),
-		"another's secret": auth.MintRefreshToken(stranger[0], "session_"+id, 1), "NUL": strings.Replace(token, ".", "\x00", 1), "full-width": strings.Replace(token, ".1.", ".１.", 1),
+		"another's secret": auth.MintRefreshToken(other[0], "session_"+id, 1), "NUL": strings.Replace(token, ".", "\x00", 1), "full-width": strings.Replace(token, ".1.", ".１.", 1),
 		"access token": p.AccessToken,
 	}
 	for i := range token {

@@ -21,7 +21,7 @@ func TestOnlyTheServersTokensForThisServiceLogIn(t *testing.T) {
 	p := startPeer(t)
 	v := p.verifier(Config{})
 	now := time.Now().Unix()
-	stranger := newKey(t)
+	other := newKey(t)
 	fine := p.token(nil, nil)
 	parts := strings.Split(fine, ".")
 	unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt","kid":"key_1"}`)) + "." + parts[1] + "."
@@ -40,10 +40,10 @@ func TestOnlyTheServersTokensForThisServiceLogIn(t *testing.T) {
 		{"a clock 20 seconds behind does not lock out", p.token(nil, change{"iat": now + 20}), "OK"},
 		{"a clock 20 seconds ahead does not lock out", p.token(nil, change{"exp": now - 20}), "OK"},
 		{"no token", "", Missing},
-		{"anybody could sign: the key is not the server's", sign(t, stranger, p.web.URL, nil, nil), Malformed},
+		{"anybody could sign: the key is not the server's", sign(t, other, p.web.URL, nil, nil), Malformed},
 		{"anybody could sign: alg none", unsigned, Malformed},
 		{"anybody could sign: HMAC with the public key", confused, Malformed},
-		{"anybody could sign: the key comes along in the header", sign(t, stranger, p.web.URL, change{"jwk": map[string]any{"kty": "EC"}}, nil), Malformed},
+		{"anybody could sign: the key comes along in the header", sign(t, other, p.web.URL, change{"jwk": map[string]any{"kty": "EC"}}, nil), Malformed},
 		{"anybody could sign: the header says where the key is", p.token(change{"jku": "http://evil.test/"}, nil), Malformed},
 		{"extensions that must be understood are not ignored", p.token(change{"crit": []string{"b64"}}, nil), Malformed},
 		{"an ID token is no access token", p.token(change{"typ": "JWT"}, nil), Malformed},
@@ -191,7 +191,7 @@ func TestARememberedTokenStillExpires(t *testing.T) {
 	}
 }
 
-func TestStrangersCannotFillTheMemory(t *testing.T) {
+func TestUntrustedClientsCannotFillTheMemory(t *testing.T) {
 	c := newCache[int](100)
 	for i := range 1000 {
 		c.put(0, digest{byte(i), byte(i >> 8)}, i, 1000)

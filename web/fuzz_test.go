@@ -29,10 +29,10 @@ func FuzzForwardedFor(f *testing.F) {
 		withClient(trusted, slog.New(slog.DiscardHandler), next, next).ServeHTTP(httptest.NewRecorder(), r)
 		return seen
 	}
-	const proxy, stranger = "127.0.0.1:4711", "198.51.100.1:4711"
+	const proxy, other = "127.0.0.1:4711", "198.51.100.1:4711"
 	f.Fuzz(func(t *testing.T, header string) {
-		if got := seenFrom(stranger, header); got != stranger {
-			t.Errorf("a stranger who sends %q is %s", header, got)
+		if got := seenFrom(other, header); got != other {
+			t.Errorf("an untrusted client that sends %q is %s", header, got)
 		}
 		got := seenFrom(proxy, header)
 		addr, err := netip.ParseAddrPort(got)

@@ -10,7 +10,7 @@ export async function run(server, ok) {
 	await hearAndReconnect(server, ok);
 	await stayAwayWithoutToken(server, ok);
 	await stayOpenWithRefreshedTokens(server, ok);
-	await reconnectAfterStrangersToken(server, ok);
+	await reconnectAfterAnotherServersToken(server, ok);
 	await queryBySocket(server, ok);
 	await logOutBySocket(server, ok);
 	await subscribeAgainAtOnce(server, ok);
@@ -107,7 +107,7 @@ async function stayOpenWithRefreshedTokens(server, ok) {
 	await server.logOut(tokens.accessToken);
 }
 
-async function reconnectAfterStrangersToken(server, ok) {
+async function reconnectAfterAnotherServersToken(server, ok) {
 	const [tokens, other] = [await server.logIn(), await server.logIn()];
 	const c = new Connection(server, () => ({ Authorization: `Bearer ${tokens.accessToken}` })).subscribe();
 	await server.hear(tokens.accessToken, c.received);

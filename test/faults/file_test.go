@@ -186,7 +186,7 @@ func TestADatabaseThatMayNotBeWrittenIsRefusedAtTheStart(t *testing.T) {
 		"the file is another's":      {0o700, 0o000, `permission denied`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := siteOfStranger(t)
+			s := siteOfAnotherUser(t)
 			before := digest(t, s.file())
 			for path, mode := range map[string]os.FileMode{s.file(): c.file, filepath.Dir(s.file()): c.directory} {
 				if err := os.Chmod(path, mode); err != nil {
@@ -204,9 +204,9 @@ func TestADatabaseThatMayNotBeWrittenIsRefusedAtTheStart(t *testing.T) {
 	}
 }
 
-// siteOfStranger is a site with an SQLite database whose user permissions stop: root is none, so that for root
+// siteOfAnotherUser is a site with an SQLite database whose user permissions stop: root is none, so that for root
 // it is the user nobody.
-func siteOfStranger(t *testing.T) *site {
+func siteOfAnotherUser(t *testing.T) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "latchkey-faults-") //nolint:usetesting // others cannot enter what is below t.TempDir
 	if err != nil {

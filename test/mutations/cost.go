@@ -286,7 +286,7 @@ func cost() []mutation {
 		{
 			"T117: a socket that is closing is not waited for", "graph/websocket_close.go",
 			"cut := time.AfterFunc(closeWait,", "cut := time.AfterFunc(100*closeWait,",
-			"./test/threats", "TestT117_AStranger",
+			"./test/threats", "TestT117_AnUntrustedClient",
 		},
 	}
 }

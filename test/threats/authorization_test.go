@@ -23,7 +23,7 @@ import (
 const noCredentials = "UNAUTHENTICATED MISSING"
 
 // The table must have every field there is: a field that is not tried may be open. T70, T72.
-func TestT070_WhatOthersMayDoIsClosedToStrangersAndUsers(t *testing.T) {
+func TestT070_WhatOthersMayDoIsClosedToAnonymousClientsAndUsers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
 		f := startFrontWithUsers(t, url)

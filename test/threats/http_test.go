@@ -589,7 +589,7 @@ func TestT095_BrowsersAreToldToKeepToHTTPS(t *testing.T) {
 	}
 	direct := startFront(t, dbtest.SQLite(t), func(s *servertest.Settings) { s.Proxies = nil })
 	if r := direct.Send(http.MethodGet, "/graphql", http.Header{"X-Forwarded-Proto": {"https"}}, ""); r.Header.Get(header) != "" {
-		t.Errorf("a stranger says https: %v", r.Header)
+		t.Errorf("an untrusted client says https: %v", r.Header)
 	}
 }
 

@@ -240,7 +240,7 @@ func TestT054_AChangedTokenLogsNobodyIn(t *testing.T) {
 		"longer":           body + "." + part(append(slices.Clone(raw), 0)),
 		"shorter":          body + "." + part(raw[:63]),
 		"halves swapped":   body + "." + part(slices.Concat(raw[32:], raw[:32])),
-		"a stranger's":     es256(newKey(t), g.header, g.claims),
+		"another":          es256(newKey(t), g.header, g.claims),
 		"none":             body + ".",
 		"of another token": body + "." + strings.Split(g.sign(g.header, with(g.claims, "jti", "other")), ".")[2],
 	} {
@@ -350,8 +350,8 @@ func TestT058_AKeyThatTheTokenBringsIsNotTrustedNorFetched(t *testing.T) {
 		"x5t": {"x5t", "AAAA"}, "all": {"jwk", jwk, "jku", host.URL, "x5u", host.URL, "x5c", chain},
 		"kid is a URL": {"kid", host.URL + "/jwks"}, "iss of one's own": {"iss", host.URL}, "nothing": {},
 	} {
-		g.refused(what+", a stranger's key", es256(evil, with(g.header, extra...), g.claims))
-		g.refused(what+", a stranger's key and issuer", es256(evil, with(g.header, extra...), with(g.claims, "iss", host.URL)))
+		g.refused(what+", another key", es256(evil, with(g.header, extra...), g.claims))
+		g.refused(what+", another key and issuer", es256(evil, with(g.header, extra...), with(g.claims, "iss", host.URL)))
 		if len(extra) > 0 {
 			g.refused(what+", signed", g.sign(with(g.header, extra...), g.claims))
 		}

@@ -345,7 +345,7 @@ func TestT117_SocketsOfAUserAreCappedAndTheirSlotsComeBack(t *testing.T) {
 
 // T117. A client without a token that does not finish the closing handshake must not hold the socket: with no token needed, that
 // would be memory and descriptors without bound.
-func TestT117_AStrangerCannotHoldASocketThatIsClosing(t *testing.T) {
+func TestT117_AnUntrustedClientCannotHoldASocketThatIsClosing(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	before := runtime.NumGoroutine()
 	for range 20 {

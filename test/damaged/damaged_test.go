@@ -1,6 +1,6 @@
 //go:build unix
 
-package strangers
+package damaged
 
 import (
 	"fmt"
@@ -26,8 +26,8 @@ type operation struct {
 
 const loginMutation = `mutation($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { accessToken refreshToken } }`
 
-// A stranger sends what it likes, by its own dice.
-type stranger struct {
+// A sender sends requests at random, from a seed of its own.
+type sender struct {
 	damage
 	server     *server
 	tokens     map[string]string // by owner
@@ -35,11 +35,11 @@ type stranger struct {
 	said       string // by WebSocket, without masks
 }
 
-// strangers is how many there are at the same time.
-const strangers = 4
+// senders is how many there are at the same time.
+const senders = 4
 
 // T130. However damaged what comes is, the server answers, soon and as itself; and nothing is lost by it.
-func TestStrangersGetNothingButAnswers(t *testing.T) {
+func TestDamagedRequestsGetOnlyResponses(t *testing.T) {
 	seed, err := strconv.ParseUint(os.Getenv("LATCHKEY_TEST_SEED"), 10, 64)
 	if err != nil {
 		seed = rand.Uint64()
@@ -62,8 +62,8 @@ func TestStrangersGetNothingButAnswers(t *testing.T) {
 		var sent, failed atomic.Int64
 		var all sync.WaitGroup
 		until := time.Now().Add(lasts)
-		for n := range strangers {
-			s := &stranger{damage: damage{rand.New(rand.NewPCG(seed, uint64(n)))}, server: r, tokens: tokens, operations: operations}
+		for n := range senders {
+			s := &sender{damage: damage{rand.New(rand.NewPCG(seed, uint64(n)))}, server: r, tokens: tokens, operations: operations}
 			all.Go(func() {
 				for i := 0; time.Now().Before(until) && failed.Load() < 5 && r.out.worst() == "" && !r.hasEnded(); i++ {
 					start := time.Now()
@@ -73,7 +73,7 @@ func TestStrangersGetNothingButAnswers(t *testing.T) {
 					}
 					if err != nil {
 						failed.Add(1)
-						t.Errorf("stranger %d, %s %d: %v\nsent %.3000q (%d bytes)", n, kind, i, err, what, len(what))
+						t.Errorf("sender %d, %s %d: %v\nsent %.3000q (%d bytes)", n, kind, i, err, what, len(what))
 					}
 					sent.Add(1)
 				}
@@ -92,7 +92,7 @@ func TestStrangersGetNothingButAnswers(t *testing.T) {
 }
 
 // next tries one thing.
-func (s *stranger) next() (kind, sent string, err error) {
+func (s *sender) next() (kind, sent string, err error) {
 	if s.oneIn(6) {
 		sent, err = s.trySocket()
 		return "socket", sent, err
@@ -115,7 +115,7 @@ type home struct {
 	admin, alice, refresh string
 }
 
-// at is an address that no stranger comes from.
+// at is an address that no sender connects from.
 const at = "203.0.113.7"
 
 func openHome(r *server) *home {
@@ -149,7 +149,7 @@ func (h *home) wantUnharmed(before map[string]any) {
 	}
 }
 
-// lend gives the strangers what they start from: tokens of mallory's, who may do with them what he likes, an auditor's
+// lend gives the senders what they start from: tokens of mallory's, who may do with them what he likes, an auditor's
 // and a service's, which may only read; and good operations. Others' tokens are lent to be damaged.
 func (h *home) lend() (tokens map[string]string, operations []operation) {
 	r := h.server

@@ -1,6 +1,6 @@
 //go:build unix
 
-package strangers
+package damaged
 
 import (
 	"bufio"
@@ -33,35 +33,35 @@ const patience = 5 * time.Second
 var leak = regexp.MustCompile(`Did you mean|(?i:sqlite|modernc|goroutine|runtime error|stack trace|postgres)|SELECT |INSERT |UPDATE |\.go:|/home/|/usr/|/tmp/|INTERNAL_SERVER_ERROR|internal error`)
 
 // request writes a request with a body; header lines end with CR LF.
-func (s *stranger) request(method, path, header, body string) string {
+func (s *sender) request(method, path, header, body string) string {
 	return method + " " + path + " HTTP/1.1\r\nHost: latchkey.test\r\nX-Forwarded-For: " + s.address() + "\r\n" + header + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)) + body
 }
 
-// address is where the stranger comes from; who guesses from one is soon turned away.
-func (s *stranger) address() string {
+// address is where the sender connects from; after wrong guesses an address is soon refused.
+func (s *sender) address() string {
 	return fmt.Sprintf("10.%d.%d.%d", s.IntN(256), s.IntN(256), s.IntN(256))
 }
 
 const asJSON = "Content-Type: application/json\r\n"
 
 // aGoodRequest is the members of one, with variables apart.
-func (s *stranger) goodRequest() (o operation, members []member) {
+func (s *sender) goodRequest() (o operation, members []member) {
 	o = pick(s.damage, s.operations)
 	return o, []member{{"query", quote(o.query)}, {"variables", object(o.variables)}}
 }
 
-func (s *stranger) bearer(o operation) string {
+func (s *sender) bearer(o operation) string {
 	return "Authorization: Bearer " + s.tokens[o.caller] + "\r\n"
 }
 
 // The attempts over HTTP.
 
-func (s *stranger) damagedBytes() attempt {
+func (s *sender) damagedBytes() attempt {
 	o, members := s.goodRequest()
 	return attempt{method: "POST", text: s.request("POST", "/graphql", asJSON+s.bearer(o), s.bytes(object(members)))}
 }
 
-func (s *stranger) damagedStructure() attempt {
+func (s *sender) damagedStructure() attempt {
 	o, members := s.goodRequest()
 	if s.oneIn(2) {
 		members[1].value = object(s.members(o.variables))
@@ -75,7 +75,7 @@ func (s *stranger) damagedStructure() attempt {
 	return attempt{method: "POST", text: s.request("POST", "/graphql", asJSON+s.bearer(o)+s.accept(), body)}
 }
 
-func (s *stranger) damagedDocument() attempt {
+func (s *sender) damagedDocument() attempt {
 	o, members := s.goodRequest()
 	query := s.document(o.query)
 	members[0].value = quote(query)
@@ -86,12 +86,12 @@ func (s *stranger) damagedDocument() attempt {
 	return attempt{method: "POST", text: s.request("POST", "/graphql", asJSON+s.bearer(o)+s.accept(), object(members))}
 }
 
-func (s *stranger) accept() string {
+func (s *sender) accept() string {
 	return pick(s.damage, []string{"", "", "Accept: application/graphql-response+json\r\n", "Accept: */*;q=0.1, application/json;q=NaN\r\n", "Accept: ,;q=,\"\r\nAccept: text/html\r\n", "Accept-Encoding: gzip;q=0, br, *\r\n"})
 }
 
 // damagedToken must be refused wherever something is locked.
-func (s *stranger) damagedToken() attempt {
+func (s *sender) damagedToken() attempt {
 	kind := pick(s.damage, []string{"alice", "alice's refresh token", "auditor"})
 	token := s.token(s.tokens[kind])
 	if s.oneIn(3) {
@@ -103,7 +103,7 @@ func (s *stranger) damagedToken() attempt {
 }
 
 // damagedHTTP breaks what is around the body: net/http answers most of it.
-func (s *stranger) damagedHTTP() attempt {
+func (s *sender) damagedHTTP() attempt {
 	o, members := s.goodRequest()
 	body := object(members)
 	header := asJSON + s.bearer(o)
@@ -141,7 +141,7 @@ func (s *stranger) damagedHTTP() attempt {
 }
 
 // damagedNegotiation is well-formed HTTP that wants something else.
-func (s *stranger) damagedNegotiation() attempt {
+func (s *sender) damagedNegotiation() attempt {
 	o, members := s.goodRequest()
 	header := s.bearer(o)
 	for range 1 + s.IntN(3) {
@@ -156,7 +156,7 @@ func (s *stranger) damagedNegotiation() attempt {
 	return attempt{method: method, text: s.request(method, path, header, object(members))}
 }
 
-func (s *stranger) damagedOAuth() attempt {
+func (s *sender) damagedOAuth() attempt {
 	path := pick(s.damage, []string{"/oauth/introspect", "/oauth/introspect", "/oauth/revoke", "/oauth/revocations", "/oauth/token", "/oauth/introspect/"})
 	form := pick(s.damage, []string{"token=" + url.QueryEscape(s.token(s.tokens["alice"])), "token=" + url.QueryEscape(s.token(s.tokens["alice's refresh token"])), "token=" + s.bytes("lk_x"), "token=%00%ff", "token=a&token=b", "token", "", "token=" + strings.Repeat("x", s.IntN(40_000)), "token=x&token_type_hint=" + url.QueryEscape(pick(s.damage, pieces)), s.bytes("token=x&a=b"), s.oddValue()})
 	header := pick(s.damage, []string{"Content-Type: application/x-www-form-urlencoded\r\n", "Content-Type: application/x-www-form-urlencoded\r\n", asJSON, "Content-Type: multipart/form-data\r\n", ""}) +
@@ -170,7 +170,7 @@ func (s *stranger) damagedOAuth() attempt {
 
 var subscriptions = []string{`subscription { securityEvents { kind userId } }`, `subscription { allSecurityEvents { kind id at ip } }`, `subscription { a: securityEvents { kind } b: securityEvents { id } }`}
 
-func (s *stranger) damagedStream() attempt {
+func (s *sender) damagedStream() attempt {
 	o, members := s.goodRequest()
 	if s.oneIn(2) {
 		o = operation{caller: o.caller, query: pick(s.damage, subscriptions)}
@@ -183,7 +183,7 @@ func (s *stranger) damagedStream() attempt {
 }
 
 // try sends an attempt and holds the answer to the promises. An error is a broken one.
-func (s *stranger) try(a attempt) error {
+func (s *sender) try(a attempt) error {
 	conn, err := s.dial()
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (s *stranger) try(a attempt) error {
 }
 
 // judge says what is wrong with an answer.
-func (s *stranger) judge(a attempt, resp *http.Response, body string) error {
+func (s *sender) judge(a attempt, resp *http.Response, body string) error {
 	status := resp.StatusCode
 	theirs := a.broken && (status == http.StatusNotImplemented || status == http.StatusHTTPVersionNotSupported) // net/http's, of what HTTP never was
 	if status >= 500 && (status != 503 || resp.Header.Get("Retry-After") == "") && !theirs {
@@ -289,7 +289,7 @@ func judgeErrors(all []gqlError, text string) error {
 }
 
 // dial connects. The connection's end is a reset, so that thousands of them do not use up the ports.
-func (s *stranger) dial() (*net.TCPConn, error) {
+func (s *sender) dial() (*net.TCPConn, error) {
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(s.server.url, "http://"), patience)
 	if err != nil {
 		return nil, fmt.Errorf("the server does not accept: %w", err)

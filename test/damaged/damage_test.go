@@ -1,6 +1,6 @@
 //go:build unix
 
-package strangers
+package damaged
 
 import (
 	"encoding/json"

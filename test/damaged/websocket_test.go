@@ -1,6 +1,6 @@
 //go:build unix
 
-package strangers
+package damaged
 
 import (
 	"bufio"
@@ -24,7 +24,7 @@ const (
 )
 
 // frame writes a masked frame.
-func (s *stranger) frame(opcode byte, final bool, payload string) string {
+func (s *sender) frame(opcode byte, final bool, payload string) string {
 	s.said += payload + "\n"
 	first := opcode
 	if final {
@@ -48,7 +48,7 @@ func (s *stranger) frame(opcode byte, final bool, payload string) string {
 }
 
 // text writes a message, sometimes in pieces.
-func (s *stranger) text(message string) string {
+func (s *sender) text(message string) string {
 	if len(message) < 2 || !s.oneIn(5) {
 		return s.frame(opText, true, message)
 	}
@@ -57,7 +57,7 @@ func (s *stranger) text(message string) string {
 }
 
 // oddFrame is one that the protocol forbids, or nobody sends.
-func (s *stranger) oddFrame() string {
+func (s *sender) oddFrame() string {
 	good := s.frame(opText, true, `{"type":"ping"}`)
 	return pick(s.damage, []func() string{
 		func() string { return s.frame(byte(s.IntN(16)), s.oneIn(2), s.bytes(`{"type":"ping"}`)) },             // any opcode
@@ -87,7 +87,7 @@ func (s *stranger) oddFrame() string {
 var closings = []string{"", "\x03", "\x03\xe8", "\x03\xe8bye", "\x03\xed", "\x03\xee", "\x00\x00", "\xff\xff", "\x03\xe8\xff\xfe", "\x03\xe8" + strings.Repeat("x", 123), "\x0f\xa0", "\x11\x30"}
 
 // message is the members of one of the protocol's.
-func (s *stranger) message(o operation, kind string) []member {
+func (s *sender) message(o operation, kind string) []member {
 	switch {
 	case o.query == "" && s.oneIn(4):
 		o = operation{query: pick(s.damage, subscriptions)}
@@ -109,8 +109,8 @@ func (s *stranger) message(o operation, kind string) []member {
 	return []member{{"type", quote(kind)}, {"id", `"1"`}, {"payload", s.oddValue()}}
 }
 
-// conversation is what one stranger sends over a WebSocket: mostly right at the start, so that it gets somewhere.
-func (s *stranger) conversation() string {
+// conversation is what one sender sends over a WebSocket: mostly right at the start, so that it gets somewhere.
+func (s *sender) conversation() string {
 	var b strings.Builder
 	o, _ := s.goodRequest()
 	if !s.oneIn(6) {
@@ -130,7 +130,7 @@ func (s *stranger) conversation() string {
 }
 
 // trySocket opens a WebSocket, says its piece, and waits for the end.
-func (s *stranger) trySocket() (sent string, err error) {
+func (s *sender) trySocket() (sent string, err error) {
 	handshake := "GET /graphql HTTP/1.1\r\nHost: latchkey.test\r\nX-Forwarded-For: " + s.address() + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 		pick(s.damage, []string{"Sec-WebSocket-Protocol: graphql-transport-ws\r\n", "Sec-WebSocket-Protocol: graphql-transport-ws\r\n", "Sec-WebSocket-Protocol: graphql-transport-ws\r\n", "Sec-WebSocket-Protocol: x, graphql-transport-ws\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=99\r\n", "Sec-WebSocket-Protocol: graphql-ws\r\n", ""}) + "\r\n"
 	if s.oneIn(10) {
@@ -175,7 +175,7 @@ func (s *stranger) trySocket() (sent string, err error) {
 }
 
 // readFrames reads until the server has closed.
-func (s *stranger) readFrames(reader *bufio.Reader, sent string) error {
+func (s *sender) readFrames(reader *bufio.Reader, sent string) error {
 	for {
 		opcode, payload, err := readFrame(reader)
 		switch {

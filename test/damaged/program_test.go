@@ -1,6 +1,6 @@
 //go:build unix
 
-package strangers
+package damaged
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ var buildDir string
 
 // program builds latchkey, once.
 var program = sync.OnceValues(func() (path string, err error) {
-	if buildDir, err = os.MkdirTemp("", "latchkey-strangers-"); err != nil {
+	if buildDir, err = os.MkdirTemp("", "latchkey-damaged-"); err != nil {
 		return "", err
 	}
 	path = filepath.Join(buildDir, "latchkey")
