@@ -110,7 +110,7 @@ func (c *cache) put(t ticket, key cacheKey, found resolved) {
 	id := found.viewer.User.ID
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.until == 0 || c.changes.since(t.change, id) {
+	if c.until == 0 || c.changes.since(t.change, id) || c.changes.since(t.change, string(key[:])) {
 		return
 	}
 	c.entries.Add(key, cacheEntry{found, t.at})
@@ -120,6 +120,15 @@ func (c *cache) put(t ticket, key cacheKey, found resolved) {
 		c.ofUser[id] = keys
 	}
 	keys[key] = struct{}{}
+}
+
+// refused prevents that a lookup of the token which began before this refusal, and read older rows, stores it afterwards:
+// the process would accept what it has just refused.
+func (c *cache) refused(key cacheKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes.of(string(key[:]))
+	c.entries.Remove(key)
 }
 
 // forget removes a user's entries.
@@ -149,25 +158,25 @@ func (c *cache) evicted(key cacheKey, e cacheEntry) {
 	}
 }
 
-// A changeLog numbers changes, and knows which users the recent ones concern.
+// A changeLog numbers changes, and knows which users and tokens the recent ones concern.
 type changeLog struct {
 	last   uint64            // number of the newest change
-	floor  uint64            // changes up to this number may concern any user
-	recent map[string]uint64 // by user, the newest change after floor
+	floor  uint64            // changes up to this number may concern all of them
+	recent map[string]uint64 // by the user's ID or the token's key, the newest change after floor
 }
 
 const maxRecentChanges = 1000
 
 func newChangeLog() changeLog { return changeLog{recent: map[string]uint64{}} }
 
-// of counts a change of a user.
-func (l *changeLog) of(userID string) {
+// of counts a change of a user or a token.
+func (l *changeLog) of(id string) {
 	l.last++
 	if len(l.recent) >= maxRecentChanges {
 		clear(l.recent)
 		l.floor = l.last
 	}
-	l.recent[userID] = l.last
+	l.recent[id] = l.last
 }
 
 // all counts a change of all users.
@@ -177,7 +186,7 @@ func (l *changeLog) all() {
 	clear(l.recent)
 }
 
-// since reports whether a change after the one with the number may concern the user.
-func (l *changeLog) since(number uint64, userID string) bool {
-	return number < l.floor || l.recent[userID] > number
+// since reports whether a change after the one with the number may concern the user or the token.
+func (l *changeLog) since(number uint64, id string) bool {
+	return number < l.floor || l.recent[id] > number
 }

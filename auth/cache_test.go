@@ -26,6 +26,8 @@ func TestALookupIsRememberedUnlessItsOwnUserChangedMeanwhile(t *testing.T) {
 		"everyone changed":        {func(c *cache) { c.forgetAll() }, false},
 		"changes were missed":     {func(c *cache) { c.disconnected(); c.synced(boottime.Now()) }, false},
 		"more changed than known": {func(c *cache) { forgetMany(c, maxRecentChanges+1) }, false},
+		"it was refused":          {func(c *cache) { c.refused(cacheKeyOf("token")) }, false},
+		"another was refused":     {func(c *cache) { c.refused(cacheKeyOf("other")) }, true},
 		"many others changed":     {func(c *cache) { forgetMany(c, maxRecentChanges-1) }, true},
 	} {
 		all := newCache(10)

@@ -70,6 +70,7 @@ func (s *Service) resolve(ctx context.Context, text string) (resolved, error) {
 		ticket := s.cache.ticket()
 		var err error
 		if found, err = s.lookUp(ctx, text); err != nil {
+			s.cache.refused(key)
 			return resolved{}, err
 		}
 		s.cache.put(ticket, key, found)

@@ -42,6 +42,7 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 	})
 	defer func() { go listener.Close() }() // Close may block on a dead connection
 	own := noticeChannel + "_" + strings.ToLower(rand.Text()[:16])
+	listening := make(chan struct{})
 	go func() {
 		for _, channel := range []string{noticeChannel, own} {
 			if err := listener.Listen(channel); err != nil {
@@ -52,11 +53,11 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 				return
 			}
 		}
+		close(listening)
 	}()
 	p := &pinger{db: db, channel: own, sent: map[string]time.Duration{}, lastReceived: boottime.Now()}
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
-	p.send(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -67,7 +68,12 @@ func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
 			if boottime.Now()-p.lastReceived > pingTimeout {
 				return ErrNoNotifications
 			}
-			p.send(ctx)
+			if listening == nil {
+				p.send(ctx)
+			}
+		case <-listening:
+			listening = nil
+			p.send(ctx) // not before: a transaction pooler delivers what arrives while LISTEN runs, and nothing afterwards
 		case n := <-listener.Notify:
 			if err := p.receive(n, l); err != nil {
 				return err

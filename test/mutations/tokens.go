@@ -126,7 +126,7 @@ func tokens() []mutation {
 		},
 		{
 			"T36: what was read before a change is not remembered after it", "auth/cache.go",
-			"if c.until == 0 || c.changes.since(t.change, id) {", "if c.until == 0 {",
+			"if c.until == 0 || c.changes.since(t.change, id) ||", "if c.until == 0 ||",
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
@@ -145,8 +145,13 @@ func tokens() []mutation {
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{
+			"T36: a lookup that began before the token was refused is not remembered", "auth/cache.go",
+			" || c.changes.since(t.change, string(key[:])) {", " {",
+			"./auth", "TestALookupIsRememberedUnless",
+		},
+		{
 			"T36: nothing is remembered while changes are not heard", "auth/cache.go",
-			"if c.until == 0 || c.changes.since(t.change, id) {", "if c.changes.since(t.change, id) {",
+			"if c.until == 0 || c.changes.since(t.change, id) ||", "if c.changes.since(t.change, id) ||",
 			"./auth", "TestWhatMayBeOutOfDate",
 		},
 		{

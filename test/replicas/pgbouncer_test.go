@@ -56,6 +56,7 @@ func (s *stack) deaf(t *testing.T, pooled string) {
 		r := s.launch(t, name, (*exec.Cmd).Start, "DATABASE_URL="+pooled)
 		r.awaitHearing(t, false)
 		replicas = append(replicas, r)
+		defer r.neverHears(t)()
 	}
 	l := s.newLoad(t, replicas...)
 	time.Sleep(4 * time.Second) // longer than the server waits for a sign that it hears
@@ -81,6 +82,26 @@ func (s *stack) deaf(t *testing.T, pooled string) {
 	for _, r := range replicas {
 		r.awaitHearing(t, false)
 	}
+}
+
+// neverHears reports if the replica believes at any time until stop that it hears changes.
+func (r *replica) neverHears(t *testing.T) (stop func()) {
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, hearing := r.readiness(); hearing {
+				t.Errorf("replica %s believes that it hears changes", r.name)
+				return
+			}
+			select {
+			case <-ended:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
+	return func() { close(ended); <-done }
 }
 
 // mixedRequests reads and writes in turn, through all replicas, and nothing may fail.
