@@ -167,7 +167,7 @@ func (f *fixture) wantRefused(what, token string, want auth.Reason) {
 // refresh answers the next tokens, or why there are none.
 func (f *fixture) refresh(token string) (*auth.LoginPayload, auth.Reason) {
 	f.t.Helper()
-	p, err := f.Refresh(context.Background(), auth.RefreshInput{RefreshToken: token})
+	p, err := f.Refresh(context.Background(), auth.RefreshInput{RefreshToken: new(token)})
 	return p, f.reason(err)
 }
 

@@ -165,7 +165,7 @@ func TestAnEndedSessionDoesNotStandInTheWayOfALogin(t *testing.T) {
 		ctx := f.as(p.AccessToken)
 		must[auth.Ended](t)(f.Logout(ctx, auth.AllSessions, false))
 		again := must[*auth.LoginPayload](t)(f.Login(ctx, auth.LoginInput{Username: "ann", Password: password}))
-		if _, err := f.Refresh(ctx, auth.RefreshInput{RefreshToken: again.RefreshToken}); err != nil {
+		if _, err := f.Refresh(ctx, auth.RefreshInput{RefreshToken: new(again.RefreshToken)}); err != nil {
 			t.Error(err)
 		}
 	})

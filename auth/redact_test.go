@@ -16,7 +16,7 @@ func TestAStructWithASecretIsNeverPrinted(t *testing.T) {
 	const secret = "do-not-print-this"
 	password := secret
 	for _, v := range []any{
-		auth.LoginInput{Username: "ann", Password: secret}, &auth.RefreshInput{RefreshToken: secret},
+		auth.LoginInput{Username: "ann", Password: secret}, &auth.RefreshInput{RefreshToken: new(secret)},
 		auth.LoginPayload{AccessToken: secret, RefreshToken: secret}, auth.CreateUserInput{Password: &password},
 		auth.ChangePasswordInput{CurrentPassword: secret, NewPassword: secret}, auth.SetUserPasswordInput{Password: secret},
 		&auth.CreateAPITokenPayload{Token: secret},

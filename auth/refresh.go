@@ -11,7 +11,7 @@ import (
 // RefreshInput renews a session.
 type RefreshInput struct {
 	redacted
-	RefreshToken string // empty: that of the cookie
+	RefreshToken *string // nil or empty: that of the cookie
 }
 
 // Refresh exchanges a refresh token for the tokens of its session's next generation.
@@ -20,12 +20,16 @@ func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, 
 	if err := cookie.check(); err != nil {
 		return nil, err
 	}
-	if in.RefreshToken == "" && cookie != nil {
-		if in.RefreshToken = cookie.token; in.RefreshToken == "" {
+	var refreshToken string
+	if in.RefreshToken != nil {
+		refreshToken = *in.RefreshToken
+	}
+	if refreshToken == "" && cookie != nil {
+		if refreshToken = cookie.token; refreshToken == "" {
 			return nil, &UnauthenticatedError{Reason: Missing}
 		}
 	}
-	p, err := s.refresh(asNobody(ctx), in)
+	p, err := s.refresh(asNobody(ctx), refreshToken)
 	if _, ended := errors.AsType[*UnauthenticatedError](err); ended {
 		cookie.drop()
 	}
@@ -33,8 +37,8 @@ func (s *Service) Refresh(ctx context.Context, in RefreshInput) (*LoginPayload, 
 	return p, err
 }
 
-func (s *Service) refresh(ctx context.Context, in RefreshInput) (*LoginPayload, error) {
-	sessionID, generation, ok := readRefreshToken(s.secrets, in.RefreshToken)
+func (s *Service) refresh(ctx context.Context, refreshToken string) (*LoginPayload, error) {
+	sessionID, generation, ok := readRefreshToken(s.secrets, refreshToken)
 	if !ok {
 		return nil, &UnauthenticatedError{Reason: Malformed}
 	}

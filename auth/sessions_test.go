@@ -40,7 +40,7 @@ func TestARefreshIsNotARowEach(t *testing.T) {
 		refresh := func(ip string, wait time.Duration) {
 			t.Helper()
 			f.advance(wait)
-			p = must[*auth.LoginPayload](t)(f.Refresh(at(ip), auth.RefreshInput{RefreshToken: p.RefreshToken}))
+			p = must[*auth.LoginPayload](t)(f.Refresh(at(ip), auth.RefreshInput{RefreshToken: new(p.RefreshToken)}))
 		}
 		recorded := func() int {
 			return must[int](t)(f.db.CountEvents(t.Context(), db.EventFilter{Kinds: []db.EventKind{auth.EventRefresh}}))

@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	logIn   = `mutation { login(input: {username: \"ann\", password: \"the password of ann\"}) { accessToken refreshToken } }`
-	refresh = `mutation { refresh { accessToken refreshToken } }`
-	logOut  = `mutation { logout { endedSessions } }`
-	page    = "https://app.example.com"
+	logIn    = `mutation { login(input: {username: \"ann\", password: \"the password of ann\"}) { accessToken refreshToken } }`
+	refresh  = `mutation { refresh { accessToken refreshToken } }`
+	withNull = `mutation { refresh(input: {refreshToken: null}) { accessToken refreshToken } }`
+	logOut   = `mutation { logout { endedSessions } }`
+	page     = "https://app.example.com"
 )
 
 // A browser sends the cookies that a server has set, for HTTPS too.
@@ -103,6 +104,7 @@ func TestTheCookieKeepsTheRefreshTokenFromScripts(t *testing.T) {
 		if second := b.kept(); second == first || !strings.HasPrefix(second, "lr_") {
 			t.Errorf("the refresh left the cookie %s", second)
 		}
+		b.want(`"refreshToken":null`, withNull, asks...)
 		b.want("MISSING", `{ me { id } }`, asks...) // the cookie is for refresh alone
 
 		_, body = b.post(refresh, asks...)
