@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/executable"
 )
 
 // The scripts in testdata/script are what users do on the command line, each told as a story. A script has
@@ -52,17 +54,9 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"mode":      command(2, 2, mode),
 }
 
-// TestMain lets the test program be latchkey where a script runs that.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"latchkey": func() { Main(Options{}) }})
-}
-
-// tests are the tests of this package and then the end of the PostgreSQL server that they shared.
-type tests struct{ m *testing.M }
-
-func (t tests) Run() int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // or the servers would ignore it, too, where nohup runs the tests
-	return dbtest.Run(t.m)
+	os.Exit(executable.Run(m))
 }
 
 // Without this, nothing that users type is tried as they type it: messages, exit codes, files and signals.
@@ -102,7 +96,11 @@ func runScripts(t *testing.T, database string, setDatabase func(*testscript.Env)
 // prepare sets what the scripts on both databases have.
 func prepare(env *testscript.Env) error {
 	env.Setenv("HOME", env.WorkDir)
-	env.Setenv("GORACE", "atexit_sleep_ms=10") // by default each program with the race detector ends a second late
+	path, err := executable.Path()
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", filepath.Dir(path)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	first, err1 := net.Listen("tcp", "127.0.0.1:0")
 	other, err2 := net.Listen("tcp", "127.0.0.1:0")
 	if err := errors.Join(err1, err2); err != nil {
@@ -168,7 +166,7 @@ func start(ts *testscript.TestScript, args []string) {
 		args = []string{"latchkey", "serve"}
 	}
 	all, addr := ts.Value(processesKey{}).(*processes), ts.Getenv("LATCHKEY_ADDR")
-	p := &process{Cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{})}
+	p := &process{Cmd: exec.Command("env", args...), ended: make(chan struct{})}
 	p.Dir = ts.Getenv("WORK")
 	p.Env = append(p.Env, all.env...)
 	for _, name := range []string{"LATCHKEY_ADDR", "LATCHKEY_ISSUER"} { // what scripts set; the rest is for flags

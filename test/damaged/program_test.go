@@ -5,12 +5,10 @@ package damaged
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,30 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/executable"
 )
 
-var buildDir string
-
-// program builds latchkey, once.
-var program = sync.OnceValues(func() (path string, err error) {
-	if buildDir, err = os.MkdirTemp("", "latchkey-damaged-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(buildDir, "latchkey")
-	if output, err := exec.Command("go", "build", "-o", path, "github.com/latchkey/latchkey").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, output)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	code := dbtest.Run(m)
-	if buildDir != "" {
-		os.RemoveAll(buildDir)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(executable.Run(m)) }
 
 const password = "correct horse battery 1"
 
@@ -60,7 +38,7 @@ type server struct {
 // newServer describes one on a database.
 func newServer(t *testing.T, database string) *server {
 	t.Helper()
-	path, err := program()
+	path, err := executable.Path()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,10 +5,8 @@ package faults
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,29 +16,10 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/executable"
 )
 
-var buildDir string
-
-// program builds latchkey, once. Other users may run it.
-var program = sync.OnceValues(func() (path string, err error) {
-	if buildDir, err = os.MkdirTemp("", "latchkey-faults-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(buildDir, "latchkey")
-	if output, err := exec.Command("go", "build", "-o", path, "github.com/latchkey/latchkey").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, output)
-	}
-	return path, os.Chmod(buildDir, 0o755)
-})
-
-func TestMain(m *testing.M) {
-	code := dbtest.Run(m)
-	if buildDir != "" {
-		os.RemoveAll(buildDir)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(executable.Run(m)) }
 
 const (
 	admin    = "admin"
@@ -59,7 +38,7 @@ type site struct {
 // newSite describes a site; the database need not be there.
 func newSite(t *testing.T, database string, settings ...string) *site {
 	t.Helper()
-	path, err := program()
+	path, err := executable.Path()
 	if err != nil {
 		t.Fatal(err)
 	}

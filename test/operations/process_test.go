@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/executable"
 )
 
 const (
@@ -28,29 +28,7 @@ const (
 	password = "correct horse battery 1"
 )
 
-// program builds latchkey, once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "latchkey-operations-")
-	if err != nil {
-		return "", err
-	}
-	buildDir = dir
-	path := filepath.Join(dir, "latchkey")
-	if output, err := exec.Command("go", "build", "-o", path, "github.com/latchkey/latchkey").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, output)
-	}
-	return path, nil
-})
-
-var buildDir string
-
-func TestMain(m *testing.M) {
-	code := dbtest.Run(m)
-	if buildDir != "" {
-		os.RemoveAll(buildDir)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(executable.Run(m)) }
 
 // missing ends the test for want of a tool: loudly, and as a failure where everything has to be there.
 func missing(t *testing.T, what string) {
@@ -74,7 +52,7 @@ func environment(settings ...string) []string {
 
 // run runs a command of latchkey.
 func run(url, input string, args ...string) error {
-	path, err := program()
+	path, err := executable.Path()
 	if err != nil {
 		return err
 	}
@@ -182,7 +160,7 @@ func newServer(t *testing.T, name, url string, settings ...string) *server {
 // start starts the server and waits until it is ready and hears the others' changes.
 func (s *server) start(t *testing.T) {
 	t.Helper()
-	path, err := program()
+	path, err := executable.Path()
 	if err != nil {
 		t.Fatal(err)
 	}

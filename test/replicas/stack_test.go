@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,31 +22,10 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/executable"
 )
 
-// program builds latchkey, once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "latchkey-replicas-")
-	if err != nil {
-		return "", err
-	}
-	buildDir = dir
-	path := filepath.Join(dir, "latchkey")
-	if output, err := exec.Command("go", "build", "-o", path, "github.com/latchkey/latchkey").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, output)
-	}
-	return path, nil
-})
-
-var buildDir string
-
-func TestMain(m *testing.M) {
-	code := dbtest.Run(m)
-	if buildDir != "" {
-		os.RemoveAll(buildDir)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(executable.Run(m)) }
 
 // seed makes the choices of a run repeatable.
 var seed = sync.OnceValue(func() uint64 {
@@ -77,7 +55,7 @@ var users = []string{"logout", "everywhere", "password", "roles", "api", "sessio
 // newStack makes a database with its schema, an administrator and users.
 func newStack(t *testing.T) *stack {
 	t.Helper()
-	path, err := program()
+	path, err := executable.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +66,7 @@ func newStack(t *testing.T) *stack {
 // newStackOn is newStack on a PostgreSQL of the test's own.
 func newStackOn(t *testing.T, postgres *dbtest.Cluster) *stack {
 	t.Helper()
-	path, err := program()
+	path, err := executable.Path()
 	s := stackOn(path, postgres.URL("postgres"))
 	if err == nil {
 		err = s.prepare()

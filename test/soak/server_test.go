@@ -5,12 +5,10 @@ package soak
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,29 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/executable"
 )
 
-var buildDir string
-
-// program builds latchkey, once.
-var program = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(buildDir, "latchkey")
-	if output, err := exec.Command("go", "build", "-o", path, "github.com/latchkey/latchkey").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, output)
-	}
-	return path, nil
-})
-
-func TestMain(m *testing.M) {
-	var err error
-	if buildDir, err = os.MkdirTemp("", "latchkey-soak-"); err != nil {
-		panic(err)
-	}
-	code := dbtest.Run(m)
-	os.RemoveAll(buildDir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(executable.Run(m)) }
 
 const password = "correct horse battery 1"
 
@@ -79,7 +58,7 @@ func freeAddress(t *testing.T) string {
 // command runs a command and returns its standard output.
 func (s *server) command(stdin string, args ...string) string {
 	s.t.Helper()
-	path, err := program()
+	path, err := executable.Path()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -96,7 +75,7 @@ func (s *server) command(stdin string, args ...string) string {
 // reached while the server warms up.
 func (s *server) start() {
 	s.t.Helper()
-	path, err := program()
+	path, err := executable.Path()
 	if err != nil {
 		s.t.Fatal(err)
 	}
