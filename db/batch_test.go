@@ -9,11 +9,13 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
+const batchRows = 3000 // three batches
+
 // Old rows are deleted while requests are served. A statement deletes only some of them, and in between others can write.
 func TestOldRowsAreDeletedInBatches(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, url string) {
 		d, other := dbtest.Open(t, url), dbtest.Open(t, url)
-		fillTables(t, d)
+		fillTables(t, d, batchRows, batchRows)
 		var statements, written int
 		explained := d.Explained(func(query, _ string) {
 			if !strings.Contains(query, "DELETE") {
@@ -36,7 +38,7 @@ func TestOldRowsAreDeletedInBatches(t *testing.T) {
 			if _, err := del(); err != nil {
 				t.Fatal(err)
 			}
-			if left := count(); left != 0 || rows < 8000 || statements < rows/1000 {
+			if left := count(); left != 0 || rows < batchRows || statements < rows/1000 {
 				t.Errorf("%s: %d of %d rows are left after %d statements, each of which should delete 1000", name, left, rows, statements)
 			}
 		}
@@ -46,7 +48,7 @@ func TestOldRowsAreDeletedInBatches(t *testing.T) {
 // A session that is stored meanwhile, before those that were already ended, is ended too.
 func TestAllSessionsAndAPITokensAreRevokedInBatches(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
-		id := fillTables(t, d)
+		id := fillTables(t, d, batchRows, batchRows)
 		late := &db.Session{ID: "session_0", UserID: id.user, CreatedAt: noon, AuthenticatedAt: noon, RotatedAt: noon, IdleAt: noon, ExpiresAt: noon}
 		updates := 0
 		explained := d.Explained(func(query, _ string) {
@@ -59,11 +61,11 @@ func TestAllSessionsAndAPITokensAreRevokedInBatches(t *testing.T) {
 				}
 			}
 		})
-		if n := must[int](t)(explained.EndAllSessions(t.Context(), "why", noon)); n != 8000-800+1 || updates < 8 {
+		if n := must[int](t)(explained.EndAllSessions(t.Context(), "why", noon)); n != batchRows-batchRows/10+1 || updates < 3 {
 			t.Errorf("ended %d sessions by %d statements", n, updates)
 		}
 		updates = 10
-		if n := must[int](t)(explained.RevokeAllAPITokens(t.Context(), noon)); n != 8000 || updates < 18 {
+		if n := must[int](t)(explained.RevokeAllAPITokens(t.Context(), noon)); n != batchRows || updates < 10+3 {
 			t.Errorf("revoked %d API tokens by %d statements", n, updates-10)
 		}
 		if n := must[int](t)(explained.RevokeAllAPITokens(t.Context(), noon)); n != 0 {
