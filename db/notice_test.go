@@ -132,7 +132,7 @@ func TestAListenerIsToldThatItIsCutOff(t *testing.T) {
 		l := listen(t, d)
 		must[int64](t)(d.Exec(t.Context(), "cut off", `
 			SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'`))
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%LISTEN%'`))
 		l.disconnected(t)
 		l.synced(t, boottime.Now()) // and listens again
 	})

@@ -54,7 +54,7 @@ func (s *stack) listenersKilled(t *testing.T) {
 		defer d.Close()
 		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 			n := 0
-			if err := d.QueryRow(`SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%' AND datname = current_database() AND pid <> pg_backend_pid()`).Scan(&n); err != nil {
+			if err := d.QueryRow(`SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query ILIKE '%LISTEN%' AND datname = current_database() AND pid <> pg_backend_pid()`).Scan(&n); err != nil {
 				t.Error(err)
 			}
 			killed += n
