@@ -76,8 +76,8 @@ type Argon2 struct {
 // DefaultArgon2 is one of the equivalent recommendations of OWASP's Password Storage Cheat Sheet.
 var DefaultArgon2 = Argon2{Memory: 19 * 1024, Time: 2, Threads: 1}
 
-// A hasher hashes at most as many passwords concurrently as there are processors, and bounds the number of waiting callers:
-// each hash takes 19 MiB, and many concurrent logins must not exhaust the memory.
+// A hasher hashes passwords on all processors but one, which stays free for other requests, and bounds the number of waiting
+// callers: each hash takes 19 MiB, and many concurrent logins must not exhaust the memory.
 type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int32
@@ -92,7 +92,7 @@ const (
 )
 
 func newHasher(params Argon2) *hasher {
-	h := &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), params: params}
+	h := &hasher{slots: make(chan struct{}, max(runtime.GOMAXPROCS(0)-1, 1)), params: params}
 	h.dummy = encodePHC(params, randomBytes(16), randomBytes(32))
 	return h
 }

@@ -105,8 +105,8 @@ func (c *listenerConn) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, func() { // in a goroutine, since Close may block on a dead connection
-		go conn.Close()
+	context.AfterFunc(ctx, func() {
+		go func() { _ = conn.Close() }() // it may block on a dead connection
 		for range c.notifications { // or the driver's goroutine would wait for a receiver
 		}
 	})
