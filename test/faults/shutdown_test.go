@@ -19,7 +19,7 @@ import (
 )
 
 // slowLogins is more than can be hashed at once, and few enough for none to be turned away.
-const slowLogins = 16
+const slowLogins = 8
 
 // slowUsers share the logins: more than eight of one at once would be guessing.
 var slowUsers = []string{"ann", "bea", "cid", "dan"}
