@@ -77,7 +77,7 @@ func (ec *executionContext) dir_requiresScopes_args(ctx context.Context, rawArgs
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "scopes",
 		func(ctx context.Context, v any) ([][]string, error) {
-			return ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, v)
+			return ec.unmarshalNString2ᚕᚕstringᚄ(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1934,7 +1934,7 @@ func (ec *executionContext) _Mutation_createUser(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
 				if err != nil {
 					var zeroVal *model.CreateUserPayload
 					return zeroVal, err
@@ -1996,7 +1996,7 @@ func (ec *executionContext) _Mutation_updateUser(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
 				if err != nil {
 					var zeroVal *model.UpdateUserPayload
 					return zeroVal, err
@@ -2058,7 +2058,7 @@ func (ec *executionContext) _Mutation_disableUser(ctx context.Context, field gra
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
 				if err != nil {
 					var zeroVal *model.DisableUserPayload
 					return zeroVal, err
@@ -2120,7 +2120,7 @@ func (ec *executionContext) _Mutation_enableUser(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
 				if err != nil {
 					var zeroVal *model.EnableUserPayload
 					return zeroVal, err
@@ -2182,7 +2182,7 @@ func (ec *executionContext) _Mutation_setUserPassword(ctx context.Context, field
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
 				if err != nil {
 					var zeroVal *model.SetUserPasswordPayload
 					return zeroVal, err
@@ -2244,7 +2244,7 @@ func (ec *executionContext) _Mutation_revokeSessions(ctx context.Context, field 
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
 				if err != nil {
 					var zeroVal *model.RevokeSessionsPayload
 					return zeroVal, err
@@ -2306,7 +2306,7 @@ func (ec *executionContext) _Mutation_deleteUser(ctx context.Context, field grap
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:write"}})
 				if err != nil {
 					var zeroVal *model.DeleteUserPayload
 					return zeroVal, err
@@ -2425,7 +2425,7 @@ func (ec *executionContext) _Mutation_shipOrder(ctx context.Context, field graph
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"orders:write"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"orders:write"}})
 				if err != nil {
 					var zeroVal *model1.OrderPayload
 					return zeroVal, err
@@ -2681,7 +2681,7 @@ func (ec *executionContext) _Query_user(ctx context.Context, field graphql.Colle
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:read"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:read"}})
 				if err != nil {
 					var zeroVal *db.User
 					return zeroVal, err
@@ -2743,7 +2743,7 @@ func (ec *executionContext) _Query_users(ctx context.Context, field graphql.Coll
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"users:read"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"users:read"}})
 				if err != nil {
 					var zeroVal *relay.Connection[db.User]
 					return zeroVal, err
@@ -2805,7 +2805,7 @@ func (ec *executionContext) _Query_auditLog(ctx context.Context, field graphql.C
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"audit:read"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"audit:read"}})
 				if err != nil {
 					var zeroVal *relay.Connection[db.Event]
 					return zeroVal, err
@@ -2867,7 +2867,7 @@ func (ec *executionContext) _Query_orders(ctx context.Context, field graphql.Col
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"orders:read"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"orders:read"}})
 				if err != nil {
 					var zeroVal *relay.Connection[orders.Order]
 					return zeroVal, err
@@ -4210,7 +4210,7 @@ func (ec *executionContext) _Subscription_allSecurityEvents(ctx context.Context,
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				scopes, err := ec.unmarshalNScope2ᚕᚕstringᚄ(ctx, []any{[]any{"audit:read"}})
+				scopes, err := ec.unmarshalNString2ᚕᚕstringᚄ(ctx, []any{[]any{"audit:read"}})
 				if err != nil {
 					var zeroVal *db.Event
 					return zeroVal, err
@@ -7642,35 +7642,6 @@ func (ec *executionContext) marshalNScope2ᚕstringᚄ(ctx context.Context, sel 
 	ret := make(graphql.Array, len(v))
 	for i := range v {
 		ret[i] = ec.marshalNScope2string(ctx, sel, v[i])
-	}
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) unmarshalNScope2ᚕᚕstringᚄ(ctx context.Context, v any) ([][]string, error) {
-	vSlice := graphql.CoerceList(v)
-	var err error
-	res := make([][]string, len(vSlice))
-	for i := range vSlice {
-		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNScope2ᚕstringᚄ(ctx, vSlice[i])
-		if err != nil {
-			return nil, err
-		}
-	}
-	return res, nil
-}
-
-func (ec *executionContext) marshalNScope2ᚕᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v [][]string) graphql.Marshaler {
-	ret := make(graphql.Array, len(v))
-	for i := range v {
-		ret[i] = ec.marshalNScope2ᚕstringᚄ(ctx, sel, v[i])
 	}
 
 	for _, e := range ret {

@@ -1422,7 +1422,7 @@ directive @requiresScopes(
   """
   Lists of scopes: [["a", "b"], ["c"]] means (a and b) or c.
   """
-  scopes: [[Scope!]!]!
+  scopes: [[String!]!]!
 ) on FIELD_DEFINITION
 """
 Every field of this type must have an access directive.
