@@ -75,27 +75,38 @@ func (r *Resolver) entitiesOf(ctx context.Context, typeName string, representati
 
 // UserEntities is the EntityFinder of users: those whom the viewer may see.
 func (r *Resolver) UserEntities(ctx context.Context, representations []map[string]any) ([]relay.Node, error) {
-	errs, ids := make(graphql.BatchErrorList, len(representations)), make([]string, 0, len(representations))
-	for i, representation := range representations {
-		id, _ := representation["id"].(string)
-		if db.CheckID(db.UserID, id) != nil {
-			errs[i] = &auth.InputError{Field: "id", Message: "must be the ID of a user"}
-			continue
+	return EntitiesByID(db.UserID, r.Auth.UsersByID)(ctx, representations)
+}
+
+// EntitiesByID is the EntityFinder of a type whose key is the field id, with IDs of the kind (see db.NewID). find returns the
+// objects with the IDs that the viewer may see, by ID.
+func EntitiesByID[T any](kind string, find func(ctx context.Context, ids []string) (map[string]*T, error)) EntityFinder {
+	return func(ctx context.Context, representations []map[string]any) ([]relay.Node, error) {
+		ids, errs := make([]string, len(representations)), make(graphql.BatchErrorList, len(representations))
+		var valid []string
+		for i, representation := range representations {
+			ids[i], _ = representation["id"].(string)
+			if db.CheckID(kind, ids[i]) != nil {
+				errs[i] = &auth.InputError{Field: "id", Message: "must be the ID of a " + kind}
+				continue
+			}
+			valid = append(valid, ids[i])
 		}
-		ids = append(ids, id)
-	}
-	users, err := r.Auth.UsersByID(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	found := make([]relay.Node, len(representations))
-	for i, representation := range representations {
-		id, _ := representation["id"].(string)
-		if u := users[id]; u != nil {
-			found[i] = u
+		if valid == nil {
+			return nil, errs
 		}
+		byID, err := find(ctx, valid)
+		if err != nil {
+			return nil, err
+		}
+		found := make([]relay.Node, len(ids))
+		for i, id := range ids {
+			if object := byID[id]; object != nil {
+				found[i] = object
+			}
+		}
+		return found, errs
 	}
-	return found, errs
 }
 
 // service returns the schema of the subgraph to viewers who may introspect it.

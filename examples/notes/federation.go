@@ -14,7 +14,7 @@ import (
 func (*User) IsEntity() {}
 
 // __resolve_entities returns users by their IDs, without asking whether they exist: the fields are guarded.
-func (*executionContext) __resolve_entities(ctx context.Context, representations []map[string]any) []Entity {
+func (*executionContext) __resolve_entities(ctx context.Context, representations []map[string]any) []Entity { //nolint:staticcheck // the name is gqlgen's
 	users := make([]Entity, len(representations))
 	if len(representations) > 100 {
 		graphql.AddError(ctx, &inputError{"representations", "must have at most 100 items"})
@@ -32,6 +32,6 @@ func (*executionContext) __resolve_entities(ctx context.Context, representations
 }
 
 // __resolve__service returns the schema, for gateways.
-func (*executionContext) __resolve__service(context.Context) (fedruntime.Service, error) {
+func (*executionContext) __resolve__service(context.Context) (fedruntime.Service, error) { //nolint:staticcheck // the name is gqlgen's
 	return fedruntime.Service{SDL: sources[0].Input}, nil
 }

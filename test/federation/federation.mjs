@@ -35,7 +35,11 @@ const query = `query($id: ID!) {
 
 try {
 	const urls = await startSubgraphs();
-	const supergraphs = compose(await readSubgraphs(urls));
+	const subgraphs = await readSubgraphs(urls);
+	compose([{ ...subgraphs[0], typeDefs: parse(projectSchema()) }, subgraphs[1]]);
+	ok('three composers accept a project with an entity of its own');
+	const supergraphs = compose(subgraphs);
+	ok('three composers accept both schemas, with their access directives');
 	const { callers, ids } = await makeUsersAndNotes(urls);
 	await checkDirectly(urls, callers, ids);
 	for (const [composer, supergraph] of Object.entries(supergraphs)) {
@@ -106,6 +110,11 @@ async function readSubgraphs(urls) {
 	return subgraphs;
 }
 
+// projectSchema returns the schema of examples/shop, which includes Latchkey's.
+function projectSchema() {
+	return execFileSync('go', ['run', '.', 'schema', 'print'], { cwd: join(root, 'examples/shop'), encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
 function withoutPlaces(document) {
 	return JSON.parse(JSON.stringify(document, (key, value) => (key === 'loc' ? undefined : value)));
 }
@@ -124,7 +133,6 @@ function compose(subgraphs) {
 		assert.match(supergraphSdl, /allNotes: \[Note!\].*@requiresScopes\(scopes: \[\["users:read"\]\]\)/);
 		assert.doesNotMatch(supergraphSdl, /_entities|_service/);
 	}
-	ok('three composers accept both schemas, with their access directives');
 	return { '@apollo/composition': apollo.supergraphSdl, '@theguild/federation-composition': guild.supergraphSdl };
 }
 

@@ -185,7 +185,7 @@ func authorization() []mutation {
 		},
 		{
 			"T195: keys are IDs of users", "graph/subgraph.go",
-			"if db.CheckID(db.UserID, id) != nil {", "if db.KindOf(id) == db.EventID {",
+			"if db.CheckID(kind, ids[i]) != nil {", "if db.KindOf(ids[i]) == db.EventID {",
 			"./test/threats", "TestHostileRepresentations",
 		},
 		{
