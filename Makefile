@@ -1,4 +1,4 @@
-# `make help` lists the targets. Only audits, browser, browsers, web, clients and client need Node.
+# `make help` lists the targets. Only audits, browser, browsers, web, clients, client and federation need Node.
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
@@ -16,7 +16,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # no memory: that took half of the tests' CPU time.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race -gcflags=golang.org/x/crypto/...=-race=false)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz damaged audits browser web clients client build vuln sbom bench-scale soak browsers scale
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz damaged audits browser web clients client build vuln sbom bench-scale soak browsers scale federation
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -112,6 +112,10 @@ web: ## Uses examples/web, and GraphiQL with a cookie, in Chromium, against serv
 	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
 	cd examples/web && npm ci --no-audit --no-fund && npm run build
 	cd test/browser && npm ci --no-audit --no-fund && node web.mjs && node graphiql.mjs
+
+federation: ## Composes Latchkey and examples/notes with three composers, and runs them behind Hive Gateway.
+	cd test/federation && npm ci --no-audit --no-fund
+	cd test/federation && node federation.mjs
 
 build: ## Builds one static binary, ./latchkey, reproducibly.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X github.com/latchkey/latchkey/app.stamp=$(VERSION)' -o latchkey .

@@ -62,10 +62,12 @@ type Parts struct {
 	Log  *slog.Logger
 	Now  func() time.Time // the clock, which tests can set
 	Out  io.Writer        // standard output, for commands
+
+	sdl func() string // of the program's schema
 }
 
 // Resolver returns the resolver of Latchkey's own fields, to which the generated resolvers of a program forward.
-func (p Parts) Resolver() *graph.Resolver { return &graph.Resolver{Auth: p.Auth, DB: p.DB} }
+func (p Parts) Resolver() *graph.Resolver { return &graph.Resolver{Auth: p.Auth, DB: p.DB, SDL: p.sdl} }
 
 // A program is Options with defaults applied.
 type program struct {

@@ -50,9 +50,7 @@ func (c *schemaAuditCmd) Run(p *program, io stdio) error {
 type schemaPrintCmd struct{}
 
 func (schemaPrintCmd) Run(p *program, io stdio) error {
-	for _, f := range graph.Sources(p.schema()) {
-		fmt.Fprint(io.out, f.Input)
-	}
+	fmt.Fprint(io.out, graph.SDL(p.schema()))
 	return nil
 }
 

@@ -166,7 +166,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	}
 	stopping := make(chan struct{})
 	s := &Server{
-		Parts: Parts{Auth: service, DB: d, Log: log, Now: service.Now},
+		Parts: Parts{Auth: service, DB: d, Log: log, Now: service.Now, sdl: func() string { return graph.SDL(p.schema()) }},
 		drain: o.DrainDelay, idle: o.IdleTimeout, stop: sync.OnceFunc(func() { close(stopping) }),
 	}
 	var graphql *graph.Handler

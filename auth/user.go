@@ -329,6 +329,20 @@ func (s *Service) User(ctx context.Context, id string) (*db.User, error) {
 	return s.db.UserByID(ctx, id)
 }
 
+// UsersByID returns those of the users with the IDs whom the viewer may see, by ID, in one query.
+func (s *Service) UsersByID(ctx context.Context, ids []string) (map[string]*db.User, error) {
+	var visible []string
+	for _, id := range ids {
+		if ViewerFrom(ctx).maySee(id) == nil {
+			visible = append(visible, id)
+		}
+	}
+	if len(visible) == 0 {
+		return nil, nil
+	}
+	return s.db.UsersByID(ctx, visible)
+}
+
 // Users lists users whose user name, e-mail or name contains search, oldest first; see db.Users.
 func (s *Service) Users(ctx context.Context, search string, p db.Page) (db.PageOf[db.User], error) {
 	if err := ViewerFrom(ctx).Require([]string{"users:read"}); err != nil {

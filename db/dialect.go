@@ -199,6 +199,15 @@ func (d dialect) usersWithTrigrams(text string) (condition string, arg any) {
 		SELECT rowid FROM latchkey_users_search WHERE latchkey_users_search MATCH %s))`, `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 }
 
+// isOneOf returns the condition that a column has after its name, with $1 for the argument, to be one of the texts. They are
+// one argument, so that the query is the same for any number of them.
+func (d dialect) isOneOf(texts []string) (condition string, arg any) {
+	if d == postgresDialect {
+		return `= ANY ($1)`, pq.Array(texts)
+	}
+	return `IN (SELECT value FROM json_each($1))`, JSONList[string](texts)
+}
+
 // gooseOptions returns goose's dialect and the lock that keeps several processes from migrating at once.
 func (d dialect) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
 	if d == sqliteDialect {

@@ -32,6 +32,10 @@ var hotReads = map[string]struct {
 		_, err := d.UserByLogin(ctx, "user77", "user77")
 		return err
 	}},
+	"users by ID": {"users_pkey", func(ctx context.Context, d *db.DB, id ids) error {
+		_, err := d.UsersByID(ctx, []string{id.user, id.heavy, "user_7"})
+		return err
+	}},
 	"sessions of a user": {"sessions_user_id", func(ctx context.Context, d *db.DB, id ids) error {
 		_, err := d.Sessions(ctx, id.user, noon, db.Page{Limit: 20, After: "session_1"})
 		return err

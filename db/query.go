@@ -78,6 +78,13 @@ func Select[T any](ctx context.Context, db *DB, op, query string, args ...any) (
 	return rows, nil
 }
 
+// SelectIn reads rows as Select does, for a query that ends with the column that has one of the texts:
+// "SELECT * FROM orders WHERE id". It is one query for any number of texts.
+func SelectIn[T any](ctx context.Context, db *DB, op, query string, texts []string) ([]*T, error) {
+	condition, arg := db.dialect.isOneOf(texts)
+	return Select[T](ctx, db, op, query+" "+condition, arg)
+}
+
 // Exec runs a statement and returns the number of affected rows. A violated unique index is a ConflictError. Outside a
 // transaction it checks the precondition of GuardWrites first, as Transact does.
 func (db *DB) Exec(ctx context.Context, op, query string, args ...any) (n int64, err error) {

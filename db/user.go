@@ -160,6 +160,17 @@ func (db *DB) UserByID(ctx context.Context, id string) (*User, error) {
 	return db.user(ctx, "user by ID", `SELECT * FROM users WHERE id = $1`, id)
 }
 
+// UsersByID returns the users with the IDs, by ID. IDs without a user are left out.
+func (db *DB) UsersByID(ctx context.Context, ids []string) (map[string]*User, error) {
+	condition, arg := db.dialect.isOneOf(ids)
+	found, err := fetchUsers(ctx, db, "users by ID", `SELECT * FROM users WHERE id `+condition, arg)
+	users := make(map[string]*User, len(found))
+	for _, u := range found {
+		users[u.ID] = u
+	}
+	return users, err
+}
+
 // UserByLogin returns the user with the user name's key or the e-mail. The user name takes precedence.
 func (db *DB) UserByLogin(ctx context.Context, usernameKey, email string) (*User, error) {
 	return db.user(ctx, "user by login", `

@@ -175,6 +175,7 @@ func (c AuditConfig) auditField(schema *ast.Schema, def *ast.Definition, field *
 		return "", fault(field.Position, "%s has %d access directives; it needs exactly one of @public, @authenticated, @requiresScopes", name, len(access))
 	case len(access) == 0:
 		return "", nil
+	case field.Name == "_entities": // non-null by the specification of federation; a gateway asks for nothing beside it
 	case root && field.Type.NonNull && access[0].Name != "public":
 		return "", fault(field.Position, "%s is guarded and must be nullable: write %s without \"!\", so that a refusal does not blank the other fields", name, field.Type.Name())
 	}
@@ -265,7 +266,7 @@ func fault(at *ast.Position, format string, args ...any) error {
 var describing sync.Mutex
 
 // describe appends to each guarded field's description what it requires, where every client's tooling shows it, and
-// hides the directives that are about Go. Once for each schema.
+// hides the directives that are about Go or for gateways. Once for each schema.
 func describe(schema *ast.Schema, requirements []Requirement) {
 	describing.Lock()
 	defer describing.Unlock()
@@ -279,7 +280,7 @@ func describe(schema *ast.Schema, requirements []Requirement) {
 			field.Description = strings.TrimSpace(field.Description) + accessNote + r.Needs + "."
 		}
 	}
-	for _, name := range []string{"goField", "sensitive", "credentials", "asNewViewer", "defer"} {
+	for _, name := range []string{"goField", "sensitive", "credentials", "asNewViewer", "defer", "link", "key", "shareable"} {
 		if _, there := schema.Directives[name]; there { //nolint:staticcheck // another handler may be reading the map: no write without need
 			delete(schema.Directives, name)
 		}

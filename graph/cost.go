@@ -59,7 +59,7 @@ const (
 
 	// In one operation:
 	maxCredentials          = 1 // of the fields marked @credentials
-	maxIntrospections       = 2 // __schema and __type; tools select one of them once
+	maxIntrospections       = 2 // __schema, __type and _service; tools select one of them once
 	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools use none
 
 	maxAliasLength = 200 // bytes of one alias; a response repeats it for each item of a list
@@ -205,7 +205,7 @@ type tally struct {
 
 	direct         int // fields of the set itself; in an operation's set, its root fields
 	credentials    int // of these, the fields marked @credentials
-	introspections int // __schema and __type
+	introspections int // __schema, __type and _service
 
 	introspectionFields, introspectionDepth, introspectionAliases int // of these and the fields below
 
@@ -307,7 +307,7 @@ func (c *counter) field(field *ast.Field, t *tally) {
 	var below tally
 	c.set(field.SelectionSet, &below)
 	t.within(below)
-	if field.Name == "__schema" || field.Name == "__type" {
+	if field.Name == "__schema" || field.Name == "__type" || field.Name == "_service" {
 		t.introspections = plus(t.introspections, 1)
 		t.introspectionFields = plus(t.introspectionFields, plus(1, below.fields))
 		t.introspectionDepth = max(t.introspectionDepth, 1+below.depth)
@@ -326,6 +326,10 @@ func (t *tally) addCost(field *ast.Field, below tally, variables map[string]any)
 	}
 	t.cost = plus(t.cost, weightOf(field.Definition))
 	if len(field.SelectionSet) == 0 {
+		return
+	}
+	if field.Name == "_entities" {
+		t.cost = plus(t.cost, times(lengthOf(argument(field.Arguments, "representations"), variables), plus(1, plus(below.cost, times(assumedItems, below.perItem)))))
 		return
 	}
 	items, sized := itemsOf(field, variables)
@@ -423,6 +427,20 @@ func number(value *ast.Value, variables map[string]any) (n int, ok bool) {
 		return parsed(v.String())
 	}
 	return 0, false
+}
+
+// lengthOf returns the number of items in a list. A single value is a list of one item.
+func lengthOf(value *ast.Value, variables map[string]any) int {
+	switch {
+	case value == nil:
+		return 0
+	case value.Kind == ast.ListValue:
+		return len(value.Children)
+	}
+	if list, ok := variables[value.Raw].([]any); ok && value.Kind == ast.Variable {
+		return len(list)
+	}
+	return 1
 }
 
 func parsed(digits string) (n int, ok bool) {

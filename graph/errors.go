@@ -69,7 +69,7 @@ var Codes = []Code{
 func presenter(log *slog.Logger, report func(context.Context, error), who introspection, own func(error) *Error) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		e := graphql.DefaultErrorPresenter(ctx, err)
-		if e.Message == "introspection disabled" { // gqlgen's error
+		if e.Message == errIntrospectionDisabled.Error() {
 			e = gqlerror.WrapPath(e.Path, who.introspectionError(ctx))
 		}
 		if argument := argumentOf(ctx, e); argument != "" {

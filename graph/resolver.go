@@ -20,6 +20,13 @@ type Resolver struct {
 	// Nodes maps the kinds of IDs (db.KindOf) of a program's own types to functions that Query.node calls. They return
 	// db.ErrNotFound for objects that the viewer may not see.
 	Nodes map[string]func(ctx context.Context, id string) (relay.Node, error)
+
+	// Entities maps the names of a program's own types with @key to functions that Query._entities calls. A program that
+	// has renamed User needs UserEntities under the new name. May be nil.
+	Entities map[string]EntityFinder
+
+	// SDL returns the schema for Query._service; see the function SDL. Latchkey's own if nil.
+	SDL func() string
 }
 
 // viewer returns the request's viewer.

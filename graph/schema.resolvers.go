@@ -8,6 +8,7 @@ package graph
 import (
 	"context"
 
+	"github.com/99designs/gqlgen/plugin/federation/fedruntime"
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph/generated"
@@ -111,6 +112,14 @@ func (r *queryResolver) Users(ctx context.Context, first *int, after *string, la
 
 func (r *queryResolver) AuditLog(ctx context.Context, first *int, after *string, last *int, before *string, filter *db.EventFilter) (*relay.Connection[db.Event], error) {
 	return r.auditLog(ctx, filter, relay.Args{First: first, After: after, Last: last, Before: before})
+}
+
+func (r *queryResolver) Entities(ctx context.Context, representations []map[string]any) ([]relay.Node, error) {
+	return r.entities(ctx, representations)
+}
+
+func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
+	return r.service(ctx)
 }
 
 func (r *sessionResolver) Current(ctx context.Context, obj *db.Session) (bool, error) {

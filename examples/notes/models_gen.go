@@ -2,6 +2,11 @@
 
 package main
 
+// The types with a key.
+type Entity interface {
+	IsEntity()
+}
+
 // A new note.
 type AddNoteInput struct {
 	// The words: 1 to 1,000 bytes.

@@ -20,6 +20,12 @@ type Note struct {
 	CreatedAt time.Time `db:"created_at"`
 }
 
+// Author is the note's owner.
+func (n *Note) Author() *User { return &User{n.UserID} }
+
+// A User is one of Latchkey's, of whom this service knows the ID.
+type User struct{ ID string }
+
 // notesDB is the service's own table.
 type notesDB struct{ *sqlx.DB }
 

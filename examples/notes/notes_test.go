@@ -227,6 +227,7 @@ func TestNotesBesideLatchkey(t *testing.T) {
 	}{
 		{"each field asks for what its directive says", fields},
 		{"everybody has notes of their own", ownNotes},
+		{"what a gateway may ask is guarded without a gateway", entities},
 		{"a damaged request is not repeated in the answer", noEcho},
 		{"a logout counts here too", logout},
 		{"changed roles count here too", roles},
@@ -290,6 +291,37 @@ func ownNotes(t *testing.T, w *world) {
 	}
 	if r := w.want("OK", w.login("root"), `{ allNotes { text } }`); !strings.Contains(r.text, "milk") {
 		t.Errorf("all notes lack alice's: %s", r.text)
+	}
+}
+
+// entities comes after ownNotes, in which alice wrote a note.
+func entities(t *testing.T, w *world) {
+	alice, bob, root := w.login("alice"), w.login("bob"), w.login("root")
+	var me struct{ ID string }
+	if err := json.Unmarshal(w.post(w.latchkeyURL, alice, `{ me { id } }`).Data["me"], &me); err != nil || me.ID == "" {
+		t.Fatalf("alice's ID: %v", err)
+	}
+	of := func(keys string) string {
+		return `{ _entities(representations: [` + keys + `]) { ... on User { id notes { text author { id } } } } }`
+	}
+	hers := of(`{__typename: "User", id: "` + me.ID + `"}`)
+	w.want("UNAUTHENTICATED MISSING", "", hers)
+	if r := w.want("FORBIDDEN", bob, hers); strings.Contains(r.text, "milk") {
+		t.Errorf("bob reads alice's notes: %s", r.text)
+	}
+	for _, token := range []string{alice, root} {
+		if r := w.want("OK", token, hers); !strings.Contains(r.text, `"milk","author":{"id":"`+me.ID+`"}`) {
+			t.Errorf("alice's notes: %s", r.text)
+		}
+	}
+	for _, key := range []string{`{__typename: "User"}`, `{__typename: "User", id: ""}`, `{__typename: "User", id: 7}`, `{__typename: "Note", id: "x"}`, `{id: "x"}`} {
+		if r := w.want("BAD_USER_INPUT", root, of(key)); string(r.Data["_entities"]) != "[null]" || fmt.Sprint(r.Errors[0].Path) != "[_entities 0]" {
+			t.Errorf("%s: %s", key, r.text)
+		}
+	}
+	w.want("BAD_USER_INPUT", root, of(strings.Repeat(`{__typename: "User", id: "x"}, `, 101)))
+	if r := w.want("OK", "", `{ _service { sdl } }`); !strings.Contains(r.text, "@key(fields:") {
+		t.Errorf("the schema for gateways: %s", r.text)
 	}
 }
 

@@ -39,11 +39,25 @@ func (r *queryResolver) AllNotes(ctx context.Context) ([]*Note, error) {
 	return r.notes.list(ctx, "")
 }
 
+func (r *userResolver) Notes(ctx context.Context, obj *User) ([]*Note, error) {
+	viewer, err := verify.FromContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if anyones := [][]string{{"users:read"}}; obj.ID != viewer.UserID && !viewer.Satisfies(anyones) {
+		return nil, &forbiddenError{anyones}
+	}
+	return r.notes.list(ctx, obj.ID)
+}
+
 func (r *Resolver) Mutation() MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() QueryResolver { return &queryResolver{r} }
 
+func (r *Resolver) User() UserResolver { return &userResolver{r} }
+
 type (
 	mutationResolver struct{ *Resolver }
 	queryResolver    struct{ *Resolver }
+	userResolver     struct{ *Resolver }
 )

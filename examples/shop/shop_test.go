@@ -47,6 +47,20 @@ func TestUsersSeeTheirOwnOrdersAndManagersAll(t *testing.T) {
 	})
 }
 
+func TestAGatewayFindsOrdersByTheirKeys(t *testing.T) {
+	servertest.Each(t, options(), func(t *testing.T, s *servertest.Server) {
+		ann, bob := s.User("ann"), s.User("bob")
+		order := ann.Ask(place, "item", "tea").Want("").Text("placeOrder.order.id")
+		keys := []any{map[string]any{"__typename": "Order", "id": order}, map[string]any{"__typename": "User", "id": ann.UserID}}
+		const query = `query($keys: [_Any!]!) { _entities(representations: $keys) { ... on Order { item } ... on User { points } } }`
+		for caller, want := range map[*servertest.Client]string{ann: "[map[item:tea] map[points:1]]", bob: "[<nil> <nil>]", s.Anonymous(): "<nil>"} {
+			if got := caller.Ask(query, "keys", keys); got.Text("_entities") != want {
+				t.Errorf("got %s, want %s", got.Body, want)
+			}
+		}
+	})
+}
+
 func TestAChangedOrderReachesSubscribersAtEveryProcess(t *testing.T) {
 	servertest.Each(t, options(), func(t *testing.T, s *servertest.Server) {
 		ann, bob, other := s.User("ann"), s.User("bob"), s.Replica()

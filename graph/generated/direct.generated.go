@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/plugin/federation/fedruntime"
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph/direct"
@@ -437,6 +438,18 @@ var directObjects = map[string]direct.Object{
 				Directives: []string{"requiresScopes"},
 				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, _ any) graphql.Marshaler {
 					return ec.(*executionContext)._Query_auditLog(ctx, field)
+				},
+			},
+			"_entities": {
+				Directives: []string{"authenticated"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, _ any) graphql.Marshaler {
+					return ec.(*executionContext)._Query__entities(ctx, field)
+				},
+			},
+			"_service": {
+				Directives: []string{"public"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, _ any) graphql.Marshaler {
+					return ec.(*executionContext)._Query__service(ctx, field)
 				},
 			},
 		},
@@ -1018,6 +1031,18 @@ var directObjects = map[string]direct.Object{
 				},
 				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return ec.(*executionContext).fieldContext_UserEdge_node(ctx, field)
+				},
+			},
+		},
+	},
+	"_Service": {
+		Implementors: _ServiceImplementors,
+		Value:        direct.Value[fedruntime.Service],
+		Fields: map[string]direct.Field{
+			"sdl": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*fedruntime.Service).SDL
+					return w.String(v)
 				},
 			},
 		},

@@ -15,6 +15,7 @@ package include
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/99designs/gqlgen/api"
 	"github.com/99designs/gqlgen/codegen/config"
@@ -35,6 +36,11 @@ type Options struct {
 
 	// Omit leaves out root fields of Latchkey's, such as "Query.node", where the project has its own.
 	Omit []string
+
+	// Subgraph keeps what gateways of Apollo Federation need: @link, @key on User, _entities and _service. The project's own
+	// types with @key become entities too: see graph.Resolver.Entities. Without it, the project may be a subgraph in its own
+	// way.
+	Subgraph bool
 
 	// StrictScalars makes String, Int, ID and Boolean refuse values of other JSON types in all of the project's schema:
 	// gqlgen's own take numbers for texts and texts for numbers. A scalar that gqlgen.yml binds stays as it is there.
@@ -75,5 +81,8 @@ func Option(o Options) api.Option {
 		p := newPlugin(o, cfg)
 		p.configure()
 		*plugins = append(*plugins, p, generator.Plugin{})
+		if o.Subgraph {
+			*plugins = slices.Insert(*plugins, 0, plugin.Plugin(generator.Federation{}))
+		}
 	}
 }

@@ -29,13 +29,22 @@ func ours() (*ast.SchemaDocument, error) {
 	return document, nil
 }
 
+// document reads Latchkey's schema, with the part for gateways if the project wants it.
+func (o *Options) document() (*ast.SchemaDocument, error) {
+	document, err := ours()
+	if err == nil && !o.Subgraph {
+		withoutSubgraph(document)
+	}
+	return document, err
+}
+
 // InjectSourcesEarly implements gqlgen's plugin.EarlySourcesInjector: Latchkey's schema, with the project's names.
 func (p *includer) InjectSourcesEarly() ([]*ast.Source, error) {
-	document, err := ours()
+	document, err := p.options.document()
 	if err != nil {
 		return nil, err
 	}
-	if err := p.options.check(document); err != nil {
+	if err := errors.Join(p.options.check(document), p.checkSubgraph()); err != nil {
 		return nil, err
 	}
 	theirs, err := parser.ParseSchemas(p.config.Sources...)
@@ -44,6 +53,7 @@ func (p *includer) InjectSourcesEarly() ([]*ast.Source, error) {
 	}
 	p.drop(document, theirs)
 	p.rename(document)
+	joinEntities(document, theirs)
 	if err := conflicts(document, theirs); err != nil {
 		return nil, err
 	}
@@ -115,10 +125,10 @@ func isRoot(name string) bool {
 }
 
 // drop removes what the project's schema declares itself: the root types, which Latchkey's then extends; scalars; the
-// directives about Go and cost; and what Options say.
+// directives about Go, cost and gateways; and what Options say.
 func (p *includer) drop(document, theirs *ast.SchemaDocument) {
 	document.Directives = slices.DeleteFunc(document.Directives, func(d *ast.DirectiveDefinition) bool {
-		return theirs.Directives.ForName(d.Name) != nil && slices.Contains([]string{"goField", "cost", "listSize"}, d.Name)
+		return theirs.Directives.ForName(d.Name) != nil && slices.Contains(slices.Concat(subgraphDirectives, []string{"goField", "cost", "listSize"}), d.Name)
 	})
 	document.Definitions = slices.DeleteFunc(document.Definitions, func(def *ast.Definition) bool {
 		declared := theirs.Definitions.ForName(def.Name) != nil
@@ -220,11 +230,18 @@ var models = map[string]string{
 	"User":                    "db.User",
 	"UserConnection":          "graph/relay.UserConnection",
 	"UserEdge":                "graph/relay.UserEdge",
+	"_Any":                    "github.com/99designs/gqlgen/graphql.Map",
+	"_Entity":                 "graph/relay.Node",
+	"_Service":                "github.com/99designs/gqlgen/plugin/federation/fedruntime.Service",
 }
 
 // modelOf is the Go type of a type in Latchkey's schema.
 func modelOf(name string) string {
-	if model, ok := models[name]; ok {
+	model, ok := models[name]
+	switch {
+	case strings.HasPrefix(model, "github.com/"):
+		return model
+	case ok:
 		return module + model
 	}
 	return module + "graph/model." + goName(name)
@@ -238,7 +255,7 @@ func (p *includer) configure() {
 	if p.config.Directives == nil {
 		p.config.Directives = map[string]config.DirectiveConfig{}
 	}
-	document, err := ours()
+	document, err := p.options.document()
 	if err != nil {
 		return // InjectSourcesEarly returns it
 	}
@@ -270,7 +287,11 @@ func (p *includer) configure() {
 			}
 		}
 	}
-	for _, name := range []string{"sensitive", "credentials", "cost", "listSize"} {
+	notRun := []string{"sensitive", "credentials", "cost", "listSize"}
+	if p.options.Subgraph {
+		notRun = append(notRun, subgraphDirectives...)
+	}
+	for _, name := range notRun {
 		p.config.Directives[name] = config.DirectiveConfig{SkipRuntime: true}
 	}
 	p.config.CallArgumentDirectivesWithNull = true

@@ -154,6 +154,46 @@ func authorization() []mutation {
 			"./auth", "TestActionsNeed",
 		},
 		{
+			"T191 T192: entities are users whom the viewer may see", "auth/user.go",
+			"if ViewerFrom(ctx).maySee(id) == nil {", "if id != \"\" {",
+			"./test/threats", "TestEntities",
+		},
+		{
+			"T193: representations count in the cost", "graph/cost.go",
+			"if field.Name == \"_entities\" {", "if field.Name == \"\" {",
+			"./test/threats", "TestRepresentations",
+		},
+		{
+			"T193: each representation costs something", "graph/cost.go",
+			"variables), plus(1, plus(below.cost", "variables), plus(0, plus(below.cost",
+			"./test/threats", "TestRepresentations",
+		},
+		{
+			"T193: representations have a maximum", "graph/subgraph.go",
+			"if len(representations) > maxRepresentations {", "if len(representations) > 100*maxRepresentations {",
+			"./test/threats", "TestRepresentations",
+		},
+		{
+			"T194: _service follows the setting for introspection", "graph/subgraph.go",
+			"case graphql.GetOperationContext(ctx).DisableIntrospection:", "case ctx == nil:",
+			"./test/threats", "TestT076_TheSchema",
+		},
+		{
+			"T194: _service is asked for twice at most", "graph/cost.go",
+			` || field.Name == "_service" {`, " {",
+			"./test/threats", "TestTheSubgraphsSchema",
+		},
+		{
+			"T195: keys are IDs of users", "graph/subgraph.go",
+			"if db.CheckID(kind, ids[i]) != nil {", "if db.KindOf(ids[i]) == db.EventID {",
+			"./test/threats", "TestHostileRepresentations",
+		},
+		{
+			"T195: entities are of types with a key", "graph/subgraph.go",
+			"if typeName == \"User\" {", "if typeName != \"\" {",
+			"./test/threats", "TestHostileRepresentations",
+		},
+		{
 			"T76: introspection is for those whom the setting names", "graph/handler.go",
 			"op.DisableIntrospection = !(", "op.DisableIntrospection = known && !known && !(",
 			"./test/threats", "TestT076_TheSchema",

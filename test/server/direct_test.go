@@ -85,6 +85,8 @@ func realQuery(schema *ast.Schema, seed []byte, ids []string) queries.Query {
 		switch name {
 		case "id":
 			return fmt.Sprintf("%q", ids[pick(len(ids))])
+		case "representations":
+			return fmt.Sprintf(`[{__typename: "User", id: %q}, {__typename: "User", id: %q}]`, ids[pick(len(ids))], ids[pick(len(ids))])
 		case "first":
 			return fmt.Sprint(1 + pick(3))
 		case "search":

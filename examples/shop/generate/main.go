@@ -3,4 +3,4 @@ package main
 
 import "github.com/latchkey/latchkey/graph/include"
 
-func main() { include.Main(include.Options{StrictScalars: true}) }
+func main() { include.Main(include.Options{StrictScalars: true, Subgraph: true}) }

@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"example.com/shop/graph/generated"
+	"github.com/99designs/gqlgen/plugin/federation/fedruntime"
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/graph/model"
@@ -93,6 +94,14 @@ func (r *queryResolver) Users(ctx context.Context, first *int, after *string, la
 
 func (r *queryResolver) AuditLog(ctx context.Context, first *int, after *string, last *int, before *string, filter *db.EventFilter) (*relay.Connection[db.Event], error) {
 	return r.Latchkey.Query().AuditLog(ctx, first, after, last, before, filter)
+}
+
+func (r *queryResolver) Entities(ctx context.Context, representations []map[string]any) ([]relay.Node, error) {
+	return r.Latchkey.Query().Entities(ctx, representations)
+}
+
+func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
+	return r.Latchkey.Query().Service(ctx)
 }
 
 func (r *sessionResolver) Current(ctx context.Context, obj *db.Session) (bool, error) {

@@ -25,5 +25,6 @@ func NewSchema(p app.Parts, maxOpen int) graphql.ExecutableSchema {
 	r.Latchkey.Nodes = map[string]func(context.Context, string) (relay.Node, error){
 		orders.OrderID: func(ctx context.Context, id string) (relay.Node, error) { return r.Store.Order(ctx, id) },
 	}
+	r.Latchkey.Entities = map[string]latchkey.EntityFinder{"Order": latchkey.EntitiesByID(orders.OrderID, r.Store.ByID)}
 	return generated.NewExecutableSchema(generated.Config{Resolvers: r, Directives: generated.Guards(p.Auth)})
 }

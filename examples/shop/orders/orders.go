@@ -112,6 +112,18 @@ func (s *Store) Order(ctx context.Context, id string) (*Order, error) {
 	return o, maySee(ctx, o.UserID)
 }
 
+// ByID finds those of the orders that the viewer may see.
+func (s *Store) ByID(ctx context.Context, ids []string) (map[string]*Order, error) {
+	rows, err := db.SelectIn[Order](ctx, s.DB, "orders by ID", `SELECT * FROM orders WHERE id`, ids)
+	orders := map[string]*Order{}
+	for _, o := range rows {
+		if maySee(ctx, o.UserID) == nil {
+			orders[o.ID] = o
+		}
+	}
+	return orders, err
+}
+
 // Of lists the orders of a user, oldest first.
 func (s *Store) Of(ctx context.Context, userID string, args relay.Args) (*OrderConnection, error) {
 	if err := maySee(ctx, userID); err != nil {

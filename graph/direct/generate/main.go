@@ -1,4 +1,4 @@
-// Command generate runs gqlgen with the plugin of package direct.
+// Command generate runs gqlgen with the plugins of package generator.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 func main() {
 	cfg, err := config.LoadConfigFromDefaultLocations()
 	if err == nil {
-		err = api.Generate(cfg, api.AddPlugin(generator.Plugin{}))
+		err = api.Generate(cfg, api.PrependPlugin(generator.Federation{}), api.AddPlugin(generator.Plugin{}))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)

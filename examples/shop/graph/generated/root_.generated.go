@@ -154,9 +154,11 @@ type ComplexityRoot struct {
 
 	Query struct {
 		AuditLog func(childComplexity int, first *int, after *string, last *int, before *string, filter *db.EventFilter) int
+		Entities func(childComplexity int, representations []map[string]any) int
 		Me       func(childComplexity int) int
 		Node     func(childComplexity int, id string) int
 		Orders   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Service  func(childComplexity int) int
 		User     func(childComplexity int, id string) int
 		Users    func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
 	}
@@ -267,6 +269,10 @@ type ComplexityRoot struct {
 	UserEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	_Service struct {
+		SDL func(childComplexity int) int
 	}
 }
 
@@ -763,6 +769,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.AuditLog(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*db.EventFilter)), true
+	case "Query._entities":
+		if e.ComplexityRoot.Query.Entities == nil {
+			break
+		}
+
+		args, err := ec.field_Query__entities_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Entities(childComplexity, args["representations"].([]map[string]any)), true
 
 	case "Query.me":
 		if e.ComplexityRoot.Query.Me == nil {
@@ -792,6 +809,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Orders(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query._service":
+		if e.ComplexityRoot.Query.Service == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Service(childComplexity), true
 	case "Query.user":
 		if e.ComplexityRoot.Query.User == nil {
 			break
@@ -1206,6 +1229,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserEdge.Node(childComplexity), true
 
+	case "_Service.sdl":
+		if e.ComplexityRoot._Service.SDL == nil {
+			break
+		}
+
+		return e.ComplexityRoot._Service.SDL(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -1369,6 +1399,9 @@ type Order implements Node @sensitive {
   shippedAt: Time @authenticated
 }
 
+# For gateways of Apollo Federation.
+extend type Order @key(fields: "id")
+
 "A page of orders."
 type OrderConnection {
   "The orders with their cursors."
@@ -1407,7 +1440,8 @@ type OrderPayload {
   order: Order!
 }
 `, BuiltIn: false},
-	{Name: "../../latchkey.graphqls", Input: `"""
+	{Name: "../../latchkey.graphqls", Input: `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key","@shareable","@authenticated","@requiresScopes","@cost","@listSize"])
+"""
 Anyone may access this field, without credentials.
 """
 directive @public on FIELD_DEFINITION
@@ -1422,7 +1456,7 @@ directive @requiresScopes(
   """
   Lists of scopes: [["a", "b"], ["c"]] means (a and b) or c.
   """
-  scopes: [[Scope!]!]!
+  scopes: [[String!]!]!
 ) on FIELD_DEFINITION
 """
 Every field of this type must have an access directive.
@@ -1459,6 +1493,33 @@ directive @listSize(
   """
   slicingArguments: [String!]
 ) on FIELD_DEFINITION
+"""
+Tells gateways which specification the directives are of, and which of its names are used.
+"""
+directive @link(
+  """
+  The specification and its version.
+  """
+  url: String!
+
+  """
+  Names that are used as they are in the specification.
+  """
+  import: [String!]
+) repeatable on SCHEMA
+"""
+Other subgraphs may add fields to this type. A gateway joins its objects by the key, through _entities.
+"""
+directive @key(
+  """
+  The fields of the key.
+  """
+  fields: String!
+) repeatable on OBJECT
+"""
+Other subgraphs may declare these fields too.
+"""
+directive @shareable on OBJECT
 """
 Maps a field to Go; not visible to clients.
 """
@@ -1592,6 +1653,37 @@ type Query {
     """
     filter: AuditFilter
   ): SecurityEventConnection @requiresScopes(scopes: [["audit:read"]])
+  """
+  For gateways: users by their keys, in the order of the representations. The viewer sees the same users as in node;
+  others are null, with NOT_FOUND.
+  """
+  _entities(
+    """
+    At most 1,000 objects such as {__typename: "User", id: "user_…"}.
+    """
+    representations: [_Any!]!
+  ): [_Entity]! @authenticated
+  """
+  For gateways: this schema. Whoever may introspect it may read it here.
+  """
+  _service: _Service! @public
+}
+"""
+The type name and the key of an object: {__typename: "User", id: "user_…"}.
+"""
+scalar _Any @specifiedBy(url: "https://www.apollographql.com/docs/federation/subgraph-spec")
+"""
+The types with a key.
+"""
+union _Entity = User | Order
+"""
+A subgraph, as gateways see it.
+"""
+type _Service {
+  """
+  The schema of the subgraph.
+  """
+  sdl: String!
 }
 """
 Subscriptions, over WebSocket (graphql-transport-ws) or server-sent events.
@@ -1757,7 +1849,7 @@ type Mutation {
 """
 A person or program that has an account.
 """
-type User implements Node @sensitive {
+type User implements Node @key(fields: "id") @sensitive {
   """
   Opaque; the ` + "`" + `sub` + "`" + ` of access tokens.
   """
@@ -2121,7 +2213,7 @@ type SecurityEventEdge {
 """
 The position of a page in its list (Relay's Cursor Connections).
 """
-type PageInfo {
+type PageInfo @shareable {
   """
   Whether there are items after this page.
   """
@@ -3025,6 +3117,14 @@ func (ec *executionContext) childFields_UserEdge(ctx context.Context, field grap
 		return ec.fieldContext_UserEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserEdge", field.Name)
+}
+
+func (ec *executionContext) childFields__Service(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sdl":
+		return ec.fieldContext__Service_sdl(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type _Service", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -473,7 +473,7 @@ func UnmarshalShipOrderInput(ctx context.Context, raw any) (model.ShipOrderInput
 
 // region    **************************** object.gotpl ****************************
 
-var orderImplementors = []string{"Order", "Node"}
+var orderImplementors = []string{"Order", "Node", "_Entity"}
 
 func (ec *executionContext) _Order(ctx context.Context, sel ast.SelectionSet, obj *orders.Order) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, orderImplementors)
