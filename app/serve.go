@@ -176,6 +176,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	graphql, err = graph.NewHandler(p.Schema(s.Parts), graph.Options{
 		Auth: service, Log: log, Introspection: o.Introspection, Limits: o.Limits, EveryField: o.EveryField, Stopping: stopping,
 		Observe: metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
+		Persisted: o.Persisted, PublicMaxAge: o.PublicMaxAge,
 		Guards: p.Guards, Report: o.Audit == auditReport, Identify: p.Identify, Errors: p.Errors, Extensions: p.Extensions,
 	})
 	if err != nil {

@@ -39,6 +39,8 @@ type ServeSettings struct {
 	Migrate        bool           `env:"LATCHKEY_MIGRATE" help:"Apply migrations to PostgreSQL at the start (on SQLite this is always done)."`
 	GraphiQL       bool           `name:"graphiql" env:"LATCHKEY_GRAPHIQL" default:"true" negatable:"" help:"Serve GraphiQL at /."`
 	Introspection  string         `env:"LATCHKEY_INTROSPECTION" enum:"public,authenticated,off" default:"public" help:"Who may read the schema: public, authenticated or off."`
+	Persisted      bool           `name:"persisted-queries" env:"LATCHKEY_PERSISTED_QUERIES" default:"true" negatable:"" help:"Let clients send the hash of a document that was sent before instead of the document (Apollo's automatic persisted queries)."`
+	PublicMaxAge   time.Duration  `name:"public-max-age" env:"LATCHKEY_PUBLIC_MAX_AGE" default:"0s" help:"How long caches between server and clients may store the response to a GET request without credentials in which every field is @public or unguarded, at most 24h; 0s: not at all. A resolver that depends on anything else of the request, such as its address, must not be @public then."`
 	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
 	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session expires if it is not refreshed for this duration."`
 	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"Maximum lifetime of a session."`
@@ -151,6 +153,8 @@ func (s *ServeSettings) Validate() error {
 		return errors.New("--database-connections (LATCHKEY_DATABASE_CONNECTIONS) must be at least 2")
 	case s.DrainDelay < 0 || s.DrainDelay > 10*time.Second:
 		return errors.New("--drain-delay (LATCHKEY_DRAIN_DELAY) must be 0s to 10s")
+	case s.PublicMaxAge != 0 && (s.PublicMaxAge < time.Second || s.PublicMaxAge > 24*time.Hour):
+		return errors.New("--public-max-age (LATCHKEY_PUBLIC_MAX_AGE) must be 0s, or 1s to 24h")
 	case s.AccessTTL < time.Minute || s.AccessTTL > auth.MaxAccess:
 		return errors.New("--access-ttl (LATCHKEY_ACCESS_TTL) must be 1m to 15m")
 	case s.MaxSessions < 1 || s.TokenCache < 1:

@@ -36,6 +36,8 @@ type Options struct {
 	Issuer        string                                             // the server's public URL, whose pages may open WebSockets; may be empty
 	Origins       []string                                           // of other pages that may: scheme, host and port
 	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and event streams end
+	Persisted     bool                                               // clients may send the hash of a document instead of the document
+	PublicMaxAge  time.Duration                                      // for which shared caches may store responses without guarded fields; 0: not at all
 
 	// Identify runs before each operation of a user who is logged in. Resolvers find what it puts into the context. If it
 	// returns an error, the operation is refused. May be nil.
@@ -64,7 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			_ = recovered(h.log)(r.Context(), panicked)
-			writeResponse(w, http.StatusInternalServerError, plainJSON, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(Internal, "internal error")}})
+			writeResponse(w, http.StatusInternalServerError, plainJSON, noStore, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(Internal, "internal error")}})
 		}
 	}()
 	r = r.WithContext(graphql.StartOperationTrace(r.Context()))
@@ -92,6 +94,7 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	exec.SetDefaultRulesFn(validationRules)
 	exec.SetDisableSuggestion(true)
 	documents := newDocumentReader(o.Limits, es.Schema(), newDocumentCache(written))
+	documents.persisted = o.Persisted
 	exec.SetQueryCache(documents.cache)
 	exec.Use(costGuard{o.Limits.Cost, documents.credentials})
 	exec.Use(who)
@@ -108,7 +111,7 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	if written != nil {
 		exec.Use(written)
 	}
-	shared := common{schema: es.Schema(), documents: documents, auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
+	shared := common{schema: es.Schema(), documents: documents, auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}, public: publicCache{es.Schema(), o.Guards, o.PublicMaxAge}}
 	open := &sockets{common: shared, origins: socketOrigins(o.Issuer, o.Origins)}
 	return &Handler{exec, transport{shared}, open, o.Log}, nil
 }

@@ -35,6 +35,7 @@ type common struct {
 	observe   func(kind, field, code string, took time.Duration)
 	stopping  <-chan struct{}
 	streams   *perUser // WebSockets, and subscriptions by event stream
+	public    publicCache
 }
 
 // A requestError is an error about the request as a whole, with its HTTP status.
@@ -77,12 +78,14 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	var response *graphql.Response
 	var operation *graphql.OperationContext
 	var status int
+	cache := noStore
 	if err != nil {
 		status, response = err.status, &graphql.Response{Errors: gqlerror.List{err.Error}}
 	} else {
 		response, operation, status = t.execute(r, exec, params, mediaType)
+		cache = t.public.header(r, operation, response, status)
 	}
-	writeResponse(w, status, mediaType, response)
+	writeResponse(w, status, mediaType, cache, response)
 	t.finished(r, operation, response, status, time.Since(start))
 }
 
@@ -94,14 +97,7 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 		errs = checkMethod(r.Method, operation.Operation.Operation)
 	}
 	if len(errs) > 0 {
-		status := http.StatusOK
-		if mediaType == graphqlResponse {
-			status = http.StatusBadRequest
-		}
-		if errs[0].Extensions["code"] == MethodNotAllowed {
-			status = http.StatusMethodNotAllowed
-		}
-		return exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), errs), operation, status
+		return exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), errs), operation, statusOf(errs, mediaType)
 	}
 	limited, end := withDeadline(r.Context(), t.limits.Duration)
 	defer end()
@@ -113,9 +109,23 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 	return response, operation, http.StatusOK
 }
 
+// statusOf returns the status of a response without data (GraphQL over HTTP, section 6.4).
+func statusOf(errs gqlerror.List, mediaType string) int {
+	switch errs[0].Extensions["code"] {
+	case MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case PersistedQueryNotFound, PersistedQueryNotSupported:
+		return http.StatusOK // as Apollo Server does: clients disagree about other statuses
+	}
+	if mediaType == graphqlResponse {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
 // prepare parses and validates an operation, and checks its cost and its variables.
 func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	if errs := c.documents.admit(ctx, params); len(errs) > 0 {
+	if errs := c.documents.read(ctx, params); len(errs) > 0 {
 		return &graphql.OperationContext{
 			RawQuery: params.Query, OperationName: params.OperationName, Extensions: params.Extensions, Headers: params.Headers,
 		}, errs
@@ -170,12 +180,7 @@ func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 		err = newRequestError(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
 	}
 	params.ReadTime.End = graphql.Now()
-	if err == nil {
-		if unsupported := checkPersistedQuery(params); unsupported != nil {
-			err = &requestError{http.StatusOK, unsupported} // as Apollo Server does: clients disagree about other statuses
-		}
-	}
-	if err == nil && strings.TrimSpace(params.Query) == "" {
+	if err == nil && lacksDocument(params) {
 		err = newRequestError(http.StatusBadRequest, BadRequest, "the parameter query is missing")
 	}
 	return params, err

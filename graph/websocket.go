@@ -208,7 +208,7 @@ func (h *handshake) WriteHeader(status int) {
 		code, message = Forbidden, "pages of this origin may not connect"
 	}
 	h.Header().Del("Content-Length")
-	writeResponse(h.ResponseWriter, status, plainJSON, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(code, message)}})
+	writeResponse(h.ResponseWriter, status, plainJSON, noStore, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(code, message)}})
 }
 
 // Write implements http.ResponseWriter. It drops the library's error text.

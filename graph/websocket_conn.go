@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -152,10 +151,7 @@ func (s *socket) subscribe(ctx context.Context, m message) error {
 	if m.ID == "" || len(m.ID) > maxOperationID || decodeParams(m.Payload, &params) != nil {
 		return errInvalidMessage
 	}
-	if err := checkPersistedQuery(&params); err != nil {
-		return s.sendError(ctx, m.ID, err)
-	}
-	if strings.TrimSpace(params.Query) == "" {
+	if lacksDocument(&params) {
 		return errInvalidMessage
 	}
 	params.ReadTime.Start = graphql.Now()

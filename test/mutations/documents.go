@@ -50,8 +50,58 @@ func documents() []mutation {
 		},
 		{
 			"T111: a query under a foreign hash is refused", "graph/persisted.go",
-			"sum := sha256.Sum256([]byte(params.Query)); !strings", "sum := sha256.Sum256([]byte(params.Query)); hash == \"\" && !strings",
+			"case !isHash || sha256.Sum256([]byte(params.Query)) != hash:", "case !isHash && sha256.Sum256([]byte(params.Query)) != hash:",
 			"./test/threats", "TestT111_",
+		},
+		{
+			"T111: a hash of a document is 64 digits", "graph/persisted.go",
+			"&& len(text) == 2*len(hash)", "&& len(text) > 0",
+			"./test/server", "TestOnlyAValidDocument",
+		},
+		{
+			"T111: hashes are forgotten with their documents", "graph/documents.go",
+			"		delete(c.hashed, *document.hash)\n	}\n	if c.written", "		_ = c.hashed\n	}\n	if c.written",
+			"./graph", "TestHashesAreForgotten",
+		},
+		{
+			"T111: a document has one hash", "graph/documents.go",
+			"		delete(c.hashed, *document.hash)\n	}\n	document.hash", "		_ = c.hashed\n	}\n	document.hash",
+			"./graph", "TestHashesAreForgotten",
+		},
+		{
+			"T191: caches store no response to a request with a token", "graph/public.go",
+			`len(r.Header["Authorization"]) > 0 ||`, `len(r.Header["Authorisation"]) > 0 ||`,
+			"./test/server", "TestSharedCaches",
+		},
+		{
+			"T191: caches store no response to a request with a cookie", "graph/public.go",
+			`len(r.Header["Cookie"]) > 0 ||`, `len(r.Header["Biscuit"]) > 0 ||`,
+			"./test/server", "TestSharedCaches",
+		},
+		{
+			"T191: caches tell requests with a token from others", "graph/response.go",
+			`h.Add("Vary", "Authorization, Cookie")`, `h.Add("Vary", "Accept")`,
+			"./test/server", "TestSharedCaches",
+		},
+		{
+			"T191: caches store no errors", "graph/public.go",
+			"len(response.Errors) > 0 ||", "len(response.Errors) > 1 && response.Data == nil ||",
+			"./test/server", "TestSharedCaches",
+		},
+		{
+			"T191: caches store no guarded field", "graph/public.go",
+			`return d.Name != "public" && (`, `return d.Name == "private" && (`,
+			"./graph", "TestAnOperationIsPublic",
+		},
+		{
+			"T191: caches store no root field that is not declared public", "graph/public.go",
+			`if field.ObjectDefinition == c.schema.Query &&`, `if field.ObjectDefinition == c.schema.Mutation &&`,
+			"./graph", "TestAnOperationIsPublic",
+		},
+		{
+			"T191: caches store no field that an object behind an interface guards", "graph/public.go",
+			"if field.ObjectDefinition.IsAbstractType() {", "if field.ObjectDefinition == nil {",
+			"./graph", "TestAnOperationIsPublic",
 		},
 		{
 			"sockets: nothing begins after the token has ended", "graph/websocket_conn.go",

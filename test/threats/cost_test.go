@@ -369,7 +369,7 @@ func TestT110_ClientsThatDawdleAreCutOffAndHoldUpNobody(t *testing.T) {
 	dawdlers.Wait()
 }
 
-// Persisted queries are off, so that nothing can be stored under the hash of something else. T164.
+// Nothing can be stored under the hash of something else. T164.
 func TestT111_AHashOfAnotherDocumentRunsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
@@ -382,7 +382,7 @@ func TestT111_AHashOfAnotherDocumentRunsNothing(t *testing.T) {
 		"by GET":  f.Send(http.MethodGet, "/graphql?"+url.Values{"extensions": {"{" + strings.TrimPrefix(hash, `"extensions":{`)}}.Encode(), http.Header{}, ""),
 	} {
 		wantHarmless(t, what, r)
-		if r.Code() != "PERSISTED_QUERY_NOT_SUPPORTED" || r.Data != nil {
+		if r.Code() != "PERSISTED_QUERY_NOT_FOUND" || r.Data != nil {
 			t.Errorf("%s: %d %s", what, r.Status, r.Body)
 		}
 	}
