@@ -45,7 +45,7 @@ func parseBody(data []byte, params *graphql.RawParams) *requestError {
 	case !utf8.Valid(data):
 		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
 	case len(data) > 0 && data[0] == '[':
-		return newRequestError(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
+		return newRequestError(http.StatusBadRequest, BatchingNotSupported, "batching is not supported: send one operation in a request")
 	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
 		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
 	}

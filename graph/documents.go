@@ -88,12 +88,15 @@ func (d *documentReader) parse(text string) (*ast.QueryDocument, gqlerror.List) 
 	return document, nil
 }
 
+// coded gives a code to errors that have none.
 func coded(code Code, errs ...*gqlerror.Error) gqlerror.List {
 	for _, e := range errs {
 		if e.Extensions == nil {
 			e.Extensions = map[string]any{}
 		}
-		e.Extensions["code"] = code
+		if _, has := e.Extensions["code"]; !has {
+			e.Extensions["code"] = code
+		}
 	}
 	return errs[:min(len(errs), maxErrors)]
 }

@@ -104,6 +104,11 @@ func documents() []mutation {
 			"./graph", "TestAnOperationIsPublic",
 		},
 		{
+			"documents: @defer is refused in words", "graph/validation.go",
+			`if e.Message == ` + "`" + `Unknown directive "@defer".` + "`" + ` ||`, `if e.Message == "" ||`,
+			"./test/server", "TestIncrementalDelivery",
+		},
+		{
 			"sockets: nothing begins after the token has ended", "graph/websocket_conn.go",
 			"if s.ending || ctx.Err() != nil {", "if s.ending && s.conn == nil {",
 			"./test/server", "TestASocketWhoseToken",
