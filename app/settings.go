@@ -54,7 +54,7 @@ type ServeSettings struct {
 	TLSKey         string         `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
 	ClientRate     int            `name:"client-rate" env:"LATCHKEY_CLIENT_RATE" default:"200" help:"Requests per second of one client, with bursts of five times as many; 0: no limit, so that one client can overload the server."`
 	InFlight       int            `name:"in-flight" env:"LATCHKEY_IN_FLIGHT" default:"512" help:"Concurrent requests, not counting streams; 0: no limit, so that too many concurrent requests can exhaust the memory."`
-	Streams        int            `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"Open WebSockets and event streams, at about 30 KiB each; 0: no limit."`
+	Streams        int            `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"Open WebSockets, event streams and multipart responses, at about 30 KiB each; 0: no limit."`
 	AuditRetention time.Duration  `name:"audit-retention" env:"LATCHKEY_AUDIT_RETENTION" default:"8760h" help:"How long security events are kept; 0s: forever."`
 	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Address for /metrics, for Prometheus. Default: not served."`
 	IdleTimeout    time.Duration  `name:"idle-timeout" env:"LATCHKEY_IDLE_TIMEOUT" default:"90s" help:"How long an idle connection stays open, 1s to 1h. It must be longer than the idle timeout of a load balancer in front."`

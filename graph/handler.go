@@ -35,7 +35,7 @@ type Options struct {
 	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
 	Issuer        string                                             // the server's public URL, whose pages may open WebSockets; may be empty
 	Origins       []string                                           // of other pages that may: scheme, host and port
-	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and event streams end
+	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and streams end
 	Persisted     bool                                               // clients may send the hash of a document instead of the document
 	PublicMaxAge  time.Duration                                      // for which shared caches may store responses without guarded fields; 0: not at all
 
@@ -50,7 +50,7 @@ type Options struct {
 	Extensions []graphql.HandlerExtension // further ones of gqlgen; with a FieldInterceptor, gqlgen executes all fields (see package direct)
 }
 
-// A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets and event streams.
+// A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets, event streams and multipart responses.
 type Handler struct {
 	exec    *executor.Executor
 	http    transport

@@ -17,7 +17,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/internal/accept"
-	"github.com/latchkey/latchkey/internal/sse"
+	"github.com/latchkey/latchkey/internal/stream"
 )
 
 // A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. gqlgen's transports are not used: their
@@ -34,7 +34,7 @@ type common struct {
 	limits    Limits
 	observe   func(kind, field, code string, took time.Duration)
 	stopping  <-chan struct{}
-	streams   *perUser // WebSockets, and subscriptions by event stream
+	streams   *perUser // WebSockets, and subscriptions by stream
 	public    publicCache
 }
 
@@ -67,8 +67,8 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	accepted := r.Header.Values("Accept")
 	mediaType := accept.Choose(accepted, plainJSON, graphqlResponse)
 	params, err := t.read(w, r)
-	if err == nil && accept.Preferred(accepted) == sse.MediaType { // and not merely acceptable, as for urql
-		operation, last := t.stream(w, r, exec, params)
+	if streamed := stream.Preferred(accepted); err == nil && streamed != "" { // and not merely acceptable, as for urql
+		operation, last := t.stream(newResultStream(w, streamed), r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))
 		return
 	}
@@ -153,11 +153,11 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	return operation, nil
 }
 
-// checkMethod returns an error if the method, without an event stream, does not allow an operation of this kind.
+// checkMethod returns an error if the method, without a stream, does not allow an operation of this kind.
 func checkMethod(method string, kind ast.Operation) gqlerror.List {
 	switch {
 	case kind == ast.Subscription:
-		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket or an event stream")}
+		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket, an event stream or a multipart response")}
 	case kind == ast.Mutation && method == http.MethodGet:
 		return gqlerror.List{gqlerrorOf(MethodNotAllowed, "mutations need POST")}
 	}

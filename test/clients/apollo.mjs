@@ -16,6 +16,7 @@ export async function run(server, ok) {
 	const tokens = await server.logIn();
 	const client = newClient(server, tokens);
 	await splitByKind(client, server, tokens, ok);
+	await subscribeInParts(server, ok);
 	await paginate(client, server, tokens, ok);
 	await introspect(client, ok);
 	await persistQueries(server, tokens, ok);
@@ -55,6 +56,28 @@ async function splitByKind(client, server, tokens, ok) {
 	assert.equal(received[0].__typename, 'SecurityEvent');
 	subscription.unsubscribe();
 	ok('a query goes by HTTP and a subscription by GraphQLWsLink, with the same token');
+}
+
+// subscribeInParts uses HttpLink alone, which subscribes by a multipart response.
+async function subscribeInParts(server, ok) {
+	const tokens = await server.logIn();
+	const headers = { authorization: `Bearer ${tokens.accessToken}` };
+	const client = new ApolloClient({ link: new HttpLink({ uri: server.graphql, headers }), cache: new InMemoryCache() });
+	const received = [];
+	let failed = null;
+	const subscription = client.subscribe({ query: gql(SUBSCRIPTION) }).subscribe({
+		next: ({ data, error }) => (error ? (failed = error) : received.push(data.securityEvents)),
+		error: (error) => (failed = error),
+	});
+	await server.hear(tokens.accessToken, received);
+	assert.equal(failed, null);
+	ok('HttpLink alone subscribes, by a multipart response');
+	await server.logOut(tokens.accessToken);
+	await until('the end of the subscription', () => failed);
+	assert.equal(failed.errors[0].extensions.reason, 'REVOKED');
+	subscription.unsubscribe();
+	client.stop();
+	ok('logging out ends the multipart response with UNAUTHENTICATED');
 }
 
 const PAGE = gql`

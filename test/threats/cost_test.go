@@ -187,7 +187,7 @@ func TestT097_AnArrayOfOperationsDoesNotRun(t *testing.T) {
 			for _, accept := range []string{servertest.GraphQLResponse, "text/event-stream"} {
 				r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}, "Authorization": {"Bearer " + alice}}, batch)
 				wantHarmless(t, what, r)
-				if r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "BAD_REQUEST") {
+				if r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "BATCHING_NOT_SUPPORTED") {
 					t.Errorf("%d by %s: %d %.300s", n, accept, r.Status, r.Body)
 				}
 			}
