@@ -39,6 +39,7 @@ type ServeSettings struct {
 	Migrate        bool           `env:"LATCHKEY_MIGRATE" help:"Apply migrations to PostgreSQL at the start (on SQLite this is always done)."`
 	GraphiQL       bool           `name:"graphiql" env:"LATCHKEY_GRAPHIQL" default:"true" negatable:"" help:"Serve GraphiQL at /."`
 	Introspection  string         `env:"LATCHKEY_INTROSPECTION" enum:"public,authenticated,off" default:"public" help:"Who may read the schema: public, authenticated or off."`
+	Documents      string         `env:"LATCHKEY_DOCUMENTS" enum:"any,registered" default:"any" help:"Which GraphQL documents clients may run: any, or only those that were registered by the command documents register."`
 	Persisted      bool           `name:"persisted-queries" env:"LATCHKEY_PERSISTED_QUERIES" default:"true" negatable:"" help:"Let clients send the hash of a document that was sent before instead of the document (Apollo's automatic persisted queries)."`
 	PublicMaxAge   time.Duration  `name:"public-max-age" env:"LATCHKEY_PUBLIC_MAX_AGE" default:"0s" help:"How long caches between server and clients may store the response to a GET request without credentials in which every field is @public or unguarded, at most 24h; 0s: not at all. A resolver that depends on anything else of the request, such as its address, must not be @public then."`
 	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
@@ -207,6 +208,11 @@ func isAddress(addr string) bool {
 		_, err = net.LookupPort("tcp", port)
 	}
 	return err == nil
+}
+
+// servesGraphiQL reports whether GraphiQL is at /. It is of no use where its documents do not run.
+func (s *ServeSettings) servesGraphiQL() bool {
+	return s.GraphiQL && s.Documents != graph.DocumentsRegistered
 }
 
 // databaseOptions returns the options for opening the database.

@@ -26,19 +26,20 @@ type documentReader struct {
 	credentials credentialFields
 	cache       *documentCache
 	persisted   bool // documents may be requested by their hash
+	registered  *registered
 }
 
 func newDocumentReader(limits Limits, schema *ast.Schema, cache *documentCache) *documentReader {
-	return &documentReader{limits: limits, schema: schema, rules: validationRules(), credentials: credentialsOf(schema), cache: cache}
+	return &documentReader{limits: limits, schema: schema, rules: validationRules(), credentials: credentialsOf(schema), cache: cache, registered: newRegistered(nil, false)}
 }
 
-// read reads the document of a request, which may have only its hash.
-func (d *documentReader) read(ctx context.Context, request *graphql.RawParams) gqlerror.List {
-	hash, given, err := d.identify(request)
+// read reads the document of a request, which may only name it.
+func (d *documentReader) read(ctx context.Context, request *request) gqlerror.List {
+	hash, given, err := d.identify(ctx, request)
 	if err != nil {
 		return gqlerror.List{err}
 	}
-	if errs := d.admit(ctx, request); len(errs) > 0 {
+	if errs := d.admit(ctx, &request.RawParams); len(errs) > 0 {
 		return errs
 	}
 	if given {

@@ -47,7 +47,7 @@ func TestHashesAreForgottenWithTheirDocuments(t *testing.T) {
 	send := func(query string) {
 		hash := sha256.Sum256([]byte(query))
 		persisted := map[string]any{"version": json.Number("1"), "sha256Hash": hex.EncodeToString(hash[:])}
-		if errs := documents.read(t.Context(), &graphql.RawParams{Query: query, Extensions: map[string]any{"persistedQuery": persisted}}); len(errs) > 0 {
+		if errs := documents.read(t.Context(), &request{RawParams: graphql.RawParams{Query: query, Extensions: map[string]any{"persistedQuery": persisted}}}); len(errs) > 0 {
 			t.Fatal(errs)
 		}
 	}

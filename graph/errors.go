@@ -57,6 +57,8 @@ const (
 	BatchingNotSupported    Code = "BATCHING_NOT_SUPPORTED"             // an array of operations
 	IncrementalNotSupported Code = "INCREMENTAL_DELIVERY_NOT_SUPPORTED" // @defer and @stream
 
+	DocumentNotRegistered Code = "DOCUMENT_NOT_REGISTERED"
+
 	// Apollo's; clients then send the query:
 	PersistedQueryNotFound     Code = "PERSISTED_QUERY_NOT_FOUND"
 	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED"
@@ -66,7 +68,7 @@ const (
 var Codes = []Code{
 	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
-	QueryTooComplex, BatchingNotSupported, IncrementalNotSupported, PersistedQueryNotFound, PersistedQueryNotSupported,
+	QueryTooComplex, BatchingNotSupported, IncrementalNotSupported, DocumentNotRegistered, PersistedQueryNotFound, PersistedQueryNotSupported,
 }
 
 // presenter converts an error to what clients see. It is the only place where errors are mapped to codes. Unknown errors

@@ -37,7 +37,11 @@ type Options struct {
 	Origins       []string                                           // of other pages that may: scheme, host and port
 	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and streams end
 	Persisted     bool                                               // clients may send the hash of a document instead of the document
+	Documents     string                                             // one of the constants; DocumentsAny if empty
 	PublicMaxAge  time.Duration                                      // for which shared caches may store responses without guarded fields; 0: not at all
+
+	// Registered returns the text of the registered document with an ID or hash, or db.ErrNotFound. May be nil.
+	Registered func(ctx context.Context, idOrHash string) (string, error)
 
 	// Identify runs before each operation of a user who is logged in. Resolvers find what it puts into the context. If it
 	// returns an error, the operation is refused. May be nil.
@@ -94,7 +98,7 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	exec.SetDefaultRulesFn(validationRules)
 	exec.SetDisableSuggestion(true)
 	documents := newDocumentReader(o.Limits, es.Schema(), newDocumentCache(written))
-	documents.persisted = o.Persisted
+	documents.persisted, documents.registered = o.Persisted, newRegistered(o.Registered, o.Documents == DocumentsRegistered)
 	exec.SetQueryCache(documents.cache)
 	exec.Use(costGuard{o.Limits.Cost, documents.credentials})
 	exec.Use(who)

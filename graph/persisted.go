@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,47 +15,71 @@ import (
 // instead of the document. If the server does not know the hash, the client sends both. The cache of documents is also
 // looked up by hash, so a persisted query needs no memory of its own; it is forgotten when the document is.
 
+// A request is an operation as a client sends it.
+type request struct {
+	graphql.RawParams
+	documentID string // of the GraphQL-over-HTTP draft, in the place of the document
+}
+
 // persistedHash returns extensions.persistedQuery.sha256Hash, or "".
-func persistedHash(params *graphql.RawParams) string {
-	persisted, _ := params.Extensions["persistedQuery"].(map[string]any)
+func (r *request) persistedHash() string {
+	persisted, _ := r.Extensions["persistedQuery"].(map[string]any)
 	hash, _ := persisted["sha256Hash"].(string)
 	return hash
 }
 
-// lacksDocument reports whether a request has neither a document nor a hash of one.
-func lacksDocument(params *graphql.RawParams) bool {
-	return strings.TrimSpace(params.Query) == "" && persistedHash(params) == ""
+// lacksDocument reports whether a request has neither a document nor anything that names one.
+func (r *request) lacksDocument() bool {
+	return strings.TrimSpace(r.Query) == "" && r.persistedHash() == "" && r.documentID == ""
 }
 
 // A documentHash is the SHA-256 hash of a document as the client sent it.
 type documentHash [sha256.Size]byte
 
-// identify finds the document of a request that has only a hash. If the request has both, it returns the hash, under
-// which the document may be found from then on if it is valid. It refuses the hash of another document: a proxy or a log
-// may identify documents by their hash, and so does the cache.
-func (d *documentReader) identify(params *graphql.RawParams) (hash documentHash, given bool, err *gqlerror.Error) {
-	text := persistedHash(params)
-	if text == "" {
-		return hash, false, nil
-	}
-	if persisted := params.Extensions["persistedQuery"].(map[string]any); persisted["version"] != json.Number("1") {
-		return hash, false, inputError("version", "the version of persistedQuery must be 1")
-	}
-	n, malformed := hex.Decode(hash[:], []byte(text[:min(len(text), 2*len(hash))]))
-	isHash := malformed == nil && n == len(hash) && len(text) == 2*len(hash)
+// identify finds the document of a request that only names it, and refuses one that may not run. If a request has a
+// document with its hash, identify returns the hash, under which the document may be found from then on if it is valid.
+func (d *documentReader) identify(ctx context.Context, r *request) (hash documentHash, given bool, err *gqlerror.Error) {
+	text := r.persistedHash()
 	switch {
-	case params.Query == "" && !d.persisted:
-		return hash, false, gqlerrorOf(PersistedQueryNotSupported, "PersistedQueryNotSupported") // some clients compare the message
-	case params.Query == "":
-		var known bool
-		if params.Query, known = d.cache.textOf(hash); !known || !isHash {
-			return hash, false, gqlerrorOf(PersistedQueryNotFound, "PersistedQueryNotFound")
-		}
-		return hash, false, nil
-	case !isHash || sha256.Sum256([]byte(params.Query)) != hash:
-		return hash, false, inputError("sha256Hash", "sha256Hash is not the hash of the query")
+	case text != "" && r.Extensions["persistedQuery"].(map[string]any)["version"] != json.Number("1"):
+		return hash, false, inputError("version", "the version of persistedQuery must be 1")
+	case r.documentID != "" && (text != "" || r.Query != ""):
+		return hash, false, inputError("documentId", "documentId stands in the place of the document: send one of them")
+	case r.documentID != "":
+		r.Query, err = d.registered.find(ctx, r.documentID)
+		return hash, false, err
+	case text != "" && r.Query == "":
+		r.Query, err = d.findHash(ctx, text)
+		return hash, false, err
 	}
-	return hash, d.persisted, nil
+	if text != "" {
+		if hash = sha256.Sum256([]byte(r.Query)); !strings.EqualFold(text, hex.EncodeToString(hash[:])) {
+			// A proxy or a log may identify documents by their hash, and so does the cache.
+			return hash, false, inputError("sha256Hash", "sha256Hash is not the hash of the query")
+		}
+	}
+	return hash, text != "" && d.persisted, d.registered.check(ctx, r.Query)
+}
+
+// findHash returns the document with a hash, which is registered or was sent before. The text may also be another ID of a
+// registered document. Where only registered documents run, it does not matter what was sent before: the document may have
+// been removed since.
+func (d *documentReader) findHash(ctx context.Context, text string) (string, *gqlerror.Error) {
+	if isHash(text) && d.persisted && !d.registered.only {
+		var hash documentHash
+		_, _ = hex.Decode(hash[:], []byte(text))
+		if known, ok := d.cache.textOf(hash); ok {
+			return known, nil
+		}
+	}
+	found, err := d.registered.find(ctx, text)
+	switch {
+	case err == nil || d.registered.only || err.Extensions["code"] != DocumentNotRegistered:
+		return found, err
+	case d.persisted:
+		return "", gqlerrorOf(PersistedQueryNotFound, "PersistedQueryNotFound") // some clients compare the message
+	}
+	return "", gqlerrorOf(PersistedQueryNotSupported, "PersistedQueryNotSupported")
 }
 
 func inputError(field, message string) *gqlerror.Error {

@@ -49,7 +49,7 @@ const commentEvery = 12 * time.Second
 
 // stream executes an operation and sends its results until it ends, the client disconnects, or the token is no longer
 // valid. In the last case the final result has the error.
-func (t transport) stream(results resultStream, r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams) (operation *graphql.OperationContext, last *graphql.Response) {
+func (t transport) stream(results resultStream, r *http.Request, exec graphql.GraphExecutor, params *request) (operation *graphql.OperationContext, last *graphql.Response) {
 	ctx, cancel := t.watched(r)
 	defer cancel()
 	operation, errs := t.prepare(ctx, exec, params)

@@ -91,7 +91,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 
 // execute runs an operation. After the time limit its database queries are cancelled and the error is UNAVAILABLE.
 // A response without data has the status 400 if it is graphql-response+json (GraphQL over HTTP, section 6.4.2).
-func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
+func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *request, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
 	operation, errs := t.prepare(r.Context(), exec, params)
 	if len(errs) == 0 {
 		errs = checkMethod(r.Method, operation.Operation.Operation)
@@ -124,13 +124,13 @@ func statusOf(errs gqlerror.List, mediaType string) int {
 }
 
 // prepare parses and validates an operation, and checks its cost and its variables.
-func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *request) (*graphql.OperationContext, gqlerror.List) {
 	if errs := c.documents.read(ctx, params); len(errs) > 0 {
 		return &graphql.OperationContext{
 			RawQuery: params.Query, OperationName: params.OperationName, Extensions: params.Extensions, Headers: params.Headers,
 		}, errs
 	}
-	operation, errs := exec.CreateOperationContext(ctx, params)
+	operation, errs := exec.CreateOperationContext(ctx, &params.RawParams)
 	if operation.Doc == nil {
 		return operation, errs[:min(len(errs), maxErrors)]
 	}
@@ -165,8 +165,8 @@ func checkMethod(method string, kind ast.Operation) gqlerror.List {
 }
 
 // read reads the parameters of a request strictly. Its errors never echo the request.
-func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *requestError) {
-	params := &graphql.RawParams{Headers: r.Header}
+func (t transport) read(w http.ResponseWriter, r *http.Request) (*request, *requestError) {
+	params := &request{RawParams: graphql.RawParams{Headers: r.Header}}
 	params.ReadTime.Start = graphql.Now()
 	var err *requestError
 	switch r.Method {
@@ -180,7 +180,7 @@ func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 		err = newRequestError(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
 	}
 	params.ReadTime.End = graphql.Now()
-	if err == nil && lacksDocument(params) {
+	if err == nil && params.lacksDocument() {
 		err = newRequestError(http.StatusBadRequest, BadRequest, "the parameter query is missing")
 	}
 	return params, err
@@ -204,7 +204,7 @@ func checkContentType(h http.Header) *requestError {
 	return nil
 }
 
-func readURL(u *url.URL, params *graphql.RawParams) *requestError {
+func readURL(u *url.URL, params *request) *requestError {
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil || !utf8.ValidString(q.Get("query")) {
 		return newRequestError(http.StatusBadRequest, BadRequest, "the URL's query is malformed")
@@ -217,7 +217,7 @@ func readURL(u *url.URL, params *graphql.RawParams) *requestError {
 			return newRequestError(http.StatusBadRequest, BadRequest, "tokens do not belong into URLs: send the Authorization header")
 		}
 	}
-	params.Query, params.OperationName = q.Get("query"), q.Get("operationName")
+	params.Query, params.documentID, params.OperationName = q.Get("query"), q.Get("documentId"), q.Get("operationName")
 	for _, object := range []struct {
 		name string
 		into *map[string]any

@@ -50,13 +50,43 @@ func documents() []mutation {
 		},
 		{
 			"T111: a query under a foreign hash is refused", "graph/persisted.go",
-			"case !isHash || sha256.Sum256([]byte(params.Query)) != hash:", "case !isHash && sha256.Sum256([]byte(params.Query)) != hash:",
+			"!strings.EqualFold(text, hex.EncodeToString(hash[:])) {", "!strings.EqualFold(text, hex.EncodeToString(hash[:])) && d == nil {",
 			"./test/threats", "TestT111_",
 		},
 		{
 			"T111: a hash of a document is 64 digits", "graph/persisted.go",
-			"&& len(text) == 2*len(hash)", "&& len(text) > 0",
+			"if isHash(text) && d.persisted", "if len(text) >= 64 && d.persisted",
 			"./test/server", "TestOnlyAValidDocument",
+		},
+		{
+			"T192: documents that are not registered do not run", "graph/registered.go",
+			"	if !r.only {", "	if r != nil {",
+			"./test/server", "TestNothingElseRuns",
+		},
+		{
+			"T192: a document beside an ID is refused", "graph/persisted.go",
+			`(text != "" || r.Query != ""):`, `(text != "" && r.Query != ""):`,
+			"./test/server", "TestNothingElseRuns",
+		},
+		{
+			"T192: IDs that cannot be registered are not looked up", "graph/registered.go",
+			"if !IsDocumentID(id) ||", "if id == \"\" ||",
+			"./test/server", "TestNothingElseRuns",
+		},
+		{
+			"T193: a removed document is forgotten", "graph/registered.go",
+			"known && now-found.at < registeredFor", "known && found.at < now",
+			"./graph", "TestARegisteredDocument",
+		},
+		{
+			"T193: an ID keeps its document", "db/document.go",
+			"if hash != d.Hash {", "if hash == \"\" {",
+			"./app", "TestScripts/sqlite/documents",
+		},
+		{
+			"T193: an ID is not the hash of another document", "graph/manifest.go",
+			"case isHash(id) && !strings.EqualFold(id, hash):", "case isHash(id) && text == \"\":",
+			"./app", "TestScripts/sqlite/documents",
 		},
 		{
 			"T111: hashes are forgotten with their documents", "graph/documents.go",
