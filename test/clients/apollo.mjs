@@ -7,7 +7,7 @@ import { SetContextLink } from '@apollo/client/link/context';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { relayStylePagination } from '@apollo/client/utilities';
-import { OperationTypeNode, getIntrospectionQuery, parse } from 'graphql';
+import { OperationTypeNode, buildClientSchema, getIntrospectionQuery, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { SUBSCRIPTION, until } from './server.mjs';
@@ -158,21 +158,16 @@ function idsOf({ edges }) {
 	return edges.map(({ node }) => node.id);
 }
 
-// introspect reads the schema with all that graphql-js can ask for; Apollo adds __typename to each selection set.
+// introspect reads the schema with each combination of what graphql-js can ask for. Apollo's command line, graphql-codegen,
+// Altair, Insomnia and Postman ask with some of them. Apollo Client adds __typename to each selection set.
 async function introspect(client, ok) {
-	const all = {
-		descriptions: true,
-		specifiedByUrl: true,
-		directiveIsRepeatable: true,
-		schemaDescription: true,
-		inputValueDeprecation: true,
-		oneOf: true,
-	};
-	for (const options of [{}, all]) {
-		const { data } = await client.query({ query: parse(getIntrospectionQuery(options)), fetchPolicy: 'no-cache' });
-		assert.ok(data.__schema.types.length > 10);
+	const options = ['descriptions', 'specifiedByUrl', 'directiveIsRepeatable', 'schemaDescription', 'inputValueDeprecation', 'oneOf'];
+	for (let chosen = 0; chosen < 1 << options.length; chosen++) {
+		const query = getIntrospectionQuery(Object.fromEntries(options.map((name, i) => [name, Boolean(chosen & (1 << i))])));
+		const { data } = await client.query({ query: parse(query), fetchPolicy: 'no-cache' });
+		assert.ok(buildClientSchema(data).getQueryType().getFields().me);
 	}
-	ok('graphql-js reads the schema through the client, with its defaults and with all options');
+	ok('graphql-js reads the schema through the client, with each combination of its options');
 }
 
 // persistQueries sends hashes, by POST and by GET. Each document is new to the server, so it is sent once.
