@@ -65,6 +65,11 @@ type commands struct {
 	Secret struct {
 		Rotate secretRotateCmd `cmd:"" help:"Encrypt the signing keys with the first secret, so that the others can be removed."`
 	} `cmd:"" help:"Change the secret that encrypts the signing keys."`
+	Documents struct {
+		Register documentsRegisterCmd `cmd:"" help:"Register GraphQL documents of a client, after checking them against the schema."`
+		List     documentsListCmd     `cmd:"" help:"List the registered documents."`
+		Remove   documentsRemoveCmd   `cmd:"" help:"Remove registered documents."`
+	} `cmd:"" help:"Administer the documents that clients may run: see LATCHKEY_DOCUMENTS."`
 	Schema struct {
 		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field of this program's schema requires; fail if one is unguarded."`
 		Lint   schemaLintCmd   `cmd:"" help:"Find unguarded fields, and guards that do not run, in the schema of any gqlgen project."`

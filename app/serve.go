@@ -176,6 +176,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	graphql, err = graph.NewHandler(p.Schema(s.Parts), graph.Options{
 		Auth: service, Log: log, Introspection: o.Introspection, Limits: o.Limits, EveryField: o.EveryField, Stopping: stopping,
 		Observe: metrics.Operation, Tracing: tracingWanted(), Issuer: o.Issuer, Origins: o.Origins,
+		Persisted: o.Persisted, PublicMaxAge: o.PublicMaxAge, Documents: o.Documents, Registered: d.RegisteredDocument,
 		Guards: p.Guards, Report: o.Audit == auditReport, Identify: p.Identify, Errors: p.Errors, Extensions: p.Extensions,
 	})
 	if err != nil {
@@ -188,7 +189,8 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 		return d.Ping(probe)
 	}
 	s.Handler = web.Handler(web.Options{
-		GraphQL: service.Middleware(graphql), Auth: service, Issuer: o.Issuer, Stopping: stopping, Ready: ready, GraphiQL: o.GraphiQL,
+		GraphQL: service.Middleware(graphql), Auth: service, Issuer: o.Issuer, Stopping: stopping, Ready: ready,
+		GraphiQL: o.servesGraphiQL(), Registered: o.Documents == graph.DocumentsRegistered,
 	})
 	s.Handler = web.Guard(o.guard(log), s.Handler)
 	return s, nil
@@ -345,7 +347,7 @@ func reachable(a *net.TCPAddr) string {
 func (p *program) welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, s *Server) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s is ready.\n\n  GraphQL   %s/graphql\n", strings.ToUpper(p.Name[:1])+p.Name[1:], base)
-	if o.GraphiQL {
+	if o.servesGraphiQL() {
 		fmt.Fprintf(&b, "  GraphiQL  %s/\n", base)
 	}
 	users, err := s.DB.CountUsers(ctx, "")

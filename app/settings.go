@@ -39,6 +39,9 @@ type ServeSettings struct {
 	Migrate        bool           `env:"LATCHKEY_MIGRATE" help:"Apply migrations to PostgreSQL at the start (on SQLite this is always done)."`
 	GraphiQL       bool           `name:"graphiql" env:"LATCHKEY_GRAPHIQL" default:"true" negatable:"" help:"Serve GraphiQL at /."`
 	Introspection  string         `env:"LATCHKEY_INTROSPECTION" enum:"public,authenticated,off" default:"public" help:"Who may read the schema: public, authenticated or off."`
+	Documents      string         `env:"LATCHKEY_DOCUMENTS" enum:"any,registered" default:"any" help:"Which GraphQL documents clients may run: any, or only those that were registered by the command documents register."`
+	Persisted      bool           `name:"persisted-queries" env:"LATCHKEY_PERSISTED_QUERIES" default:"true" negatable:"" help:"Let clients send the hash of a document that was sent before instead of the document (Apollo's automatic persisted queries)."`
+	PublicMaxAge   time.Duration  `name:"public-max-age" env:"LATCHKEY_PUBLIC_MAX_AGE" default:"0s" help:"How long caches between server and clients may store the response to a GET request without credentials in which every field is @public or unguarded, at most 24h; 0s: not at all. A resolver that depends on anything else of the request, such as its address, must not be @public then."`
 	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
 	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session expires if it is not refreshed for this duration."`
 	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"Maximum lifetime of a session."`
@@ -52,7 +55,7 @@ type ServeSettings struct {
 	TLSKey         string         `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
 	ClientRate     int            `name:"client-rate" env:"LATCHKEY_CLIENT_RATE" default:"200" help:"Requests per second of one client, with bursts of five times as many; 0: no limit, so that one client can overload the server."`
 	InFlight       int            `name:"in-flight" env:"LATCHKEY_IN_FLIGHT" default:"512" help:"Concurrent requests, not counting streams; 0: no limit, so that too many concurrent requests can exhaust the memory."`
-	Streams        int            `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"Open WebSockets and event streams, at about 30 KiB each; 0: no limit."`
+	Streams        int            `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"Open WebSockets, event streams and multipart responses, at about 30 KiB each; 0: no limit."`
 	AuditRetention time.Duration  `name:"audit-retention" env:"LATCHKEY_AUDIT_RETENTION" default:"8760h" help:"How long security events are kept; 0s: forever."`
 	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Address for /metrics, for Prometheus. Default: not served."`
 	IdleTimeout    time.Duration  `name:"idle-timeout" env:"LATCHKEY_IDLE_TIMEOUT" default:"90s" help:"How long an idle connection stays open, 1s to 1h. It must be longer than the idle timeout of a load balancer in front."`
@@ -151,6 +154,8 @@ func (s *ServeSettings) Validate() error {
 		return errors.New("--database-connections (LATCHKEY_DATABASE_CONNECTIONS) must be at least 2")
 	case s.DrainDelay < 0 || s.DrainDelay > 10*time.Second:
 		return errors.New("--drain-delay (LATCHKEY_DRAIN_DELAY) must be 0s to 10s")
+	case s.PublicMaxAge != 0 && (s.PublicMaxAge < time.Second || s.PublicMaxAge > 24*time.Hour):
+		return errors.New("--public-max-age (LATCHKEY_PUBLIC_MAX_AGE) must be 0s, or 1s to 24h")
 	case s.AccessTTL < time.Minute || s.AccessTTL > auth.MaxAccess:
 		return errors.New("--access-ttl (LATCHKEY_ACCESS_TTL) must be 1m to 15m")
 	case s.MaxSessions < 1 || s.TokenCache < 1:
@@ -203,6 +208,11 @@ func isAddress(addr string) bool {
 		_, err = net.LookupPort("tcp", port)
 	}
 	return err == nil
+}
+
+// servesGraphiQL reports whether GraphiQL is at /. It is of no use where its documents do not run.
+func (s *ServeSettings) servesGraphiQL() bool {
+	return s.GraphiQL && s.Documents != graph.DocumentsRegistered
 }
 
 // databaseOptions returns the options for opening the database.

@@ -3,9 +3,9 @@ package auth
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/internal/stream"
 )
 
 // Browsers may keep the refresh token in a cookie, where scripts of the page cannot read it. A request asks for that by the
@@ -65,7 +65,7 @@ func (c *cookies) of(w http.ResponseWriter, r *http.Request) *cookie {
 	switch {
 	case c.protection.Check(r) != nil:
 		found.refused = &ForbiddenError{Message: "pages of this origin may not use the cookie"}
-	case r.Method != http.MethodPost || strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "event-stream"):
+	case r.Method != http.MethodPost || stream.Listed(r.Header.Values("Accept")):
 		found.refused = &ForbiddenError{Message: "the cookie needs a POST that is answered in JSON"} // a stream has sent its headers by then
 	default:
 		if sent, err := r.Cookie(sessionCookie); err == nil {

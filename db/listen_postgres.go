@@ -107,7 +107,7 @@ func (c *listenerConn) run(ctx context.Context) error {
 	}
 	context.AfterFunc(ctx, func() {
 		go func() { _ = conn.Close() }() // it may block on a dead connection
-		for range c.notifications { // or the driver's goroutine would wait for a receiver
+		for range c.notifications {      // or the driver's goroutine would wait for a receiver
 		}
 	})
 	for _, channel := range []string{noticeChannel, c.channel} {

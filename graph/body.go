@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
-
-	"github.com/99designs/gqlgen/graphql"
 )
 
 // bodies are buffers for reading bodies. Large ones are left to the garbage collector.
@@ -19,7 +17,7 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 const largestPooledBody = 64 << 10
 
 // readBody reads and parses a body whose size is limited.
-func readBody(body io.Reader, params *graphql.RawParams) *requestError {
+func readBody(body io.Reader, params *request) *requestError {
 	buffer := bodies.Get().(*bytes.Buffer)
 	defer func() {
 		if buffer.Cap() <= largestPooledBody {
@@ -39,13 +37,13 @@ func readBody(body io.Reader, params *graphql.RawParams) *requestError {
 }
 
 // parseBody parses the body of a request, which must be one JSON object. It keeps no part of data.
-func parseBody(data []byte, params *graphql.RawParams) *requestError {
+func parseBody(data []byte, params *request) *requestError {
 	data = bytes.Trim(data, jsonSpace)
 	switch {
 	case !utf8.Valid(data):
 		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not UTF-8")
 	case len(data) > 0 && data[0] == '[':
-		return newRequestError(http.StatusBadRequest, BadRequest, "batching is not supported: send one request at a time")
+		return newRequestError(http.StatusBadRequest, BatchingNotSupported, "batching is not supported: send one operation in a request")
 	case len(data) == 0 || data[0] != '{' || !json.Valid(data):
 		return newRequestError(http.StatusBadRequest, BadRequest, "the request is not a JSON object")
 	}
@@ -56,7 +54,7 @@ func parseBody(data []byte, params *graphql.RawParams) *requestError {
 		return newRequestError(http.StatusRequestEntityTooLarge, PayloadTooLarge, "the request has too many values")
 	}
 	if decodeParams(data, params) != nil {
-		return newRequestError(http.StatusBadRequest, BadRequest, "query and operationName must be texts, variables and extensions objects, each given once")
+		return newRequestError(http.StatusBadRequest, BadRequest, "query, documentId and operationName must be texts, variables and extensions objects, each given once")
 	}
 	return nil
 }
@@ -87,14 +85,14 @@ func countValues(data []byte) (n int) {
 	return n
 }
 
-// decodeParams decodes {query, operationName, variables, extensions} (GraphQL over HTTP, section 5.4) from valid JSON. Names
+// decodeParams decodes {query, documentId, operationName, variables, extensions} (GraphQL over HTTP, section 5.4) from valid JSON. Names
 // are case sensitive and must be unique, so that a proxy or firewall in front of the server sees the same request.
-func decodeParams(data []byte, params *graphql.RawParams) error {
+func decodeParams(data []byte, params *request) error {
 	data = bytes.Trim(data, jsonSpace)
 	if len(data) == 0 || data[0] != '{' {
 		return errNoObject
 	}
-	var read graphql.RawParams
+	var read request
 	seen := map[string]bool{}
 	rest := data[1:]
 	for {
@@ -110,7 +108,7 @@ func decodeParams(data []byte, params *graphql.RawParams) error {
 			return err
 		}
 	}
-	params.Query, params.OperationName, params.Variables, params.Extensions = read.Query, read.OperationName, read.Variables, read.Extensions
+	params.Query, params.OperationName, params.Variables, params.Extensions, params.documentID = read.Query, read.OperationName, read.Variables, read.Extensions, read.documentID
 	return nil
 }
 
@@ -120,12 +118,14 @@ var (
 )
 
 // decodeParam decodes the value of one parameter. null counts as absent. Unknown parameters are ignored.
-func decodeParam(name string, value []byte, params *graphql.RawParams) error {
+func decodeParam(name string, value []byte, params *request) error {
 	switch name {
 	case "query":
 		return decodeText(value, &params.Query)
 	case "operationName":
 		return decodeText(value, &params.OperationName)
+	case "documentId":
+		return decodeText(value, &params.documentID)
 	case "variables":
 		return decodeNumbers(value, &params.Variables)
 	case "extensions":

@@ -59,7 +59,9 @@ const (
 
 	// In one operation:
 	maxCredentials          = 1 // of the fields marked @credentials
-	maxIntrospections       = 2 // __schema, __type and _service; tools select one of them once
+	maxIntrospections       = 5 // __schema, __type and _service; Apollo Kotlin selects __type five times, and few levels of it
+	maxDeepIntrospections   = 2 // _service, and those with more levels than shallowIntrospection; tools select one of them once
+	shallowIntrospection    = 4 // levels
 	maxIntrospectionAliases = 4 // below those; each may repeat the whole schema, and tools use none
 
 	maxAliasLength = 200 // bytes of one alias; a response repeats it for each item of a list
@@ -187,6 +189,7 @@ func (l CostLimits) check(t tally) *gqlerror.Error {
 		measurement{"directives", t.directives, l.Directives, splitQuery},
 		measurement{"selections", t.fields, l.Selections, fewerFields},
 		measurement{"introspections", t.introspections, maxIntrospections, lessSchema},
+		measurement{"deepIntrospections", t.deepIntrospections, maxDeepIntrospections, lessSchema},
 		measurement{"introspectionAliases", t.introspectionAliases, maxIntrospectionAliases, lessSchema},
 		measurement{"introspectionDepth", t.introspectionDepth, l.IntrospectionDepth, lessSchema},
 		measurement{"introspectionSelections", t.introspectionFields, l.IntrospectionSelections, lessSchema},
@@ -206,6 +209,8 @@ type tally struct {
 	direct         int // fields of the set itself; in an operation's set, its root fields
 	credentials    int // of these, the fields marked @credentials
 	introspections int // __schema, __type and _service
+
+	deepIntrospections int // of these, those with more levels than shallowIntrospection
 
 	introspectionFields, introspectionDepth, introspectionAliases int // of these and the fields below
 
@@ -230,6 +235,7 @@ func (t *tally) within(u tally) {
 	t.aliasLength = max(t.aliasLength, u.aliasLength)
 	t.directives = plus(t.directives, u.directives)
 	t.introspections = plus(t.introspections, u.introspections)
+	t.deepIntrospections = plus(t.deepIntrospections, u.deepIntrospections)
 	t.introspectionFields = plus(t.introspectionFields, u.introspectionFields)
 	t.introspectionDepth = max(t.introspectionDepth, u.introspectionDepth)
 	t.introspectionAliases = plus(t.introspectionAliases, u.introspectionAliases)
@@ -309,6 +315,9 @@ func (c *counter) field(field *ast.Field, t *tally) {
 	t.within(below)
 	if field.Name == "__schema" || field.Name == "__type" || field.Name == "_service" {
 		t.introspections = plus(t.introspections, 1)
+		if field.Name == "_service" || 1+below.depth > shallowIntrospection {
+			t.deepIntrospections = plus(t.deepIntrospections, 1)
+		}
 		t.introspectionFields = plus(t.introspectionFields, plus(1, below.fields))
 		t.introspectionDepth = max(t.introspectionDepth, 1+below.depth)
 		t.introspectionAliases = plus(t.introspectionAliases, below.aliases)

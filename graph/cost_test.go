@@ -154,7 +154,6 @@ func TestAScreenAtALimitStillWorksAndOneOverItIsRefused(t *testing.T) {
 		},
 		"an operation that does not run": {"query A{a} query B{" + nested("deep", 5) + "}", "query A{a} query B{" + nested("deep", 6) + "}", "depth 6"},
 		"a name is no allowance":         {"query IntrospectionQuery{" + nested("deep", 5) + "}", "query IntrospectionQuery{" + nested("deep", 6) + "}", "depth 6"},
-		"introspections":                 {`{__schema{__typename} __type(name:"a"){name}}`, `{__schema{__typename} __type(name:"a"){name} ...{__schema{__typename}}}`, "introspections 3"},
 		"introspection's depth":          {`{__type(name:"a"){ofType{ofType{name}}}}`, `{__type(name:"a"){ofType{ofType{ofType{name}}}}}`, "introspectionDepth 5"},
 		"introspection's selections":     {`{__type(name:"a"){name kind ofType{name kind}}}`, `{__type(name:"a"){name kind ofType{name kind description}}}`, "introspectionSelections 7"},
 	} {
@@ -601,7 +600,7 @@ func FuzzCountingOnceEqualsWritingOut(f *testing.F) {
 		got := tallyOf(doc, variables)
 		want := tally{
 			fields: w.fields, depth: w.depth, aliases: w.aliases, aliasLength: w.aliasLength, directives: w.directives, direct: w.direct, credentials: w.credentials, cost: w.cost,
-			introspections: got.introspections, introspectionFields: got.introspectionFields, introspectionDepth: got.introspectionDepth, introspectionAliases: got.introspectionAliases, perItem: got.perItem,
+			introspections: got.introspections, deepIntrospections: got.deepIntrospections, introspectionFields: got.introspectionFields, introspectionDepth: got.introspectionDepth, introspectionAliases: got.introspectionAliases, perItem: got.perItem,
 		}
 		if got != want {
 			t.Errorf("%s\ngot  %+v\nwant %+v", query, got, want)

@@ -25,10 +25,27 @@ type documentReader struct {
 	rules       *rules.Rules
 	credentials credentialFields
 	cache       *documentCache
+	persisted   bool // documents may be requested by their hash
+	registered  *registered
 }
 
 func newDocumentReader(limits Limits, schema *ast.Schema, cache *documentCache) *documentReader {
-	return &documentReader{limits, schema, validationRules(), credentialsOf(schema), cache}
+	return &documentReader{limits: limits, schema: schema, rules: validationRules(), credentials: credentialsOf(schema), cache: cache, registered: newRegistered(nil, false)}
+}
+
+// read reads the document of a request, which may only name it.
+func (d *documentReader) read(ctx context.Context, request *request) gqlerror.List {
+	hash, given, err := d.identify(ctx, request)
+	if err != nil {
+		return gqlerror.List{err}
+	}
+	if errs := d.admit(ctx, &request.RawParams); len(errs) > 0 {
+		return errs
+	}
+	if given {
+		d.cache.setHash(request.Query, hash)
+	}
+	return nil
 }
 
 // admit reads the document of a request unless it is cached.
@@ -72,12 +89,15 @@ func (d *documentReader) parse(text string) (*ast.QueryDocument, gqlerror.List) 
 	return document, nil
 }
 
+// coded gives a code to errors that have none.
 func coded(code Code, errs ...*gqlerror.Error) gqlerror.List {
 	for _, e := range errs {
 		if e.Extensions == nil {
 			e.Extensions = map[string]any{}
 		}
-		e.Extensions["code"] = code
+		if _, has := e.Extensions["code"]; !has {
+			e.Extensions["code"] = code
+		}
 	}
 	return errs[:min(len(errs), maxErrors)]
 }
@@ -103,31 +123,69 @@ const (
 // can fill it.
 type documentCache struct {
 	mu        sync.Mutex
-	documents *simplelru.LRU[string, *ast.QueryDocument]
+	documents *simplelru.LRU[string, *cachedDocument]
+	hashed    map[documentHash]string // the texts of documents that have a hash
 	bytes     int
 	written   *direct.Extension // remembers with each document how to write its results; may be nil
+}
+
+// A cachedDocument has at most one hash, so that untrusted clients cannot give one document many.
+type cachedDocument struct {
+	*ast.QueryDocument
+	hash *documentHash // nil: nobody has sent it yet
 }
 
 var _ graphql.Cache[*ast.QueryDocument] = (*documentCache)(nil)
 
 func newDocumentCache(written *direct.Extension) *documentCache {
-	c := &documentCache{written: written}
+	c := &documentCache{written: written, hashed: map[documentHash]string{}}
 	c.documents, _ = simplelru.NewLRU(cachedQueries, c.evicted) // fails only for a size below one
 	return c
 }
 
-func (c *documentCache) evicted(text string, document *ast.QueryDocument) {
+func (c *documentCache) evicted(text string, document *cachedDocument) {
 	c.bytes -= weight(text)
-	if c.written != nil {
-		c.written.Forget(document)
+	if document.hash != nil {
+		delete(c.hashed, *document.hash)
 	}
+	if c.written != nil {
+		c.written.Forget(document.QueryDocument)
+	}
+}
+
+// textOf returns the text of the document with a hash.
+func (c *documentCache) textOf(hash documentHash) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text, known := c.hashed[hash]
+	return text, known
+}
+
+// setHash makes a document known by the hash of what the client sent, which is not always the hash of the text: see
+// lexed. The document keeps no other hash.
+func (c *documentCache) setHash(text string, hash documentHash) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	document, known := c.documents.Peek(text)
+	if !known || document.hash != nil && *document.hash == hash {
+		return
+	}
+	if document.hash != nil {
+		delete(c.hashed, *document.hash)
+	}
+	document.hash = &hash
+	c.hashed[hash] = text
 }
 
 // Get implements graphql.Cache.
 func (c *documentCache) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.documents.Get(text)
+	document, known := c.documents.Get(text)
+	if !known {
+		return nil, false
+	}
+	return document.QueryDocument, true
 }
 
 // Add implements graphql.Cache.
@@ -138,7 +196,7 @@ func (c *documentCache) Add(_ context.Context, text string, document *ast.QueryD
 		return
 	}
 	c.bytes += weight(text)
-	c.documents.Add(text, document)
+	c.documents.Add(text, &cachedDocument{QueryDocument: document})
 	if c.written != nil {
 		c.written.Remember(document)
 	}

@@ -54,14 +54,21 @@ const (
 	UnsupportedMediaType Code = "UNSUPPORTED_MEDIA_TYPE"
 	PayloadTooLarge      Code = "PAYLOAD_TOO_LARGE"
 
-	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED" // Apollo's; clients then send the query
+	BatchingNotSupported    Code = "BATCHING_NOT_SUPPORTED"             // an array of operations
+	IncrementalNotSupported Code = "INCREMENTAL_DELIVERY_NOT_SUPPORTED" // @defer and @stream
+
+	DocumentNotRegistered Code = "DOCUMENT_NOT_REGISTERED"
+
+	// Apollo's; clients then send the query:
+	PersistedQueryNotFound     Code = "PERSISTED_QUERY_NOT_FOUND"
+	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED"
 )
 
 // Codes lists all codes, for the test that docs/errors.md is complete.
 var Codes = []Code{
 	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
-	QueryTooComplex, PersistedQueryNotSupported,
+	QueryTooComplex, BatchingNotSupported, IncrementalNotSupported, DocumentNotRegistered, PersistedQueryNotFound, PersistedQueryNotSupported,
 }
 
 // presenter converts an error to what clients see. It is the only place where errors are mapped to codes. Unknown errors

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
@@ -40,7 +39,7 @@ func FuzzSocketMessage(f *testing.F) {
 		case authorization != "" && !holds(m.Payload, authorization, strings.TrimPrefix(authorization, "Bearer ")):
 			t.Errorf("%q is read as %q", data, authorization)
 		}
-		var params graphql.RawParams
+		var params request
 		if decodeParams(m.Payload, &params) == nil && params.Query != "" && !holds(m.Payload, params.Query) {
 			t.Errorf("%q asks %q", data, params.Query)
 		}

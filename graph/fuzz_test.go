@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/99designs/gqlgen/graphql"
 )
 
 // marker stands for a password in a request.
@@ -22,7 +20,7 @@ func FuzzRequestBody(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		params := new(graphql.RawParams)
+		params := new(request)
 		refused := parseBody(body, params)
 		if refused == nil {
 			checkBody(t, body, params)
@@ -39,7 +37,7 @@ func FuzzRequestBody(f *testing.F) {
 }
 
 // checkBody reads an accepted body in another way.
-func checkBody(t *testing.T, body []byte, params *graphql.RawParams) {
+func checkBody(t *testing.T, body []byte, params *request) {
 	t.Helper()
 	var plain map[string]json.RawMessage
 	if err := json.Unmarshal(body, &plain); err != nil {
@@ -63,7 +61,7 @@ func FuzzRequestURL(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		refused := readURL(&url.URL{RawQuery: query}, new(graphql.RawParams))
+		refused := readURL(&url.URL{RawQuery: query}, new(request))
 		if refused == nil {
 			return
 		}

@@ -35,7 +35,13 @@ type Options struct {
 	Observe       func(kind, field, code string, took time.Duration) // of each operation; may be nil
 	Issuer        string                                             // the server's public URL, whose pages may open WebSockets; may be empty
 	Origins       []string                                           // of other pages that may: scheme, host and port
-	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and event streams end
+	Stopping      <-chan struct{}                                    // closed when the server stops: WebSockets and streams end
+	Persisted     bool                                               // clients may send the hash of a document instead of the document
+	Documents     string                                             // one of the constants; DocumentsAny if empty
+	PublicMaxAge  time.Duration                                      // for which shared caches may store responses without guarded fields; 0: not at all
+
+	// Registered returns the text of the registered document with an ID or hash, or db.ErrNotFound. May be nil.
+	Registered func(ctx context.Context, idOrHash string) (string, error)
 
 	// Identify runs before each operation of a user who is logged in. Resolvers find what it puts into the context. If it
 	// returns an error, the operation is refused. May be nil.
@@ -48,7 +54,7 @@ type Options struct {
 	Extensions []graphql.HandlerExtension // further ones of gqlgen; with a FieldInterceptor, gqlgen executes all fields (see package direct)
 }
 
-// A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets and event streams.
+// A Handler serves GraphQL over HTTP: POST, GET for queries, WebSockets, event streams and multipart responses.
 type Handler struct {
 	exec    *executor.Executor
 	http    transport
@@ -64,7 +70,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			_ = recovered(h.log)(r.Context(), panicked)
-			writeResponse(w, http.StatusInternalServerError, plainJSON, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(Internal, "internal error")}})
+			writeResponse(w, http.StatusInternalServerError, plainJSON, noStore, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(Internal, "internal error")}})
 		}
 	}()
 	r = r.WithContext(graphql.StartOperationTrace(r.Context()))
@@ -92,6 +98,7 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	exec.SetDefaultRulesFn(validationRules)
 	exec.SetDisableSuggestion(true)
 	documents := newDocumentReader(o.Limits, es.Schema(), newDocumentCache(written))
+	documents.persisted, documents.registered = o.Persisted, newRegistered(o.Registered, o.Documents == DocumentsRegistered)
 	exec.SetQueryCache(documents.cache)
 	exec.Use(costGuard{o.Limits.Cost, documents.credentials})
 	exec.Use(who)
@@ -108,7 +115,7 @@ func NewHandler(es graphql.ExecutableSchema, o Options) (*Handler, error) {
 	if written != nil {
 		exec.Use(written)
 	}
-	shared := common{schema: es.Schema(), documents: documents, auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}}
+	shared := common{schema: es.Schema(), documents: documents, auth: o.Auth, log: o.Log, limits: o.Limits, observe: o.Observe, stopping: o.Stopping, streams: &perUser{limit: o.Limits.Socket.PerUser, ofUser: map[string]int{}}, public: publicCache{es.Schema(), o.Guards, o.PublicMaxAge}}
 	open := &sockets{common: shared, origins: socketOrigins(o.Issuer, o.Origins)}
 	return &Handler{exec, transport{shared}, open, o.Log}, nil
 }

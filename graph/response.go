@@ -47,10 +47,12 @@ func encode(response *graphql.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeResponse sends a complete response.
-func writeResponse(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
+// writeResponse sends a complete response. Responses depend on the viewer and may contain tokens, so cache is noStore for
+// all but those of publicCache.
+func writeResponse(w http.ResponseWriter, status int, mediaType string, cache []string, response *graphql.Response) {
 	body, err := encode(response)
 	if err != nil { // an extension that cannot be encoded
+		cache = noStore
 		status, body = http.StatusInternalServerError, []byte(`{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}`)
 	}
 	if mediaType == "" {
@@ -58,9 +60,12 @@ func writeResponse(w http.ResponseWriter, status int, mediaType string, response
 	}
 	h := w.Header()
 	h["Content-Type"] = contentTypes[mediaType]
-	h["Cache-Control"] = noStore // responses depend on the viewer and may contain tokens
+	h["Cache-Control"] = cache
 	h["X-Content-Type-Options"] = nosniff
 	h.Add("Vary", "Accept")
+	if &cache[0] != &noStore[0] {
+		h.Add("Vary", "Authorization, Cookie")
+	}
 	if status == http.StatusMethodNotAllowed {
 		h.Set("Allow", allowedMethods)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/internal/accept"
-	"github.com/latchkey/latchkey/internal/sse"
+	"github.com/latchkey/latchkey/internal/stream"
 )
 
 // A transport is GraphQL over HTTP: POST with a JSON body, and GET for queries. gqlgen's transports are not used: their
@@ -34,7 +34,8 @@ type common struct {
 	limits    Limits
 	observe   func(kind, field, code string, took time.Duration)
 	stopping  <-chan struct{}
-	streams   *perUser // WebSockets, and subscriptions by event stream
+	streams   *perUser // WebSockets, and subscriptions by stream
+	public    publicCache
 }
 
 // A requestError is an error about the request as a whole, with its HTTP status.
@@ -66,8 +67,8 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	accepted := r.Header.Values("Accept")
 	mediaType := accept.Choose(accepted, plainJSON, graphqlResponse)
 	params, err := t.read(w, r)
-	if err == nil && accept.Preferred(accepted) == sse.MediaType { // and not merely acceptable, as for urql
-		operation, last := t.stream(w, r, exec, params)
+	if streamed := stream.Preferred(accepted); err == nil && streamed != "" { // and not merely acceptable, as for urql
+		operation, last := t.stream(newResultStream(w, streamed), r, exec, params)
 		t.finished(r, operation, last, http.StatusOK, time.Since(start))
 		return
 	}
@@ -77,31 +78,26 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	var response *graphql.Response
 	var operation *graphql.OperationContext
 	var status int
+	cache := noStore
 	if err != nil {
 		status, response = err.status, &graphql.Response{Errors: gqlerror.List{err.Error}}
 	} else {
 		response, operation, status = t.execute(r, exec, params, mediaType)
+		cache = t.public.header(r, operation, response, status)
 	}
-	writeResponse(w, status, mediaType, response)
+	writeResponse(w, status, mediaType, cache, response)
 	t.finished(r, operation, response, status, time.Since(start))
 }
 
 // execute runs an operation. After the time limit its database queries are cancelled and the error is UNAVAILABLE.
 // A response without data has the status 400 if it is graphql-response+json (GraphQL over HTTP, section 6.4.2).
-func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *graphql.RawParams, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
+func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *request, mediaType string) (*graphql.Response, *graphql.OperationContext, int) {
 	operation, errs := t.prepare(r.Context(), exec, params)
 	if len(errs) == 0 {
 		errs = checkMethod(r.Method, operation.Operation.Operation)
 	}
 	if len(errs) > 0 {
-		status := http.StatusOK
-		if mediaType == graphqlResponse {
-			status = http.StatusBadRequest
-		}
-		if errs[0].Extensions["code"] == MethodNotAllowed {
-			status = http.StatusMethodNotAllowed
-		}
-		return exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), errs), operation, status
+		return exec.DispatchError(graphql.WithOperationContext(r.Context(), operation), errs), operation, statusOf(errs, mediaType)
 	}
 	limited, end := withDeadline(r.Context(), t.limits.Duration)
 	defer end()
@@ -113,14 +109,28 @@ func (t transport) execute(r *http.Request, exec graphql.GraphExecutor, params *
 	return response, operation, http.StatusOK
 }
 
+// statusOf returns the status of a response without data (GraphQL over HTTP, section 6.4).
+func statusOf(errs gqlerror.List, mediaType string) int {
+	switch errs[0].Extensions["code"] {
+	case MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case PersistedQueryNotFound, PersistedQueryNotSupported:
+		return http.StatusOK // as Apollo Server does: clients disagree about other statuses
+	}
+	if mediaType == graphqlResponse {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
 // prepare parses and validates an operation, and checks its cost and its variables.
-func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	if errs := c.documents.admit(ctx, params); len(errs) > 0 {
+func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params *request) (*graphql.OperationContext, gqlerror.List) {
+	if errs := c.documents.read(ctx, params); len(errs) > 0 {
 		return &graphql.OperationContext{
 			RawQuery: params.Query, OperationName: params.OperationName, Extensions: params.Extensions, Headers: params.Headers,
 		}, errs
 	}
-	operation, errs := exec.CreateOperationContext(ctx, params)
+	operation, errs := exec.CreateOperationContext(ctx, &params.RawParams)
 	if operation.Doc == nil {
 		return operation, errs[:min(len(errs), maxErrors)]
 	}
@@ -143,11 +153,11 @@ func (c common) prepare(ctx context.Context, exec graphql.GraphExecutor, params 
 	return operation, nil
 }
 
-// checkMethod returns an error if the method, without an event stream, does not allow an operation of this kind.
+// checkMethod returns an error if the method, without a stream, does not allow an operation of this kind.
 func checkMethod(method string, kind ast.Operation) gqlerror.List {
 	switch {
 	case kind == ast.Subscription:
-		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket or an event stream")}
+		return gqlerror.List{gqlerrorOf(BadRequest, "subscriptions need a WebSocket, an event stream or a multipart response")}
 	case kind == ast.Mutation && method == http.MethodGet:
 		return gqlerror.List{gqlerrorOf(MethodNotAllowed, "mutations need POST")}
 	}
@@ -155,8 +165,8 @@ func checkMethod(method string, kind ast.Operation) gqlerror.List {
 }
 
 // read reads the parameters of a request strictly. Its errors never echo the request.
-func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *requestError) {
-	params := &graphql.RawParams{Headers: r.Header}
+func (t transport) read(w http.ResponseWriter, r *http.Request) (*request, *requestError) {
+	params := &request{RawParams: graphql.RawParams{Headers: r.Header}}
 	params.ReadTime.Start = graphql.Now()
 	var err *requestError
 	switch r.Method {
@@ -170,12 +180,7 @@ func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 		err = newRequestError(http.StatusMethodNotAllowed, MethodNotAllowed, "use POST, or GET for queries")
 	}
 	params.ReadTime.End = graphql.Now()
-	if err == nil {
-		if unsupported := checkPersistedQuery(params); unsupported != nil {
-			err = &requestError{http.StatusOK, unsupported} // as Apollo Server does: clients disagree about other statuses
-		}
-	}
-	if err == nil && strings.TrimSpace(params.Query) == "" {
+	if err == nil && params.lacksDocument() {
 		err = newRequestError(http.StatusBadRequest, BadRequest, "the parameter query is missing")
 	}
 	return params, err
@@ -199,7 +204,7 @@ func checkContentType(h http.Header) *requestError {
 	return nil
 }
 
-func readURL(u *url.URL, params *graphql.RawParams) *requestError {
+func readURL(u *url.URL, params *request) *requestError {
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil || !utf8.ValidString(q.Get("query")) {
 		return newRequestError(http.StatusBadRequest, BadRequest, "the URL's query is malformed")
@@ -212,7 +217,7 @@ func readURL(u *url.URL, params *graphql.RawParams) *requestError {
 			return newRequestError(http.StatusBadRequest, BadRequest, "tokens do not belong into URLs: send the Authorization header")
 		}
 	}
-	params.Query, params.OperationName = q.Get("query"), q.Get("operationName")
+	params.Query, params.documentID, params.OperationName = q.Get("query"), q.Get("documentId"), q.Get("operationName")
 	for _, object := range []struct {
 		name string
 		into *map[string]any

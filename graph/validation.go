@@ -24,6 +24,7 @@ func validationRules() *rules.Rules {
 		"KnownArgumentNames":  rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc,
 		"KnownTypeNames":      rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc,
 		"ScalarLeafs":         rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc,
+		"KnownDirectives":     knownDirectives,
 		valuesRule:            valuesOfCorrectType,
 	} {
 		r.ReplaceRule(name, rule)
@@ -45,6 +46,18 @@ func limitErrors(rule core.RuleFunc) core.RuleFunc {
 			}
 		})
 	}
+}
+
+// knownDirectives is gqlparser's rule with an error of its own for @defer and @stream, which clients may expect.
+func knownDirectives(observers *core.Events, addError core.AddErrFunc) {
+	rules.KnownDirectivesRule.RuleFunc(observers, func(options ...core.ErrorOption) {
+		addError(append(options, func(e *gqlerror.Error) {
+			if e.Message == `Unknown directive "@defer".` || e.Message == `Unknown directive "@stream".` {
+				e.Message = "@defer and @stream are not supported: remove them, and the response has all fields at once"
+				e.Extensions = map[string]any{"code": IncrementalNotSupported}
+			}
+		})...)
+	})
 }
 
 // noConditionsOnSubscriptionRoots forbids @skip and @include in the root selection set of a subscription, including

@@ -39,7 +39,7 @@ type SocketLimits struct {
 	Message    int64 `env:"MESSAGE" default:"65536" help:"Bytes of a message to a WebSocket. Each socket may hold as much memory."`
 	Operations int   `env:"OPERATIONS" default:"50" help:"Operations on a WebSocket at the same time."`
 	Rate       int   `env:"RATE" default:"20" help:"Messages a second that are read from a WebSocket, after a burst of as many as it may have operations, and of two seconds' worth."`
-	PerUser    int   `env:"PER_USER" default:"20" help:"WebSockets and subscriptions by event stream of one user, in one process."`
+	PerUser    int   `env:"PER_USER" default:"20" help:"WebSockets and subscriptions by event stream or multipart response of one user, in one process."`
 }
 
 // DefaultSocketLimits are enough for a browser with many tabs.
@@ -208,7 +208,7 @@ func (h *handshake) WriteHeader(status int) {
 		code, message = Forbidden, "pages of this origin may not connect"
 	}
 	h.Header().Del("Content-Length")
-	writeResponse(h.ResponseWriter, status, plainJSON, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(code, message)}})
+	writeResponse(h.ResponseWriter, status, plainJSON, noStore, &graphql.Response{Errors: gqlerror.List{gqlerrorOf(code, message)}})
 }
 
 // Write implements http.ResponseWriter. It drops the library's error text.

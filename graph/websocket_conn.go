@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -148,14 +147,11 @@ func (s *socket) handle(ctx context.Context, kind websocket.MessageType, data []
 
 // subscribe starts an operation.
 func (s *socket) subscribe(ctx context.Context, m message) error {
-	params := graphql.RawParams{Headers: s.request.Header}
+	params := request{RawParams: graphql.RawParams{Headers: s.request.Header}}
 	if m.ID == "" || len(m.ID) > maxOperationID || decodeParams(m.Payload, &params) != nil {
 		return errInvalidMessage
 	}
-	if err := checkPersistedQuery(&params); err != nil {
-		return s.sendError(ctx, m.ID, err)
-	}
-	if strings.TrimSpace(params.Query) == "" {
+	if params.lacksDocument() {
 		return errInvalidMessage
 	}
 	params.ReadTime.Start = graphql.Now()
@@ -186,7 +182,7 @@ func (s *socket) subscribe(ctx context.Context, m message) error {
 }
 
 // run executes an operation and reports it. A panic becomes an internal error.
-func (s *socket) run(ctx context.Context, o *operation, params *graphql.RawParams) {
+func (s *socket) run(ctx context.Context, o *operation, params *request) {
 	start := time.Now()
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -203,7 +199,7 @@ func (s *socket) run(ctx context.Context, o *operation, params *graphql.RawParam
 }
 
 // execute sends the results of an operation. It sends nothing after an error, or after the client has completed it.
-func (s *socket) execute(ctx context.Context, o *operation, params *graphql.RawParams) {
+func (s *socket) execute(ctx context.Context, o *operation, params *request) {
 	var errs gqlerror.List
 	if o.context, errs = s.transport.prepare(ctx, s.exec, params); len(errs) > 0 {
 		o.last = s.exec.DispatchError(graphql.WithOperationContext(ctx, o.context), errs)

@@ -12,8 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/latchkey/latchkey/internal/accept"
-	"github.com/latchkey/latchkey/internal/sse"
+	"github.com/latchkey/latchkey/internal/stream"
 )
 
 // An admission limits the rate and the number of concurrent requests. A request passes, in this order,
@@ -93,11 +92,11 @@ func (a *admission) admit(w *response, r *http.Request) {
 	}
 }
 
-// mayStream reports whether the response may be long-lived: a WebSocket or an event stream. This includes requests
+// mayStream reports whether the response may be long-lived: a WebSocket or a stream. This includes requests
 // that also accept other media types, because the handler chooses later.
 func mayStream(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") ||
-		accept.Lists(r.Header.Values("Accept"), sse.MediaType) || r.URL.Path == "/oauth/revocations"
+		stream.Listed(r.Header.Values("Accept")) || r.URL.Path == "/oauth/revocations"
 }
 
 // A response releases what its request holds: the slot for a request when the response begins, everything else at the

@@ -25,6 +25,8 @@ type Options struct {
 	Stopping <-chan struct{}             // closed when the server stops, which ends streams
 	Ready    func(context.Context) error // for /readyz
 	GraphiQL bool                        // whether / serves it
+
+	Registered bool // only registered documents run, so that / says why it does not serve GraphiQL
 }
 
 // Handler serves all paths. Unknown paths are 404, in JSON.
@@ -41,7 +43,11 @@ func Handler(o Options) http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", ready(o.Ready, o.Auth))
 	mux.HandleFunc("/", notFound)
-	if o.GraphiQL {
+	if o.Registered {
+		mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, http.StatusNotFound, map[string]string{"error": "GraphiQL is not served, because only registered documents run here"})
+		})
+	} else if o.GraphiQL {
 		page := graphiql.Handler()
 		mux.Handle("/{$}", page)
 		mux.Handle("/graphiql/", page)

@@ -4,7 +4,6 @@ package accept
 import (
 	"cmp"
 	"mime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,20 +61,14 @@ func parse(header []string) (entries []Entry) {
 	return entries
 }
 
-// Lists reports whether an entry has the name, whatever its weight.
-func Lists(header []string, name string) bool {
-	return slices.ContainsFunc(Parse(header), func(e Entry) bool { return e.Name == name })
-}
-
-// Preferred returns the first name with the largest weight, or "" if nothing is acceptable.
-func Preferred(header []string) string {
-	var best Entry
+// Preferred returns the first entry with the largest weight, or none, without a name, if nothing is acceptable.
+func Preferred(header []string) (best Entry) {
 	for _, e := range Parse(header) {
 		if e.Weight > best.Weight {
 			best = e
 		}
 	}
-	return best.Name
+	return best
 }
 
 // Choose returns the offered media type that an Accept header prefers, or "" if none is acceptable. Offers are in UTF-8.

@@ -4,34 +4,16 @@ package sse
 
 import (
 	"net/http"
-	"slices"
-	"sync"
-	"time"
+
+	"github.com/latchkey/latchkey/internal/stream"
 )
-
-// MediaType is the media type of an event stream.
-const MediaType = "text/event-stream"
-
-// writeTimeout is how long a client may take to read an event.
-const writeTimeout = 10 * time.Second
 
 // A Writer sends events as the response to a request. A client that does not read is disconnected. A Writer is safe for
 // concurrent use.
-type Writer struct {
-	mu         sync.Mutex
-	w          http.ResponseWriter
-	controller *http.ResponseController
-}
+type Writer struct{ stream *stream.Writer }
 
 // NewWriter sets the response headers. They are sent with the first event or comment.
-func NewWriter(w http.ResponseWriter) *Writer {
-	h := w.Header()
-	h.Set("Content-Type", MediaType)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // for nginx
-	h.Set("X-Content-Type-Options", "nosniff")
-	return &Writer{w: w, controller: http.NewResponseController(w)}
-}
+func NewWriter(w http.ResponseWriter) *Writer { return &Writer{stream.NewWriter(w, stream.Events)} }
 
 // Send sends an event. The data may be empty and must not contain line breaks, which json.Marshal does not produce.
 func (s *Writer) Send(event string, data []byte) error {
@@ -39,19 +21,8 @@ func (s *Writer) Send(event string, data []byte) error {
 	if len(data) > 0 {
 		text += " "
 	}
-	return s.write(slices.Concat([]byte(text), data, []byte("\n\n")))
+	return s.stream.Write([]byte(text), data, []byte("\n\n"))
 }
 
 // Comment sends a comment, which clients ignore. Comments keep proxies from closing a stream without events.
-func (s *Writer) Comment() error { return s.write([]byte(":\n\n")) }
-
-func (s *Writer) write(text []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.controller.SetReadDeadline(time.Time{}) // the server's deadline would end the stream
-	s.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if _, err := s.w.Write(text); err != nil {
-		return err
-	}
-	return s.controller.Flush()
-}
+func (s *Writer) Comment() error { return s.stream.Write([]byte(":\n\n")) }

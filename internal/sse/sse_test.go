@@ -16,7 +16,7 @@ func TestEventsAreSentAtOnce(t *testing.T) {
 	if got, want := recorder.Body.String(), ":\n\nevent: next\ndata: {\"a\":\"b\\n\"}\n\nevent: complete\ndata:\n\n"; got != want || !recorder.Flushed {
 		t.Errorf("got %q, want %q; flushed: %v", got, want, recorder.Flushed)
 	}
-	if got := recorder.Header().Get("Content-Type"); got != MediaType {
+	if got := recorder.Header().Get("Content-Type"); got != "text/event-stream" {
 		t.Errorf("Content-Type %q", got)
 	}
 }

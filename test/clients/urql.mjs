@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { Client, fetchExchange } from '@urql/core';
+import { persistedExchange } from '@urql/exchange-persisted';
 import { SUBSCRIPTION } from './server.mjs';
 
 export async function run(server, ok) {
@@ -18,6 +19,7 @@ export async function run(server, ok) {
 	await refuse(client, ok);
 	await mutate(client, ok);
 	await subscribe(client, server, tokens, ok);
+	await persist(server, tokens, ok);
 	await server.logOut(tokens.accessToken);
 }
 
@@ -63,4 +65,24 @@ async function subscribe(client, server, tokens, ok) {
 	assert.equal(failed, null);
 	unsubscribe();
 	ok('a subscription by fetch hears of an API token made over HTTP');
+}
+
+// persist sends a document that is new to the server twice.
+async function persist(server, tokens, ok) {
+	const sent = [];
+	const client = new Client({
+		url: server.graphql,
+		exchanges: [persistedExchange({ preferGetForPersistedQueries: true }), fetchExchange],
+		fetchOptions: () => ({ headers: { authorization: `Bearer ${tokens.accessToken}` } }),
+		fetch: (url, options) => (sent.push({ url, ...options }), fetch(url, options)),
+	});
+	const document = `{ me { a${Date.now()}: username } }`;
+	for (const _ of ['first', 'second']) {
+		const { data, error } = await client.query(document, {}, { requestPolicy: 'network-only' });
+		assert.ifError(error);
+		assert.equal(Object.values(data.me)[0], server.username);
+	}
+	assert.deepEqual(sent.map((request) => request.method), ['GET', 'GET', 'GET']);
+	assert.deepEqual(sent.map((request) => JSON.stringify(request).includes('username')), [false, true, false]);
+	ok('persistedExchange sends a document once, and its hash from then on');
 }

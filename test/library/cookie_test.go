@@ -138,6 +138,7 @@ func TestTheCookieIsOfUseToPagesOfTheServerAndItsOriginsAlone(t *testing.T) {
 		{"FORBIDDEN", append(asks, "Origin", "https://evil.example.com")},
 		{"FORBIDDEN", append(asks, "Origin", "null")},
 		{"FORBIDDEN", append(asks, "Accept", "text/event-stream")},
+		{"FORBIDDEN", append(asks, "Accept", "application/json;q=0.9, "+servertest.Multipart)},
 		{"accessToken", append(asks, "Origin", page, "Sec-Fetch-Site", "cross-site")},
 		{"accessToken", append(asks, "Origin", "http://latchkey.test", "Sec-Fetch-Site", "same-origin")},
 	} {

@@ -209,9 +209,14 @@ func authorization() []mutation {
 			"./graph", "TestAScreenAtALimit",
 		},
 		{
-			"T76: the schema is asked for twice at most", "graph/cost.go",
+			"T76: the schema is asked for in depth twice at most", "graph/cost.go",
+			`{"deepIntrospections", t.deepIntrospections, maxDeepIntrospections,`, `{"deepIntrospections", 0, maxDeepIntrospections,`,
+			"./graph", "TestIntrospectionsOfAnOperation",
+		},
+		{
+			"T76: the schema is asked for five times at most", "graph/cost.go",
 			`{"introspections", t.introspections, maxIntrospections,`, `{"introspections", 0, maxIntrospections,`,
-			"./graph", "TestAScreenAtALimit",
+			"./graph", "TestIntrospectionsOfAnOperation",
 		},
 		{
 			"T76: introspection has few aliases", "graph/cost.go",

@@ -9,7 +9,7 @@ func browser() []mutation {
 			"./test/threats", "TestT082_",
 		},
 		{
-			"T82: GET runs no mutation as an event stream", "graph/sse.go",
+			"T82: GET runs no mutation as an event stream", "graph/stream.go",
 			"errs := checkMethod(method, kind)", "errs := checkMethod(http.MethodPost, kind)",
 			"./test/threats", "TestT082_",
 		},
@@ -151,6 +151,11 @@ func browser() []mutation {
 		{
 			"T187: the cookie needs its header", "auth/cookie.go",
 			`if c == nil || r.Header.Get(CookieHeader) != "cookie" {`, "if c == nil {",
+			"./test/library", "TestTheCookieIsOfUse",
+		},
+		{
+			"T187: no cookie is used where the response is a stream", "auth/cookie.go",
+			`stream.Listed(r.Header.Values("Accept")):`, `stream.Listed(nil):`,
 			"./test/library", "TestTheCookieIsOfUse",
 		},
 		{

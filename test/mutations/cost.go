@@ -279,7 +279,12 @@ func cost() []mutation {
 			"./test/threats", "TestT117_Sockets",
 		},
 		{
-			"T117: a user's event streams have a limit", "graph/sse.go",
+			"T117: multipart responses are streams", "internal/stream/stream.go",
+			`e.Name == Multipart && e.Params[subscriptionSpec] == "1.0" {`, `e.Name == Multipart && e.Params["boundary"] == "-" {`,
+			"./test/threats", "TestT117_EventStreams",
+		},
+		{
+			"T117: a user's event streams have a limit", "graph/stream.go",
 			"!t.streams.acquire(id) {", "!t.streams.acquire(id) && id == \"\" {",
 			"./test/threats", "TestT117_EventStreams",
 		},

@@ -300,7 +300,7 @@ func tokens() []mutation {
 			"./test/threats", "TestT040_ASocketIsLookedAtAgain",
 		},
 		{
-			"T40: an event stream ends with its token", "graph/sse.go",
+			"T40: an event stream ends with its token", "graph/stream.go",
 			"ctx, cancel := context.WithCancel(watched)", "ctx, cancel := context.WithCancel(context.WithoutCancel(watched))",
 			"./test/server", "TestEventStreamsCarryResults",
 		},

@@ -118,3 +118,25 @@ func TestASubscriptionsRootHasNoSkipOrInclude(t *testing.T) {
 	client.Send(`{"type":"ping"}`)
 	client.Want(`{"type":"pong"}`)
 }
+
+// If this fails, a client that uses @defer or @stream gets half a response, or an error that does not say what to do.
+func TestIncrementalDeliveryIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	f := servertest.FrontWithUsers(t, dbtest.SQLite(t))
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	for _, document := range []string{
+		`{ me { id ... @defer { username } } }`,
+		`{ me { id ...F @defer(label: "f", if: true) } } fragment F on User { username }`,
+		`{ me { roles @stream(initialCount: 1) } }`,
+	} {
+		for transport, r := range f.AskByEach(t, alice, document) {
+			if r.Code() != "INCREMENTAL_DELIVERY_NOT_SUPPORTED" || !strings.Contains(r.Errors[0].Message, "remove them") || r.Data != nil {
+				t.Errorf("%s by %s: %s", document, transport, r.Body)
+			}
+		}
+	}
+	f.Ask(alice, `{ me { id @deferred } }`).Want("GRAPHQL_VALIDATION_FAILED")
+	if r := f.Ask(alice, `{ __schema { directives { name } } }`); strings.Contains(r.Body, "defer") || strings.Contains(r.Body, "stream") {
+		t.Errorf("introspection shows what is not supported: %s", r.Body)
+	}
+}

@@ -35,7 +35,7 @@ func TestDamagedRequestsGetACodeAndNeverAnEcho(t *testing.T) {
 		{"not JSON", "POST", headers{}, `{"query":"mutation{login(password:\"` + secret, 400, "BAD_REQUEST"},
 		{"trailing garbage", "POST", headers{}, ok + secret, 400, "BAD_REQUEST"},
 		{"two documents", "POST", headers{}, ok + ok, 400, "BAD_REQUEST"},
-		{"a batch", "POST", headers{}, "[" + ok + "]", 400, "BAD_REQUEST"},
+		{"a batch", "POST", headers{}, "[" + ok + "]", 400, "BATCHING_NOT_SUPPORTED"},
 		{"a text", "POST", headers{}, `"` + secret + `"`, 400, "BAD_REQUEST"},
 		{"nothing", "POST", headers{}, ``, 400, "BAD_REQUEST"},
 		{"no query", "POST", headers{}, `{"variables":{}}`, 400, "BAD_REQUEST"},

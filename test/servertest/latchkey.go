@@ -43,7 +43,7 @@ func Front(t testing.TB, databaseURL string, change ...func(*Settings)) *Server 
 
 func unlimited() app.ServeSettings {
 	return app.ServeSettings{
-		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public",
+		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public", Persisted: true,
 		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second,
 	}
 }

@@ -14,6 +14,9 @@ import (
 // GraphQLResponse is the media type of a response whose status tells whether the operation could be executed.
 const GraphQLResponse = "application/graphql-response+json"
 
+// Multipart is the Accept header for Apollo's multipart protocol for subscriptions, as Apollo Client 4 sends it.
+const Multipart = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9"
+
 // longestURL is the longest that AskByEach tries by GET: the server accepts 32 KiB of headers.
 const longestURL = 24 << 10
 

@@ -52,7 +52,7 @@ func TestT001_ManyPasswordsInOneRequestAreNotTried(t *testing.T) {
 	}
 	one := `{"query":"mutation { login(input: {username: \"alice\", password: \"` + servertest.AlicePassword + `\"}) { accessToken } }"}`
 	r := f.post("[" + strings.Repeat(one+",", 29) + one + "]") // T2
-	if r.Status != http.StatusBadRequest || r.Code() != "BAD_REQUEST" || r.Data != nil {
+	if r.Status != http.StatusBadRequest || r.Code() != "BATCHING_NOT_SUPPORTED" || r.Data != nil {
 		t.Errorf("a batch: %d %s", r.Status, r.Body)
 	}
 	if n := f.events(auth.EventLoginFailed) + f.events(auth.EventLogin); n != 0 {

@@ -187,7 +187,7 @@ func TestT097_AnArrayOfOperationsDoesNotRun(t *testing.T) {
 			for _, accept := range []string{servertest.GraphQLResponse, "text/event-stream"} {
 				r := f.Send(http.MethodPost, "/graphql", http.Header{"Content-Type": {"application/json"}, "Accept": {accept}, "Authorization": {"Bearer " + alice}}, batch)
 				wantHarmless(t, what, r)
-				if r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "BAD_REQUEST") {
+				if r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "BATCHING_NOT_SUPPORTED") {
 					t.Errorf("%d by %s: %d %.300s", n, accept, r.Status, r.Body)
 				}
 			}
@@ -369,7 +369,7 @@ func TestT110_ClientsThatDawdleAreCutOffAndHoldUpNobody(t *testing.T) {
 	dawdlers.Wait()
 }
 
-// Persisted queries are off, so that nothing can be stored under the hash of something else. T164.
+// Nothing can be stored under the hash of something else. T164.
 func TestT111_AHashOfAnotherDocumentRunsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
@@ -382,7 +382,7 @@ func TestT111_AHashOfAnotherDocumentRunsNothing(t *testing.T) {
 		"by GET":  f.Send(http.MethodGet, "/graphql?"+url.Values{"extensions": {"{" + strings.TrimPrefix(hash, `"extensions":{`)}}.Encode(), http.Header{}, ""),
 	} {
 		wantHarmless(t, what, r)
-		if r.Code() != "PERSISTED_QUERY_NOT_SUPPORTED" || r.Data != nil {
+		if r.Code() != "PERSISTED_QUERY_NOT_FOUND" || r.Data != nil {
 			t.Errorf("%s: %d %s", what, r.Status, r.Body)
 		}
 	}

@@ -37,8 +37,9 @@ func TestT036_ASlowBodyDoesNotOutliveItsSession(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	for accept, body := range map[string]string{
-		"application/json":  `{"query":"mutation { createApiToken(input: {name: \"x\"}) { token } }"}`,
-		"text/event-stream": `{"query":"subscription { securityEvents { kind } }"}`,
+		"application/json":   `{"query":"mutation { createApiToken(input: {name: \"x\"}) { token } }"}`,
+		"text/event-stream":  `{"query":"subscription { securityEvents { kind } }"}`,
+		servertest.Multipart: `{"query":"subscription { securityEvents { id } }"}`,
 	} {
 		alice, _, _ := f.Session("alice", servertest.AlicePassword)
 		conn, err := net.Dial("tcp", strings.TrimPrefix(f.URL, "http://"))
