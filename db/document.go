@@ -35,8 +35,8 @@ func (db *DB) RegisterDocument(ctx context.Context, d *RegisteredDocument) (adde
 
 // RegisteredDocument returns the text of the document with the ID or hash.
 func (db *DB) RegisteredDocument(ctx context.Context, idOrHash string) (body string, err error) {
-	return body, db.get(ctx, &body, "registered document",
-		`SELECT body FROM registered_documents WHERE id = $1 OR hash = $1 LIMIT 1`, idOrHash)
+	err = db.get(ctx, &body, "registered document", `SELECT body FROM registered_documents WHERE id = $1 OR hash = $1 LIMIT 1`, idOrHash)
+	return body, err
 }
 
 // RegisteredDocuments lists documents.

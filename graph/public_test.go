@@ -36,7 +36,7 @@ func TestAnOperationIsPublicOnlyIfNoFieldHasAGuard(t *testing.T) {
 		`{ __schema { queryType { name } } }`: false,
 		`{ ...F } fragment F on Query { ...G } fragment G on Query { ... { open { name } } }`: false,
 	} {
-		document, errs := gqlparser.LoadQuery(schema, query)
+		document, errs := gqlparser.LoadQueryWithRules(schema, query, validationRules())
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}

@@ -157,7 +157,7 @@ func TestSubscriptionsInPartsHaveHeartbeats(t *testing.T) {
 	next := openParts(t, s, alice, `subscription { securityEvents { kind } }`)
 	start := time.Now()
 	for range 2 { // the first is that of the start
-		for got := next(); got != "{}"; got = next() { //nolint:revive // results from before
+		for got := next(); got != "{}"; got = next() { // results from before
 		}
 	}
 	if took := time.Since(start); took < 3*time.Second || took > 8*time.Second {
