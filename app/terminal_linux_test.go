@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/term"
+
+	"github.com/latchkey/latchkey/test/executable"
 )
 
 // openTerminal makes a pseudo terminal: what is written to the first end is typed at the second.
@@ -59,8 +61,11 @@ func TestCtrlCEndsThePasswordPrompt(t *testing.T) {
 				return s
 			}
 			before := state()
-			cmd := exec.Command(os.Args[0], c.args...)
-			cmd.Args[0] = "latchkey" // see TestMain
+			path, err := executable.Path()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(path, c.args...)
 			var stderr bytes.Buffer
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, io.Discard, &stderr
 			cmd.Env = append(os.Environ(), "DATABASE_URL=sqlite:"+filepath.Join(t.TempDir(), "latchkey.db"))
@@ -82,7 +87,7 @@ func TestCtrlCEndsThePasswordPrompt(t *testing.T) {
 				t.Fatal(err)
 			}
 			timer := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
-			err := cmd.Wait()
+			err = cmd.Wait()
 			if !timer.Stop() || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "interrupted") {
 				t.Errorf("ended by %v: %s", err, &stderr)
 			}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/db/dbtest"
 )
 
 // eventually waits until the condition holds.
@@ -76,7 +77,7 @@ func TestAServerWithAnOpenSocketIsNotIdle(t *testing.T) {
 // queriesWithin counts the statements that the fixture's connections begin in a while, and those that listen.
 func queriesWithin(t *testing.T, f *fixture, d time.Duration) (n int) {
 	t.Helper()
-	shell := f.shell()
+	shell := dbtest.Shell(t, f.url)
 	defer shell.Close()
 	start := time.Now()
 	time.Sleep(d)
@@ -87,7 +88,7 @@ func queriesWithin(t *testing.T, f *fixture, d time.Duration) (n int) {
 		t.Fatal(err)
 	}
 	var listening int
-	if err := shell.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`).Scan(&listening); err != nil {
+	if err := shell.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%LISTEN%'`).Scan(&listening); err != nil {
 		t.Fatal(err)
 	}
 	return n + listening

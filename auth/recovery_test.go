@@ -3,7 +3,6 @@ package auth_test
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -294,21 +293,10 @@ func TestAfterARestoreOneCommandEndsWhatTheBackupRevived(t *testing.T) {
 	}
 }
 
-// shell is a connection past the program, as an operator's SQL shell is; the caller closes it.
-func (f *fixture) shell() *sql.DB {
-	f.t.Helper()
-	driver, source := "postgres", f.url
-	if path, ok := strings.CutPrefix(f.url, "sqlite:"); ok {
-		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)"
-	}
-	return must[*sql.DB](f.t)(sql.Open(driver, source))
-}
-
 // byHand runs a statement in the shell.
 func (f *fixture) byHand(statement string, args ...any) {
 	f.t.Helper()
-	shell := f.shell()
-	defer shell.Close()
+	shell := dbtest.Shell(f.t, f.url)
 	if _, err := shell.Exec(statement, args...); err != nil {
 		f.t.Fatal(err)
 	}

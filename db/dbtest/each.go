@@ -2,8 +2,10 @@ package dbtest
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -34,6 +36,21 @@ func SQLite(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return "sqlite:" + file
+}
+
+// Shell returns a connection past the program, as an operator's SQL shell is. It waits for other writers.
+func Shell(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver, source := "postgres", url
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
+	}
+	pool, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	return pool
 }
 
 // migratedFile returns the content of a migrated SQLite file. Under the race detector, migrations take a tenth of a second.

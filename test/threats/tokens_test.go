@@ -2,7 +2,6 @@ package threats
 
 import (
 	"context"
-	"database/sql"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -369,19 +368,8 @@ func TestT041_ARevocationThatFailsIsNotReportedAsDone(t *testing.T) {
 			CREATE TRIGGER broken BEFORE UPDATE ON %s EXECUTE FUNCTION broken()`, `DROP TRIGGER broken ON %s`},
 	} {
 		t.Run(dialect, func(t *testing.T) {
-			url, source := "", ""
-			if dialect == "sqlite" {
-				url = dbtest.SQLite(t)
-				source = strings.TrimPrefix(url, "sqlite:")
-			} else {
-				url = dbtest.Postgres(t)
-				source = url
-			}
-			raw, err := sql.Open(dialect, source)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { raw.Close() })
+			url := map[string]func(testing.TB) string{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres}[dialect](t)
+			raw := dbtest.Shell(t, url)
 			execute := func(statement, table string) {
 				t.Helper()
 				if strings.Contains(statement, "%s") {

@@ -1,7 +1,6 @@
 package threats
 
 import (
-	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -73,15 +72,7 @@ func TestT038_ADeletedUsersTokensAreRefused(t *testing.T) {
 		f := startFrontWithUsers(t, url)
 		alice, refresh, id := f.Session("alice", servertest.AlicePassword)
 		api, _ := f.NewAPIToken(alice)
-		dialect, source := "postgres", url
-		if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-			dialect, source = "sqlite", path+"?_pragma=foreign_keys(1)"
-		}
-		raw, err := sql.Open(dialect, source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer raw.Close()
+		raw := dbtest.Shell(t, url)
 		if _, err := raw.Exec(`DELETE FROM users WHERE id = $1`, id); err != nil {
 			t.Fatal(err)
 		}
