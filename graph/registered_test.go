@@ -2,8 +2,14 @@ package graph
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/latchkey/latchkey/db"
 )
@@ -48,5 +54,35 @@ func TestASilentDatabaseIsNoRefusalOfADocument(t *testing.T) {
 	r := newRegistered(func(context.Context, string) (string, error) { return "", db.ErrUnavailable }, true)
 	if err := r.check(t.Context(), "{ me { id } }"); !errors.Is(err, db.ErrUnavailable) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// If this fails, a removed document runs by its hash where a client has sent both before. T197.
+func TestARemovedDocumentDoesNotRunByItsHash(t *testing.T) {
+	t.Parallel()
+	const text = "{ me { id } }"
+	sum := sha256.Sum256([]byte(text))
+	hash := hex.EncodeToString(sum[:])
+	stored := map[string]string{hash: text}
+	d := newDocumentReader(DefaultLimits, ownSchema(t), newDocumentCache(nil))
+	d.persisted, d.registered = true, newRegistered(func(_ context.Context, id string) (string, error) {
+		if text, ok := stored[id]; ok {
+			return text, nil
+		}
+		return "", db.ErrNotFound
+	}, true)
+	send := func(text string) gqlerror.List {
+		extensions := map[string]any{"persistedQuery": map[string]any{"version": json.Number("1"), "sha256Hash": hash}}
+		return d.read(t.Context(), &request{RawParams: graphql.RawParams{Query: text, Extensions: extensions}})
+	}
+	for _, query := range []string{text, ""} {
+		if errs := send(query); len(errs) > 0 {
+			t.Fatalf("%q: %v", query, errs)
+		}
+	}
+	delete(stored, hash)
+	d.registered.known.Purge()
+	if errs := send(""); len(errs) == 0 || errs[0].Extensions["code"] != DocumentNotRegistered {
+		t.Errorf("after its removal: %v", errs)
 	}
 }

@@ -74,6 +74,11 @@ func documents() []mutation {
 			"./test/server", "TestNothingElseRuns",
 		},
 		{
+			"T197: what was sent before does not run once it is removed", "graph/persisted.go",
+			"isHash(text) && d.persisted && !d.registered.only", "isHash(text) && d.persisted",
+			"./graph", "TestARemovedDocument",
+		},
+		{
 			"T198: a removed document is forgotten", "graph/registered.go",
 			"known && now-found.at < registeredFor", "known && found.at < now",
 			"./graph", "TestARegisteredDocument",
