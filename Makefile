@@ -79,7 +79,7 @@ damaged: ## Sends damaged requests to a server, for DAMAGEDTIME (10m) on each da
 	LATCHKEY_TEST_FUZZ=$(DAMAGEDTIME) go test -count=1 -timeout 0 -v -run '^TestDamagedRequestsGetOnlyResponses$$' ./test/damaged
 
 soak: ## Loads a server for SOAKTIME (1h): nothing may grow, no response be wrong. DATABASE=sqlite or postgres runs one.
-	LATCHKEY_TEST_SOAK=$(SOAKTIME) go test -count=1 -timeout 0 -v -run '^TestSoak$$/$(DATABASE)' ./test/soak
+	LATCHKEY_TEST_SOAK=$(SOAKTIME) go test -count=1 -timeout 0 -v -run '^TestSoak$$/($(DATABASE))' ./test/soak
 
 audits: password ## Tests the server at URL against GraphQL over HTTP and Apollo Client; PASSWORD is admin's.
 	cd test/audits && npm ci --no-audit --no-fund
