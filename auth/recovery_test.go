@@ -297,6 +297,7 @@ func TestAfterARestoreOneCommandEndsWhatTheBackupRevived(t *testing.T) {
 func (f *fixture) byHand(statement string, args ...any) {
 	f.t.Helper()
 	shell := dbtest.Shell(f.t, f.url)
+	defer shell.Close()
 	if _, err := shell.Exec(statement, args...); err != nil {
 		f.t.Fatal(err)
 	}
