@@ -362,7 +362,11 @@ func (p *program) welcome(ctx context.Context, out io.Writer, base string, o *Se
 			return err
 		}
 		if created {
-			fmt.Fprintf(&b, firstLogin, password, password)
+			where := "by"
+			if o.servesGraphiQL() {
+				where = "in GraphiQL above the editor or by"
+			}
+			fmt.Fprintf(&b, firstLogin, password, where, password)
 		}
 	case users == 0:
 		fmt.Fprintf(&b, "\n  There are no users yet. Create the first:  %s user create admin --role ADMIN\n", p.Name)
@@ -390,7 +394,7 @@ const firstLogin = `
 
     %s
 
-  Log in, in GraphiQL above the editor, or by a POST to the GraphQL address:
+  Log in %s a POST to the GraphQL address:
 
     mutation { login(input: {username: "admin", password: "%s"}) { accessToken } }
 

@@ -48,7 +48,7 @@ func TestEntitiesAreUsersWhomTheViewerMaySee(t *testing.T) {
 	})
 }
 
-// Whoever can tell a user who exists from one who does not can list them. T192.
+// A caller that can tell existing users from others can list all users. T192.
 func TestEntitiesDoNotTellWhoExists(t *testing.T) {
 	t.Parallel()
 	f := startFrontWithUsers(t, dbtest.SQLite(t))

@@ -1664,7 +1664,7 @@ type Query {
     representations: [_Any!]!
   ): [_Entity]! @authenticated
   """
-  For gateways: this schema. Whoever may introspect it may read it here.
+  For gateways: this schema. Callers who may introspect the schema may read it here.
   """
   _service: _Service! @public
 }
