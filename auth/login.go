@@ -114,7 +114,7 @@ func (s *Service) tryLogin(ctx context.Context, in LoginInput) (*LoginPayload, e
 			return nil, err
 		}
 	}
-	return s.openSession(ctx, u, newHash, guess)
+	return s.completeLogin(ctx, u, proof{methods: []string{MethodPassword}, newHash: newHash, guess: guess})
 }
 
 // recordFailure records a wrong password and returns ErrInvalidCredentials. It does not record what was entered as the
@@ -139,21 +139,39 @@ func (s *Service) recordThrottled(ctx context.Context, u *db.User, err error) er
 	return err
 }
 
-// openSession stores a session of the user and issues its first tokens.
-func (s *Service) openSession(ctx context.Context, u *db.User, newHash string, guess *attempt) (*LoginPayload, error) {
+// Methods of authentication, as in the claim `amr` (RFC 8176, section 2).
+const (
+	MethodPassword = "pwd"
+)
+
+// A proof says how a user has proved who they are.
+type proof struct {
+	methods []string
+	newHash string   // the password's hash with newer parameters; "" to keep the hash
+	guess   *attempt // which succeeds with the login; nil if nothing was guessed
+}
+
+// completeLogin is the end of every way to log in: the user has proved who they are.
+func (s *Service) completeLogin(ctx context.Context, u *db.User, p proof) (*LoginPayload, error) {
+	return s.openSession(ctx, u, p)
+}
+
+// openSession stores a session of the user and issues its first tokens. It returns errChanged if the user's password has
+// changed, or the user been disabled, since u was read.
+func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginPayload, error) {
 	now := s.timestamp()
 	client := ViewerFrom(ctx).Client
 	session := &db.Session{
 		ID: db.NewID(db.SessionID), UserID: u.ID, Device: client.Device, IP: client.IP, LoginNetwork: networkOf(client.IP), Generation: 1,
-		CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
+		Methods: p.methods, CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
 	}
 	tell := (*db.DB).NotifySoon // a login revokes nothing
 	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
-		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, newHash, now)
+		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, p.newHash, now)
 		if errors.Is(err, db.ErrNotFound) {
 			return nil, errChanged
 		}
-		if err := errors.Join(err, guess.succeeded(ctx, tx)); err != nil {
+		if err := errors.Join(err, p.guess.succeeded(ctx, tx)); err != nil {
 			return nil, err
 		}
 		if err := tx.CreateSession(ctx, session); err != nil {

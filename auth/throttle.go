@@ -83,8 +83,11 @@ func (a *attempt) count(ctx context.Context, tx *db.DB, k throttleKey) error {
 }
 
 // succeeded uncounts the attempt and forgives all failures at this account by this client, in the transaction of what the
-// success allows. Delays because of other clients' failures stay.
+// success allows. Delays because of other clients' failures stay. Nothing happens on a nil attempt.
 func (a *attempt) succeeded(ctx context.Context, tx *db.DB) error {
+	if a == nil {
+		return nil
+	}
 	now := db.TimeOf(a.now())
 	err := tx.ForgiveAttempts(ctx, a.keys[0].key)
 	for _, k := range a.keys[1:] {

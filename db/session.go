@@ -5,20 +5,21 @@ import "context"
 // A Session is one login on one device. It has one chain of refresh tokens, of which only the number of the newest (the
 // generation) is stored.
 type Session struct {
-	ID              string  `db:"id"`
-	UserID          string  `db:"user_id"`
-	Device          string  `db:"device"` // User-Agent at login
-	IP              string  `db:"ip"`
-	LoginNetwork    string  `db:"login_network"` // see LoggedInFrom
-	Generation      int     `db:"generation"`
-	SeenGeneration  int     `db:"seen_generation"` // the newest generation that the client provably received
-	CreatedAt       Time    `db:"created_at"`
-	AuthenticatedAt Time    `db:"authenticated_at"` // when the password was last verified
-	RotatedAt       Time    `db:"rotated_at"`       // login or last refresh
-	IdleAt          Time    `db:"idle_at"`          // expires then unless refreshed before
-	ExpiresAt       Time    `db:"expires_at"`       // expires then at the latest
-	EndedAt         *Time   `db:"ended_at"`
-	EndedBecause    *string `db:"ended_because"`
+	ID              string           `db:"id"`
+	UserID          string           `db:"user_id"`
+	Device          string           `db:"device"` // User-Agent at login
+	IP              string           `db:"ip"`
+	LoginNetwork    string           `db:"login_network"` // see LoggedInFrom
+	Generation      int              `db:"generation"`
+	SeenGeneration  int              `db:"seen_generation"` // the newest generation that the client provably received
+	CreatedAt       Time             `db:"created_at"`
+	AuthenticatedAt Time             `db:"authenticated_at"` // when the user last proved who they are
+	Methods         JSONList[string] `db:"methods"`          // how the user has proved who they are: see RFC 8176
+	RotatedAt       Time             `db:"rotated_at"`       // login or last refresh
+	IdleAt          Time             `db:"idle_at"`          // expires then unless refreshed before
+	ExpiresAt       Time             `db:"expires_at"`       // expires then at the latest
+	EndedAt         *Time            `db:"ended_at"`
+	EndedBecause    *string          `db:"ended_because"`
 }
 
 // Live reports whether the session has neither ended nor expired.
@@ -38,10 +39,10 @@ func (s *Session) RefreshExpiry() Time {
 func (db *DB) CreateSession(ctx context.Context, s *Session) error {
 	_, err := db.Exec(ctx, "create session", `
 		INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, authenticated_at,
-			rotated_at, idle_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			rotated_at, idle_at, expires_at, methods)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		s.ID, s.UserID, s.Device, s.IP, s.LoginNetwork, s.Generation, s.SeenGeneration, s.CreatedAt, s.AuthenticatedAt,
-		s.RotatedAt, s.IdleAt, s.ExpiresAt)
+		s.RotatedAt, s.IdleAt, s.ExpiresAt, s.Methods)
 	return err
 }
 

@@ -119,7 +119,7 @@ func TestWhatATokenStandsForIsReadWhole(t *testing.T) {
 		if err := d.RecordLogin(t.Context(), u.ID, "hash", "", noon); err != nil {
 			t.Fatal(err)
 		}
-		u.DisabledAt = ptr(noon.Add(time.Second))
+		u.DisabledAt, u.EmailVerifiedAt = ptr(noon.Add(time.Second)), ptr(noon)
 		if err := d.SaveUser(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}

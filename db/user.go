@@ -14,18 +14,19 @@ type Role string
 
 // A User is an account.
 type User struct {
-	ID           string         `db:"id"`
-	Username     string         `db:"username"`
-	UsernameKey  string         `db:"username_key"` // unique; see auth.UsernameKey
-	Email        *string        `db:"email"`        // unique, normalised
-	Name         *string        `db:"name"`
-	PasswordHash string         `db:"password_hash"` // PHC string; empty if the user cannot log in by password
-	Roles        JSONList[Role] `db:"roles"`
-	SearchText   string         `db:"search_text"`
-	CreatedAt    Time           `db:"created_at"`
-	UpdatedAt    Time           `db:"updated_at"`
-	LastLoginAt  *Time          `db:"last_login_at"`
-	DisabledAt   *Time          `db:"disabled_at"`
+	ID              string         `db:"id"`
+	Username        string         `db:"username"`
+	UsernameKey     string         `db:"username_key"`      // unique; see auth.UsernameKey
+	Email           *string        `db:"email"`             // unique, normalised
+	EmailVerifiedAt *Time          `db:"email_verified_at"` // when the user proved to receive mail at the address; nil if never
+	Name            *string        `db:"name"`
+	PasswordHash    string         `db:"password_hash"` // PHC string; empty if the user cannot log in by password
+	Roles           JSONList[Role] `db:"roles"`
+	SearchText      string         `db:"search_text"`
+	CreatedAt       Time           `db:"created_at"`
+	UpdatedAt       Time           `db:"updated_at"`
+	LastLoginAt     *Time          `db:"last_login_at"`
+	DisabledAt      *Time          `db:"disabled_at"`
 
 	// Extra holds columns that the program's own migrations added to users; see Column.
 	Extra map[string]any `db:"-"`
@@ -58,9 +59,9 @@ func Column[T any](u *User, field string) (T, error) {
 // CreateUser stores a new user. It returns a ConflictError if the user name or e-mail is in use.
 func (db *DB) CreateUser(ctx context.Context, u *User) error {
 	_, err := db.Exec(ctx, "create user", `
-		INSERT INTO users (id, username, username_key, email, name, password_hash, roles, search_text, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
-		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.CreatedAt)
+		INSERT INTO users (id, username, username_key, email, name, password_hash, roles, search_text, created_at, updated_at, email_verified_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)`,
+		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.CreatedAt, u.EmailVerifiedAt)
 	return err
 }
 
@@ -68,9 +69,9 @@ func (db *DB) CreateUser(ctx context.Context, u *User) error {
 func (db *DB) SaveUser(ctx context.Context, u *User) error {
 	return db.ExecOne(ctx, "save user", `
 		UPDATE users SET username = $2, username_key = $3, email = $4, name = $5, password_hash = $6, roles = $7,
-			search_text = $8, updated_at = $9, disabled_at = $10
+			search_text = $8, updated_at = $9, disabled_at = $10, email_verified_at = $11
 		WHERE id = $1`,
-		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.UpdatedAt, u.DisabledAt)
+		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.UpdatedAt, u.DisabledAt, u.EmailVerifiedAt)
 }
 
 // RecordLogin records the time of a login with the password that has the hash verified. A newHash that is not empty, the
