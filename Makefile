@@ -108,10 +108,10 @@ browsers: ## Tests sessions of clients/apollo in tabs of Firefox and WebKitGTK, 
 	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
 	cd clients/apollo && node --test --test-reporter=spec test/browsers.mjs
 
-web: ## Uses examples/web, GraphiQL with a cookie, and GraphQL Playground in Chromium, against servers of their own.
+web: ## Uses the pages of accounts, examples/web, GraphiQL with a cookie, and GraphQL Playground in Chromium, against servers of their own.
 	cd clients/apollo && npm ci --no-audit --no-fund && npm run build
 	cd examples/web && npm ci --no-audit --no-fund && npm run build
-	cd test/browser && npm ci --no-audit --no-fund && node web.mjs && node graphiql.mjs && node playground.mjs
+	cd test/browser && npm ci --no-audit --no-fund && node account.mjs && node web.mjs && node graphiql.mjs && node playground.mjs
 
 federation: ## Composes Latchkey and examples/notes with three composers, and runs them behind Hive Gateway.
 	cd test/federation && npm ci --no-audit --no-fund

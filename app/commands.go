@@ -70,6 +70,10 @@ type commands struct {
 		List     documentsListCmd     `cmd:"" help:"List the registered documents."`
 		Remove   documentsRemoveCmd   `cmd:"" help:"Remove registered documents."`
 	} `cmd:"" help:"Administer the documents that clients may run: see LATCHKEY_DOCUMENTS."`
+	Mail struct {
+		List  mailListCmd  `cmd:"" help:"List the mails of the last 30 days and what became of them."`
+		Retry mailRetryCmd `cmd:"" help:"Send mails again that could not be sent."`
+	} `cmd:"" help:"See and retry the mails to users."`
 	Schema struct {
 		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field of this program's schema requires; fail if one is unguarded."`
 		Lint   schemaLintCmd   `cmd:"" help:"Find unguarded fields, and guards that do not run, in the schema of any gqlgen project."`
@@ -187,7 +191,7 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 }
 
 // tokenArgument matches API tokens, refresh tokens and access tokens.
-var tokenArgument = lazy.Regexp(`\blk_\w{20,}|\blr_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
+var tokenArgument = lazy.Regexp(`\blk_\w{20,}|\blr_[\w.-]{20,}|\bll_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
 
 // checkArguments rejects tokens and malformed strings. Its errors do not repeat the argument.
 func (p *program) checkArguments(args []string) error {

@@ -153,8 +153,12 @@ func listen(addr, setting string) (net.Listener, error) {
 
 // wire connects the packages, in the order of their dependencies. The context ends when the server is asked to stop.
 func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger) (*Server, error) {
+	accounts, err := o.accounts(p, d.Dialect() == "sqlite", log)
+	if err != nil {
+		return nil, err
+	}
 	service, err := auth.New(ctx, auth.Options{
-		DB: d, Secrets: secrets, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
+		DB: d, Secrets: secrets, Accounts: accounts, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})
@@ -190,7 +194,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	}
 	s.Handler = web.Handler(web.Options{
 		GraphQL: service.Middleware(graphql), Auth: service, Issuer: o.Issuer, Stopping: stopping, Ready: ready,
-		GraphiQL: o.servesGraphiQL(), Registered: o.Documents == graph.DocumentsRegistered,
+		GraphiQL: o.servesGraphiQL(), Registered: o.Documents == graph.DocumentsRegistered, Accounts: o.pagesOf(accounts),
 	})
 	s.Handler = web.Guard(o.guard(log), s.Handler)
 	return s, nil
@@ -346,9 +350,12 @@ func reachable(a *net.TCPAddr) string {
 // which is not shown again.
 func (p *program) welcome(ctx context.Context, out io.Writer, base string, o *ServeSettings, s *Server) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s is ready.\n\n  GraphQL   %s/graphql\n", strings.ToUpper(p.Name[:1])+p.Name[1:], base)
+	fmt.Fprintf(&b, "\n%s is ready.\n\n  GraphQL   %s/graphql\n", p.title(), base)
 	if o.servesGraphiQL() {
 		fmt.Fprintf(&b, "  GraphiQL  %s/\n", base)
+	}
+	if o.logsMail(s.DB.Dialect() == "sqlite") {
+		b.WriteString("  Mail      is written to this log until LATCHKEY_SMTP_URL is set\n")
 	}
 	users, err := s.DB.CountUsers(ctx, "")
 	if err != nil {

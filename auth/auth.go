@@ -54,6 +54,8 @@ type Service struct {
 	rights      *Rights
 	claims      func(context.Context, *db.User) (map[string]any, error)
 	userCreated func(context.Context, *db.DB, *db.User) error
+	accounts    Accounts
+	mailer      *mailer
 	keys        *keys.Ring
 	hasher      *hasher
 	cache       *cache
@@ -83,6 +85,7 @@ type Options struct {
 	RotateKeys  time.Duration    // age at which a signing key is followed by a new one; 0: never
 	Now         func() time.Time // time.Now if nil
 	Log         *slog.Logger     // slog.Default() if nil
+	Accounts    Accounts         // what users may do with their accounts themselves
 
 	// Claims returns further claims for a user's access tokens, under names that are not registered or Latchkey's own (see
 	// token.Claims). The holder of a token can read them. May be nil.
@@ -118,7 +121,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{
 		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets,
-		maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions, rights: o.Rights, claims: o.Claims, userCreated: o.UserCreated,
+		maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions, rights: o.Rights, claims: o.Claims, userCreated: o.UserCreated, accounts: o.Accounts,
 		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
 		revocations: &revocationHub{db: o.DB, now: o.Now, rights: o.Rights},
 	}
@@ -132,6 +135,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s.hasher.expectBcrypt(min(cost, maxBcryptCost))
 	if s.cookies, err = newCookies(o.Cookies, o.Issuer); err != nil {
+		return nil, err
+	}
+	if s.mailer, err = s.newMailer(); err != nil {
 		return nil, err
 	}
 	s.keys, err = s.openKeys(ctx, o)

@@ -125,6 +125,7 @@ func (s *Service) changeAndTell(ctx context.Context, userID string, tell func(*d
 	})
 	if err == nil {
 		s.watchers.changed(userID)
+		s.mailer.poke()
 	}
 	return err
 }

@@ -119,9 +119,11 @@ func (h *housekeeper) deleteOld(ctx context.Context, now db.Time) error {
 	err1 := h.db.DeleteExpiredThrottles(ctx, now)
 	_, err2 := h.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
 	err3 := h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour))
+	err4 := h.db.DeleteMailsBefore(ctx, now.Add(-mailKept))
+	err5 := h.db.DeleteLinksBefore(ctx, now.Add(-24*time.Hour))
 	if h.keepEvents == 0 {
-		return errors.Join(err1, err2, err3)
+		return errors.Join(err1, err2, err3, err4, err5)
 	}
-	_, err4 := h.db.DeleteEventsBefore(ctx, now.Add(-h.keepEvents))
-	return errors.Join(err1, err2, err3, err4)
+	_, err6 := h.db.DeleteEventsBefore(ctx, now.Add(-h.keepEvents))
+	return errors.Join(err1, err2, err3, err4, err5, err6)
 }

@@ -174,7 +174,7 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 		if err := errors.Join(err, p.guess.succeeded(ctx, tx)); err != nil {
 			return nil, err
 		}
-		if err := tx.CreateSession(ctx, session); err != nil {
+		if err := errors.Join(s.alert(ctx, tx, u, session), tx.CreateSession(ctx, session)); err != nil {
 			return nil, err
 		}
 		ended, err := tx.EndOldSessions(ctx, u.ID, s.maxSessions, endedByNewer, now)
@@ -189,6 +189,18 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 	}
 	u.LastLoginAt = &now
 	return s.issue(ctx, u, session)
+}
+
+// alert sends a mail about a login on a device or from a network on which the user has not logged in lately.
+func (s *Service) alert(ctx context.Context, tx *db.DB, u *db.User, session *db.Session) error {
+	if !s.accounts.LoginAlerts || s.accounts.Send == nil || u.Email == nil {
+		return nil
+	}
+	known, err := tx.KnownDevice(ctx, u.ID, session.Device, session.LoginNetwork)
+	if err != nil || known {
+		return err
+	}
+	return s.notify(ctx, tx, mailNewDevice, u)
 }
 
 // issue makes the tokens of the session's generation.

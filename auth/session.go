@@ -17,6 +17,7 @@ const (
 	endedByDisable  = "user disabled"
 	endedByNewer    = "too many sessions"
 	endedByAll      = "all sessions ended"
+	endedByEmail    = "change of the e-mail address undone"
 )
 
 // sessionError returns nil if the session is valid, otherwise an UnauthenticatedError; expired is the reason if it has expired.

@@ -107,12 +107,16 @@ func (c UserChanges) apply(u *db.User, rights *Rights) error {
 		u.Username, u.UsernameKey = *c.Username, UsernameKey(*c.Username)
 	}
 	if c.Email != nil {
+		before := u.Email
 		if u.Email = *c.Email; u.Email != nil {
 			if err := checkEmail(*u.Email); err != nil {
 				return err
 			}
 			key := EmailKey(*u.Email)
 			u.Email = &key
+		}
+		if before == nil || u.Email == nil || *before != *u.Email {
+			u.EmailVerifiedAt = nil
 		}
 	}
 	if c.Name != nil {
@@ -151,6 +155,11 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 			}
 		}
 		updated, u.UpdatedAt = u, now
+		if changes.Email != nil {
+			if err := tx.RevokeLinks(ctx, u.ID, "", now); err != nil {
+				return nil, err
+			}
+		}
 		return s.event(ctx, kind, u.ID, "", ""), inUse(tx.SaveUser(ctx, u))
 	})
 	return updated, err
@@ -203,7 +212,8 @@ func (s *Service) SetUserPassword(ctx context.Context, userID, password string, 
 	}
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		changed, u.PasswordHash, u.UpdatedAt = u, hash, now
-		if err := errors.Join(s.recent(ctx, tx), tx.SaveUser(ctx, u)); err != nil {
+		err := errors.Join(s.recent(ctx, tx), tx.SaveUser(ctx, u), tx.RevokeLinks(ctx, u.ID, mailUndoEmail, now), s.notify(ctx, tx, mailPasswordChanged, u))
+		if err != nil {
 			return nil, err
 		}
 		ended, err := endEverything(ctx, tx, u.ID, endedByPassword, now, !keepTokens)
@@ -217,15 +227,27 @@ func (s *Service) DeleteUser(ctx context.Context, userID string) error {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return err
 	}
-	return s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
-		err := errors.Join(s.recent(ctx, tx), tx.DeleteUser(ctx, u.ID, now), tx.ForgetUserInEvents(ctx, u.ID))
-		e := s.event(ctx, EventUserDeleted, u.ID, "", "")
-		if ViewerFrom(ctx).ID() == u.ID {
-			e.IP, e.Device = "", ""
+	return s.administer(ctx, userID, func(tx *db.DB, u *db.User, _ db.Time) (*db.Event, error) {
+		if err := errors.Join(s.recent(ctx, tx), s.notify(ctx, tx, mailAccountDeleted, u), s.deleteUser(ctx, tx, u)); err != nil {
+			return nil, err
 		}
 		u.Roles = nil // no longer an administrator
-		return e, err
+		return s.deletionEvent(ctx, u), nil
 	})
+}
+
+// deleteUser deletes a user with all sessions and API tokens, and the personal data in events.
+func (s *Service) deleteUser(ctx context.Context, tx *db.DB, u *db.User) error {
+	return errors.Join(tx.DeleteUser(ctx, u.ID, s.timestamp()), tx.ForgetUserInEvents(ctx, u.ID))
+}
+
+// deletionEvent returns the event of a deletion, without personal data of users who delete themselves.
+func (s *Service) deletionEvent(ctx context.Context, u *db.User) *db.Event {
+	e := s.event(ctx, EventUserDeleted, u.ID, "", "")
+	if ViewerFrom(ctx).ID() == u.ID {
+		e.IP, e.Device = "", ""
+	}
+	return e
 }
 
 // ChangePassword changes the viewer's own password, ends the viewer's other sessions and, with revokeTokens, revokes the
@@ -246,7 +268,9 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string, 
 			return nil, err
 		}
 		changed.PasswordHash, changed.UpdatedAt = hash, now
-		if err := errors.Join(guess.succeeded(ctx, tx), tx.SaveUser(ctx, changed), tx.Authenticated(ctx, sessionID, now)); err != nil {
+		err := errors.Join(guess.succeeded(ctx, tx), tx.SaveUser(ctx, changed), tx.Authenticated(ctx, sessionID, now),
+			tx.RevokeLinks(ctx, u.ID, mailUndoEmail, now), s.notify(ctx, tx, mailPasswordChanged, changed))
+		if err != nil {
 			return nil, err
 		}
 		if ended.Sessions, err = tx.EndSessions(ctx, u.ID, sessionID, endedByPassword, now); err != nil {
@@ -381,15 +405,23 @@ func (s *Service) administer(ctx context.Context, userID string, f func(tx *db.D
 		}
 		wasAdmin := administers(u)
 		e, err := f(tx, u, s.timestamp())
-		if err != nil || !wasAdmin || administers(u) {
-			return e, err
-		}
-		n, err := tx.CountUsers(ctx, RoleAdmin)
-		if err == nil && n == 0 {
-			err = &ConflictError{Message: "this is the last administrator"}
+		if err == nil {
+			err = administratorsLeft(ctx, tx, wasAdmin && !administers(u))
 		}
 		return e, err
 	})
+}
+
+// administratorsLeft returns a ConflictError if an administrator was removed in the transaction, and none is left.
+func administratorsLeft(ctx context.Context, tx *db.DB, removed bool) error {
+	if !removed {
+		return nil
+	}
+	n, err := tx.CountUsers(ctx, RoleAdmin)
+	if err == nil && n == 0 {
+		err = &ConflictError{Message: "this is the last administrator"}
+	}
+	return err
 }
 
 func administers(u *db.User) bool { return u.DisabledAt == nil && slices.Contains(u.Roles, RoleAdmin) }

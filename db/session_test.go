@@ -119,7 +119,7 @@ func TestWhatATokenStandsForIsReadWhole(t *testing.T) {
 		if err := d.RecordLogin(t.Context(), u.ID, "hash", "", noon); err != nil {
 			t.Fatal(err)
 		}
-		u.DisabledAt, u.EmailVerifiedAt = ptr(noon.Add(time.Second)), ptr(noon)
+		u.DisabledAt, u.EmailVerifiedAt, u.Locale = ptr(noon.Add(time.Second)), ptr(noon), "de"
 		if err := d.SaveUser(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}

@@ -67,6 +67,14 @@ func (db *DB) DeleteExpiredThrottles(ctx context.Context, now Time) error {
 	return err
 }
 
+// KnownDevice reports whether a stored session of the user began on the device in the network, or there is none at all.
+func (db *DB) KnownDevice(ctx context.Context, userID, device, network string) (known bool, err error) {
+	err = db.get(ctx, &known, "known device", `
+		SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND device = $2 AND login_network = $3)
+			OR NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1)`, userID, device, network)
+	return known, err
+}
+
 // LoggedInFrom reports whether a stored session of the user began in the network, wherever it was used since.
 func (db *DB) LoggedInFrom(ctx context.Context, userID, network string) (found bool, err error) {
 	err = db.get(ctx, &found, "logged in from", `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND login_network = $2)`, userID, network)

@@ -20,6 +20,7 @@ type User struct {
 	Email           *string        `db:"email"`             // unique, normalised
 	EmailVerifiedAt *Time          `db:"email_verified_at"` // when the user proved to receive mail at the address; nil if never
 	Name            *string        `db:"name"`
+	Locale          string         `db:"locale"`        // BCP 47, of the user\'s client; "" if unknown
 	PasswordHash    string         `db:"password_hash"` // PHC string; empty if the user cannot log in by password
 	Roles           JSONList[Role] `db:"roles"`
 	SearchText      string         `db:"search_text"`
@@ -59,9 +60,9 @@ func Column[T any](u *User, field string) (T, error) {
 // CreateUser stores a new user. It returns a ConflictError if the user name or e-mail is in use.
 func (db *DB) CreateUser(ctx context.Context, u *User) error {
 	_, err := db.Exec(ctx, "create user", `
-		INSERT INTO users (id, username, username_key, email, name, password_hash, roles, search_text, created_at, updated_at, email_verified_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)`,
-		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.CreatedAt, u.EmailVerifiedAt)
+		INSERT INTO users (id, username, username_key, email, name, password_hash, roles, search_text, created_at, updated_at, email_verified_at, locale)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)`,
+		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.CreatedAt, u.EmailVerifiedAt, u.Locale)
 	return err
 }
 
@@ -69,9 +70,9 @@ func (db *DB) CreateUser(ctx context.Context, u *User) error {
 func (db *DB) SaveUser(ctx context.Context, u *User) error {
 	return db.ExecOne(ctx, "save user", `
 		UPDATE users SET username = $2, username_key = $3, email = $4, name = $5, password_hash = $6, roles = $7,
-			search_text = $8, updated_at = $9, disabled_at = $10, email_verified_at = $11
+			search_text = $8, updated_at = $9, disabled_at = $10, email_verified_at = $11, locale = $12
 		WHERE id = $1`,
-		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.UpdatedAt, u.DisabledAt, u.EmailVerifiedAt)
+		u.ID, u.Username, u.UsernameKey, u.Email, u.Name, u.PasswordHash, u.Roles, u.searchText(), u.UpdatedAt, u.DisabledAt, u.EmailVerifiedAt, u.Locale)
 }
 
 // RecordLogin records the time of a login with the password that has the hash verified. A newHash that is not empty, the
@@ -177,6 +178,11 @@ func (db *DB) UserByLogin(ctx context.Context, usernameKey, email string) (*User
 	return db.user(ctx, "user by login", `
 		SELECT * FROM users WHERE username_key = $1 OR email = $2
 		ORDER BY CASE WHEN username_key = $1 THEN 0 ELSE 1 END LIMIT 1`, usernameKey, email)
+}
+
+// UserByEmail returns the user with the e-mail, which is normalised.
+func (db *DB) UserByEmail(ctx context.Context, email string) (*User, error) {
+	return db.user(ctx, "user by e-mail", `SELECT * FROM users WHERE email = $1`, email)
 }
 
 // CountUsers counts the users that have the role and are not disabled. If role is "", it counts all users.

@@ -37,6 +37,8 @@ const (
 	Forbidden                Code = "FORBIDDEN"                 // with requiredScopes if scopes are missing
 	ReauthenticationRequired Code = "REAUTHENTICATION_REQUIRED" // with maxAge, in seconds
 	BadUserInput             Code = "BAD_USER_INPUT"            // with field
+	InvalidLink              Code = "INVALID_LINK"              // a link or code that was sent by e-mail
+	FeatureDisabled          Code = "FEATURE_DISABLED"
 	NotFound                 Code = "NOT_FOUND"
 	Conflict                 Code = "CONFLICT"
 	RateLimited              Code = "RATE_LIMITED" // with retryAfter, in seconds
@@ -66,7 +68,7 @@ const (
 
 // Codes lists all codes, for the test that docs/errors.md is complete.
 var Codes = []Code{
-	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
+	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, InvalidLink, FeatureDisabled, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
 	QueryTooComplex, BatchingNotSupported, IncrementalNotSupported, DocumentNotRegistered, PersistedQueryNotFound, PersistedQueryNotSupported,
 }
@@ -123,6 +125,7 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		conflict        *auth.ConflictError
 		limited         *auth.RateLimitedError
 		old             *auth.ReauthenticationRequiredError
+		disabled        *auth.DisabledError
 		own             *Error
 	)
 	switch {
@@ -138,6 +141,10 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		return unauthenticated.Error(), code(Unauthenticated, "reason", unauthenticated.Reason)
 	case errors.Is(err, auth.ErrInvalidCredentials):
 		return auth.ErrInvalidCredentials.Error(), code(InvalidCredentials)
+	case errors.Is(err, auth.ErrInvalidLink):
+		return auth.ErrInvalidLink.Error(), code(InvalidLink)
+	case errors.As(err, &disabled):
+		return disabled.Error(), code(FeatureDisabled)
 	case errors.As(err, &forbidden) && forbidden.Required != nil:
 		return forbidden.Error(), code(Forbidden, "requiredScopes", forbidden.Required)
 	case errors.As(err, &forbidden):

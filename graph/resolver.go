@@ -5,6 +5,7 @@ package graph
 
 import (
 	"context"
+	"time"
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
@@ -59,6 +60,16 @@ func found[T any](object *T, err error) (relay.Node, error) {
 func userID(u *db.User) string         { return u.ID }
 func sessionID(s *db.Session) string   { return s.ID }
 func apiTokenID(t *db.APIToken) string { return t.ID }
+
+// orEmpty returns an optional text, or "".
+func orEmpty(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
+
+func seconds(d time.Duration) int { return int(d / time.Second) }
 
 // maxSearch bounds the search text, in bytes.
 const maxSearch = 200

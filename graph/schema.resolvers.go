@@ -94,6 +94,70 @@ func (r *mutationResolver) DeleteUser(ctx context.Context, input model.DeleteUse
 	return &model.DeleteUserPayload{DeletedUserID: input.ID}, r.Auth.DeleteUser(ctx, input.ID)
 }
 
+func (r *mutationResolver) Register(ctx context.Context, input auth.RegisterInput) (*model.RegisterPayload, error) {
+	login, err := r.Auth.Register(ctx, input)
+	return &model.RegisterPayload{Login: login}, err
+}
+
+func (r *mutationResolver) CompleteRegistration(ctx context.Context, input auth.CompleteRegistrationInput) (*auth.LoginPayload, error) {
+	return r.Auth.CompleteRegistration(ctx, input)
+}
+
+func (r *mutationResolver) RequestPasswordReset(ctx context.Context, input model.RequestPasswordResetInput) (*model.RequestPasswordResetPayload, error) {
+	lifetime, err := r.Auth.RequestPasswordReset(ctx, input.Email, orEmpty(input.Locale))
+	return &model.RequestPasswordResetPayload{ExpiresIn: seconds(lifetime)}, err
+}
+
+func (r *mutationResolver) ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*model.ResetPasswordPayload, error) {
+	ended, left, err := r.Auth.ResetPassword(ctx, input)
+	return &model.ResetPasswordPayload{EndedSessions: ended.Sessions, RevokedAPITokens: ended.APITokens, RemainingAPITokens: left}, err
+}
+
+func (r *mutationResolver) RequestEmailLogin(ctx context.Context, input model.RequestEmailLoginInput) (*model.RequestEmailLoginPayload, error) {
+	lifetime, err := r.Auth.RequestEmailLogin(ctx, input.Email, orEmpty(input.Locale))
+	return &model.RequestEmailLoginPayload{ExpiresIn: seconds(lifetime)}, err
+}
+
+func (r *mutationResolver) LoginByEmail(ctx context.Context, input auth.EmailLoginInput) (*auth.LoginPayload, error) {
+	return r.Auth.LoginByEmail(ctx, input)
+}
+
+func (r *mutationResolver) ChangeEmail(ctx context.Context, input model.ChangeEmailInput) (*model.ChangeEmailPayload, error) {
+	lifetime, err := r.Auth.ChangeEmail(ctx, input.Email, orEmpty(input.Locale))
+	return &model.ChangeEmailPayload{ExpiresIn: seconds(lifetime)}, err
+}
+
+func (r *mutationResolver) VerifyEmail(ctx context.Context, input auth.VerifyEmailInput) (*model.VerifyEmailPayload, error) {
+	user, err := r.Auth.VerifyEmail(ctx, input)
+	return &model.VerifyEmailPayload{User: user}, err
+}
+
+func (r *mutationResolver) UndoEmailChange(ctx context.Context, input auth.UndoEmailChangeInput) (*model.UndoEmailChangePayload, error) {
+	err := r.Auth.UndoEmailChange(ctx, input)
+	return &model.UndoEmailChangePayload{Restored: err == nil}, err
+}
+
+func (r *mutationResolver) DeleteAccount(ctx context.Context) (*model.DeleteAccountPayload, error) {
+	return &model.DeleteAccountPayload{DeletedUserID: viewer(ctx).ID()}, r.Auth.DeleteAccount(ctx)
+}
+
+func (r *mutationResolver) ExportAccount(ctx context.Context) (*model.ExportAccountPayload, error) {
+	data, err := r.Auth.ExportAccount(ctx)
+	return &model.ExportAccountPayload{Data: data}, err
+}
+
+func (r *mutationResolver) InviteUser(ctx context.Context, input auth.InviteUserInput) (*model.InviteUserPayload, error) {
+	link, err := r.Auth.InviteUser(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	return &model.InviteUserPayload{ExpiresAt: link.ExpiresAt}, nil
+}
+
+func (r *mutationResolver) RevokeInvitation(ctx context.Context, input model.RevokeInvitationInput) (*model.RevokeInvitationPayload, error) {
+	return &model.RevokeInvitationPayload{Email: input.Email}, r.Auth.RevokeInvitation(ctx, input.Email)
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return viewer(ctx).User, nil
 }
@@ -120,6 +184,10 @@ func (r *queryResolver) Entities(ctx context.Context, representations []map[stri
 
 func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
 	return r.service(ctx)
+}
+
+func (r *sessionResolver) DeviceName(ctx context.Context, obj *db.Session) (string, error) {
+	return auth.DeviceName(obj.Device), nil
 }
 
 func (r *sessionResolver) Current(ctx context.Context, obj *db.Session) (bool, error) {

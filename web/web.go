@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/web/account"
 	"github.com/latchkey/latchkey/web/graphiql"
 )
 
@@ -25,6 +26,8 @@ type Options struct {
 	Stopping <-chan struct{}             // closed when the server stops, which ends streams
 	Ready    func(context.Context) error // for /readyz
 	GraphiQL bool                        // whether / serves it
+
+	Accounts string // the name of the service on the pages of /account/; "" serves none
 
 	Registered bool // only registered documents run, so that / says why it does not serve GraphiQL
 }
@@ -52,6 +55,9 @@ func Handler(o Options) http.Handler {
 		mux.Handle("/{$}", page)
 		mux.Handle("/graphiql/", page)
 		mux.HandleFunc("/graphiql", notFound)
+	}
+	if o.Accounts != "" {
+		mux.Handle("/account/", account.Handler(o.Accounts))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/graphql" { // most requests; the mux would do the same

@@ -26,21 +26,32 @@ func (e *executableSchema) Direct() *direct.Schema {
 			x := ec.(*executionContext)
 			return graphql.NewInputUnmarshalerIndex(
 				graphql.NewInputUnmarshaler("AuditFilter", x.unmarshalInputAuditFilter),
+				graphql.NewInputUnmarshaler("ChangeEmailInput", x.unmarshalInputChangeEmailInput),
 				graphql.NewInputUnmarshaler("ChangePasswordInput", x.unmarshalInputChangePasswordInput),
+				graphql.NewInputUnmarshaler("CompleteRegistrationInput", x.unmarshalInputCompleteRegistrationInput),
 				graphql.NewInputUnmarshaler("CreateApiTokenInput", x.unmarshalInputCreateApiTokenInput),
 				graphql.NewInputUnmarshaler("CreateUserInput", x.unmarshalInputCreateUserInput),
 				graphql.NewInputUnmarshaler("DeleteUserInput", x.unmarshalInputDeleteUserInput),
 				graphql.NewInputUnmarshaler("DisableUserInput", x.unmarshalInputDisableUserInput),
+				graphql.NewInputUnmarshaler("EmailLoginInput", x.unmarshalInputEmailLoginInput),
 				graphql.NewInputUnmarshaler("EnableUserInput", x.unmarshalInputEnableUserInput),
+				graphql.NewInputUnmarshaler("InviteUserInput", x.unmarshalInputInviteUserInput),
 				graphql.NewInputUnmarshaler("LoginInput", x.unmarshalInputLoginInput),
 				graphql.NewInputUnmarshaler("LogoutInput", x.unmarshalInputLogoutInput),
 				graphql.NewInputUnmarshaler("ReauthenticateInput", x.unmarshalInputReauthenticateInput),
 				graphql.NewInputUnmarshaler("RefreshInput", x.unmarshalInputRefreshInput),
+				graphql.NewInputUnmarshaler("RegisterInput", x.unmarshalInputRegisterInput),
+				graphql.NewInputUnmarshaler("RequestEmailLoginInput", x.unmarshalInputRequestEmailLoginInput),
+				graphql.NewInputUnmarshaler("RequestPasswordResetInput", x.unmarshalInputRequestPasswordResetInput),
+				graphql.NewInputUnmarshaler("ResetPasswordInput", x.unmarshalInputResetPasswordInput),
 				graphql.NewInputUnmarshaler("RevokeApiTokenInput", x.unmarshalInputRevokeApiTokenInput),
+				graphql.NewInputUnmarshaler("RevokeInvitationInput", x.unmarshalInputRevokeInvitationInput),
 				graphql.NewInputUnmarshaler("RevokeSessionInput", x.unmarshalInputRevokeSessionInput),
 				graphql.NewInputUnmarshaler("RevokeSessionsInput", x.unmarshalInputRevokeSessionsInput),
 				graphql.NewInputUnmarshaler("SetUserPasswordInput", x.unmarshalInputSetUserPasswordInput),
+				graphql.NewInputUnmarshaler("UndoEmailChangeInput", x.unmarshalInputUndoEmailChangeInput),
 				graphql.NewInputUnmarshaler("UpdateUserInput", x.unmarshalInputUpdateUserInput),
+				graphql.NewInputUnmarshaler("VerifyEmailInput", x.unmarshalInputVerifyEmailInput),
 			)
 		},
 	}
@@ -181,6 +192,18 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"ChangeEmailPayload": {
+		Implementors: changeEmailPayloadImplementors,
+		Value:        direct.Value[model.ChangeEmailPayload],
+		Fields: map[string]direct.Field{
+			"expiresIn": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ChangeEmailPayload).ExpiresIn
+					return w.Int(v)
+				},
+			},
+		},
+	},
 	"ChangePasswordPayload": {
 		Implementors: changePasswordPayloadImplementors,
 		Value:        direct.Value[model.ChangePasswordPayload],
@@ -253,6 +276,18 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"DeleteAccountPayload": {
+		Implementors: deleteAccountPayloadImplementors,
+		Value:        direct.Value[model.DeleteAccountPayload],
+		Fields: map[string]direct.Field{
+			"deletedUserId": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.DeleteAccountPayload).DeletedUserID
+					return w.String(v)
+				},
+			},
+		},
+	},
 	"DeleteUserPayload": {
 		Implementors: deleteUserPayloadImplementors,
 		Value:        direct.Value[model.DeleteUserPayload],
@@ -297,6 +332,33 @@ var directObjects = map[string]direct.Object{
 				},
 				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return ec.(*executionContext).fieldContext_EnableUserPayload_user(ctx, field)
+				},
+			},
+		},
+	},
+	"ExportAccountPayload": {
+		Implementors: exportAccountPayloadImplementors,
+		Value:        direct.Value[model.ExportAccountPayload],
+		Fields: map[string]direct.Field{
+			"data": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ExportAccountPayload).Data
+					if v == nil {
+						return w.Null(true)
+					}
+					return w.Leaf(graphql.MarshalMap(v), true)
+				},
+			},
+		},
+	},
+	"InviteUserPayload": {
+		Implementors: inviteUserPayloadImplementors,
+		Value:        direct.Value[model.InviteUserPayload],
+		Fields: map[string]direct.Field{
+			"expiresAt": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.InviteUserPayload).ExpiresAt
+					return w.Leaf(scalar.MarshalTime(v), true)
 				},
 			},
 		},
@@ -466,6 +528,72 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"RegisterPayload": {
+		Implementors: registerPayloadImplementors,
+		Value:        direct.Value[model.RegisterPayload],
+		Fields: map[string]direct.Field{
+			"login": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.RegisterPayload).Login
+					if v == nil {
+						return w.Null(false)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_RegisterPayload_login(ctx, field)
+				},
+			},
+		},
+	},
+	"RequestEmailLoginPayload": {
+		Implementors: requestEmailLoginPayloadImplementors,
+		Value:        direct.Value[model.RequestEmailLoginPayload],
+		Fields: map[string]direct.Field{
+			"expiresIn": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.RequestEmailLoginPayload).ExpiresIn
+					return w.Int(v)
+				},
+			},
+		},
+	},
+	"RequestPasswordResetPayload": {
+		Implementors: requestPasswordResetPayloadImplementors,
+		Value:        direct.Value[model.RequestPasswordResetPayload],
+		Fields: map[string]direct.Field{
+			"expiresIn": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.RequestPasswordResetPayload).ExpiresIn
+					return w.Int(v)
+				},
+			},
+		},
+	},
+	"ResetPasswordPayload": {
+		Implementors: resetPasswordPayloadImplementors,
+		Value:        direct.Value[model.ResetPasswordPayload],
+		Fields: map[string]direct.Field{
+			"endedSessions": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ResetPasswordPayload).EndedSessions
+					return w.Int(v)
+				},
+			},
+			"revokedApiTokens": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ResetPasswordPayload).RevokedAPITokens
+					return w.Int(v)
+				},
+			},
+			"remainingApiTokens": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ResetPasswordPayload).RemainingAPITokens
+					return w.Int(v)
+				},
+			},
+		},
+	},
 	"RevokeApiTokenPayload": {
 		Implementors: revokeApiTokenPayloadImplementors,
 		Value:        direct.Value[model.RevokeAPITokenPayload],
@@ -480,6 +608,18 @@ var directObjects = map[string]direct.Object{
 				},
 				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return ec.(*executionContext).fieldContext_RevokeApiTokenPayload_apiToken(ctx, field)
+				},
+			},
+		},
+	},
+	"RevokeInvitationPayload": {
+		Implementors: revokeInvitationPayloadImplementors,
+		Value:        direct.Value[model.RevokeInvitationPayload],
+		Fields: map[string]direct.Field{
+			"email": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.RevokeInvitationPayload).Email
+					return w.String(v)
 				},
 			},
 		},
@@ -700,6 +840,12 @@ var directObjects = map[string]direct.Object{
 					return w.String(v)
 				},
 			},
+			"deviceName": {
+				Directives: []string{"authenticated"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._Session_deviceName(ctx, field, obj.(*db.Session))
+				},
+			},
 			"ip": {
 				Directives: []string{"authenticated"},
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
@@ -838,6 +984,18 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"UndoEmailChangePayload": {
+		Implementors: undoEmailChangePayloadImplementors,
+		Value:        direct.Value[model.UndoEmailChangePayload],
+		Fields: map[string]direct.Field{
+			"restored": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.UndoEmailChangePayload).Restored
+					return w.Boolean(v)
+				},
+			},
+		},
+	},
 	"UpdateUserPayload": {
 		Implementors: updateUserPayloadImplementors,
 		Value:        direct.Value[model.UpdateUserPayload],
@@ -884,6 +1042,16 @@ var directObjects = map[string]direct.Object{
 					return w.String(*v)
 				},
 			},
+			"emailVerifiedAt": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.User).EmailVerifiedAt
+					if v == nil {
+						return w.Null(false)
+					}
+					return w.Leaf(scalar.MarshalTime(*v), false)
+				},
+			},
 			"name": {
 				Directives: []string{"authenticated"},
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
@@ -892,6 +1060,13 @@ var directObjects = map[string]direct.Object{
 						return w.Null(false)
 					}
 					return w.String(*v)
+				},
+			},
+			"locale": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.User).Locale
+					return w.String(v)
 				},
 			},
 			"roles": {
@@ -1031,6 +1206,24 @@ var directObjects = map[string]direct.Object{
 				},
 				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return ec.(*executionContext).fieldContext_UserEdge_node(ctx, field)
+				},
+			},
+		},
+	},
+	"VerifyEmailPayload": {
+		Implementors: verifyEmailPayloadImplementors,
+		Value:        direct.Value[model.VerifyEmailPayload],
+		Fields: map[string]direct.Field{
+			"user": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.VerifyEmailPayload).User
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_VerifyEmailPayload_user(ctx, field)
 				},
 			},
 		},

@@ -60,6 +60,10 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	ChangeEmailPayload struct {
+		ExpiresIn func(childComplexity int) int
+	}
+
 	ChangePasswordPayload struct {
 		EndedSessions    func(childComplexity int) int
 		RevokedAPITokens func(childComplexity int) int
@@ -75,6 +79,10 @@ type ComplexityRoot struct {
 		User func(childComplexity int) int
 	}
 
+	DeleteAccountPayload struct {
+		DeletedUserID func(childComplexity int) int
+	}
+
 	DeleteUserPayload struct {
 		DeletedUserID func(childComplexity int) int
 	}
@@ -85,6 +93,14 @@ type ComplexityRoot struct {
 
 	EnableUserPayload struct {
 		User func(childComplexity int) int
+	}
+
+	ExportAccountPayload struct {
+		Data func(childComplexity int) int
+	}
+
+	InviteUserPayload struct {
+		ExpiresAt func(childComplexity int) int
 	}
 
 	LoginPayload struct {
@@ -102,21 +118,34 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		ChangePassword  func(childComplexity int, input auth.ChangePasswordInput) int
-		CreateAPIToken  func(childComplexity int, input auth.CreateAPITokenInput) int
-		CreateUser      func(childComplexity int, input auth.CreateUserInput) int
-		DeleteUser      func(childComplexity int, input model.DeleteUserInput) int
-		DisableUser     func(childComplexity int, input model.DisableUserInput) int
-		EnableUser      func(childComplexity int, input model.EnableUserInput) int
-		Login           func(childComplexity int, input auth.LoginInput) int
-		Logout          func(childComplexity int, input *model.LogoutInput) int
-		Reauthenticate  func(childComplexity int, input auth.ReauthenticateInput) int
-		Refresh         func(childComplexity int, input *auth.RefreshInput) int
-		RevokeAPIToken  func(childComplexity int, input model.RevokeAPITokenInput) int
-		RevokeSession   func(childComplexity int, input model.RevokeSessionInput) int
-		RevokeSessions  func(childComplexity int, input model.RevokeSessionsInput) int
-		SetUserPassword func(childComplexity int, input auth.SetUserPasswordInput) int
-		UpdateUser      func(childComplexity int, input model.UpdateUserInput) int
+		ChangeEmail          func(childComplexity int, input model.ChangeEmailInput) int
+		ChangePassword       func(childComplexity int, input auth.ChangePasswordInput) int
+		CompleteRegistration func(childComplexity int, input auth.CompleteRegistrationInput) int
+		CreateAPIToken       func(childComplexity int, input auth.CreateAPITokenInput) int
+		CreateUser           func(childComplexity int, input auth.CreateUserInput) int
+		DeleteAccount        func(childComplexity int) int
+		DeleteUser           func(childComplexity int, input model.DeleteUserInput) int
+		DisableUser          func(childComplexity int, input model.DisableUserInput) int
+		EnableUser           func(childComplexity int, input model.EnableUserInput) int
+		ExportAccount        func(childComplexity int) int
+		InviteUser           func(childComplexity int, input auth.InviteUserInput) int
+		Login                func(childComplexity int, input auth.LoginInput) int
+		LoginByEmail         func(childComplexity int, input auth.EmailLoginInput) int
+		Logout               func(childComplexity int, input *model.LogoutInput) int
+		Reauthenticate       func(childComplexity int, input auth.ReauthenticateInput) int
+		Refresh              func(childComplexity int, input *auth.RefreshInput) int
+		Register             func(childComplexity int, input auth.RegisterInput) int
+		RequestEmailLogin    func(childComplexity int, input model.RequestEmailLoginInput) int
+		RequestPasswordReset func(childComplexity int, input model.RequestPasswordResetInput) int
+		ResetPassword        func(childComplexity int, input auth.ResetPasswordInput) int
+		RevokeAPIToken       func(childComplexity int, input model.RevokeAPITokenInput) int
+		RevokeInvitation     func(childComplexity int, input model.RevokeInvitationInput) int
+		RevokeSession        func(childComplexity int, input model.RevokeSessionInput) int
+		RevokeSessions       func(childComplexity int, input model.RevokeSessionsInput) int
+		SetUserPassword      func(childComplexity int, input auth.SetUserPasswordInput) int
+		UndoEmailChange      func(childComplexity int, input auth.UndoEmailChangeInput) int
+		UpdateUser           func(childComplexity int, input model.UpdateUserInput) int
+		VerifyEmail          func(childComplexity int, input auth.VerifyEmailInput) int
 	}
 
 	PageInfo struct {
@@ -140,8 +169,30 @@ type ComplexityRoot struct {
 		AuthenticatedAt func(childComplexity int) int
 	}
 
+	RegisterPayload struct {
+		Login func(childComplexity int) int
+	}
+
+	RequestEmailLoginPayload struct {
+		ExpiresIn func(childComplexity int) int
+	}
+
+	RequestPasswordResetPayload struct {
+		ExpiresIn func(childComplexity int) int
+	}
+
+	ResetPasswordPayload struct {
+		EndedSessions      func(childComplexity int) int
+		RemainingAPITokens func(childComplexity int) int
+		RevokedAPITokens   func(childComplexity int) int
+	}
+
 	RevokeApiTokenPayload struct {
 		APIToken func(childComplexity int) int
+	}
+
+	RevokeInvitationPayload struct {
+		Email func(childComplexity int) int
 	}
 
 	RevokeSessionPayload struct {
@@ -183,6 +234,7 @@ type ComplexityRoot struct {
 		CreatedAt       func(childComplexity int) int
 		Current         func(childComplexity int) int
 		Device          func(childComplexity int) int
+		DeviceName      func(childComplexity int) int
 		ExpiresAt       func(childComplexity int) int
 		ID              func(childComplexity int) int
 		IP              func(childComplexity int) int
@@ -210,23 +262,29 @@ type ComplexityRoot struct {
 		SecurityEvents    func(childComplexity int) int
 	}
 
+	UndoEmailChangePayload struct {
+		Restored func(childComplexity int) int
+	}
+
 	UpdateUserPayload struct {
 		User func(childComplexity int) int
 	}
 
 	User struct {
-		APITokens   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		CreatedAt   func(childComplexity int) int
-		DisabledAt  func(childComplexity int) int
-		Email       func(childComplexity int) int
-		ID          func(childComplexity int) int
-		LastLoginAt func(childComplexity int) int
-		Name        func(childComplexity int) int
-		RoleNames   func(childComplexity int) int
-		Scopes      func(childComplexity int) int
-		Sessions    func(childComplexity int, first *int, after *string, last *int, before *string) int
-		UpdatedAt   func(childComplexity int) int
-		Username    func(childComplexity int) int
+		APITokens       func(childComplexity int, first *int, after *string, last *int, before *string) int
+		CreatedAt       func(childComplexity int) int
+		DisabledAt      func(childComplexity int) int
+		Email           func(childComplexity int) int
+		EmailVerifiedAt func(childComplexity int) int
+		ID              func(childComplexity int) int
+		LastLoginAt     func(childComplexity int) int
+		Locale          func(childComplexity int) int
+		Name            func(childComplexity int) int
+		RoleNames       func(childComplexity int) int
+		Scopes          func(childComplexity int) int
+		Sessions        func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt       func(childComplexity int) int
+		Username        func(childComplexity int) int
 	}
 
 	UserConnection struct {
@@ -239,6 +297,10 @@ type ComplexityRoot struct {
 	UserEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	VerifyEmailPayload struct {
+		User func(childComplexity int) int
 	}
 
 	_Service struct {
@@ -335,6 +397,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiTokenEdge.Node(childComplexity), true
 
+	case "ChangeEmailPayload.expiresIn":
+		if e.ComplexityRoot.ChangeEmailPayload.ExpiresIn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeEmailPayload.ExpiresIn(childComplexity), true
+
 	case "ChangePasswordPayload.endedSessions":
 		if e.ComplexityRoot.ChangePasswordPayload.EndedSessions == nil {
 			break
@@ -374,6 +443,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateUserPayload.User(childComplexity), true
 
+	case "DeleteAccountPayload.deletedUserId":
+		if e.ComplexityRoot.DeleteAccountPayload.DeletedUserID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteAccountPayload.DeletedUserID(childComplexity), true
+
 	case "DeleteUserPayload.deletedUserId":
 		if e.ComplexityRoot.DeleteUserPayload.DeletedUserID == nil {
 			break
@@ -394,6 +470,20 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EnableUserPayload.User(childComplexity), true
+
+	case "ExportAccountPayload.data":
+		if e.ComplexityRoot.ExportAccountPayload.Data == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExportAccountPayload.Data(childComplexity), true
+
+	case "InviteUserPayload.expiresAt":
+		if e.ComplexityRoot.InviteUserPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InviteUserPayload.ExpiresAt(childComplexity), true
 
 	case "LoginPayload.accessToken":
 		if e.ComplexityRoot.LoginPayload.AccessToken == nil {
@@ -445,6 +535,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LogoutPayload.RevokedAPITokens(childComplexity), true
 
+	case "Mutation.changeEmail":
+		if e.ComplexityRoot.Mutation.ChangeEmail == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_changeEmail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ChangeEmail(childComplexity, args["input"].(model.ChangeEmailInput)), true
 	case "Mutation.changePassword":
 		if e.ComplexityRoot.Mutation.ChangePassword == nil {
 			break
@@ -456,6 +557,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(auth.ChangePasswordInput)), true
+	case "Mutation.completeRegistration":
+		if e.ComplexityRoot.Mutation.CompleteRegistration == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeRegistration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteRegistration(childComplexity, args["input"].(auth.CompleteRegistrationInput)), true
 	case "Mutation.createApiToken":
 		if e.ComplexityRoot.Mutation.CreateAPIToken == nil {
 			break
@@ -478,6 +590,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateUser(childComplexity, args["input"].(auth.CreateUserInput)), true
+	case "Mutation.deleteAccount":
+		if e.ComplexityRoot.Mutation.DeleteAccount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAccount(childComplexity), true
 	case "Mutation.deleteUser":
 		if e.ComplexityRoot.Mutation.DeleteUser == nil {
 			break
@@ -511,6 +629,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EnableUser(childComplexity, args["input"].(model.EnableUserInput)), true
+	case "Mutation.exportAccount":
+		if e.ComplexityRoot.Mutation.ExportAccount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.ExportAccount(childComplexity), true
+	case "Mutation.inviteUser":
+		if e.ComplexityRoot.Mutation.InviteUser == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_inviteUser_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.InviteUser(childComplexity, args["input"].(auth.InviteUserInput)), true
 	case "Mutation.login":
 		if e.ComplexityRoot.Mutation.Login == nil {
 			break
@@ -522,6 +657,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Login(childComplexity, args["input"].(auth.LoginInput)), true
+	case "Mutation.loginByEmail":
+		if e.ComplexityRoot.Mutation.LoginByEmail == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_loginByEmail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LoginByEmail(childComplexity, args["input"].(auth.EmailLoginInput)), true
 	case "Mutation.logout":
 		if e.ComplexityRoot.Mutation.Logout == nil {
 			break
@@ -555,6 +701,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Refresh(childComplexity, args["input"].(*auth.RefreshInput)), true
+	case "Mutation.register":
+		if e.ComplexityRoot.Mutation.Register == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_register_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Register(childComplexity, args["input"].(auth.RegisterInput)), true
+	case "Mutation.requestEmailLogin":
+		if e.ComplexityRoot.Mutation.RequestEmailLogin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestEmailLogin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestEmailLogin(childComplexity, args["input"].(model.RequestEmailLoginInput)), true
+	case "Mutation.requestPasswordReset":
+		if e.ComplexityRoot.Mutation.RequestPasswordReset == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_requestPasswordReset_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RequestPasswordReset(childComplexity, args["input"].(model.RequestPasswordResetInput)), true
+	case "Mutation.resetPassword":
+		if e.ComplexityRoot.Mutation.ResetPassword == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resetPassword_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResetPassword(childComplexity, args["input"].(auth.ResetPasswordInput)), true
 	case "Mutation.revokeApiToken":
 		if e.ComplexityRoot.Mutation.RevokeAPIToken == nil {
 			break
@@ -566,6 +756,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIToken(childComplexity, args["input"].(model.RevokeAPITokenInput)), true
+	case "Mutation.revokeInvitation":
+		if e.ComplexityRoot.Mutation.RevokeInvitation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revokeInvitation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeInvitation(childComplexity, args["input"].(model.RevokeInvitationInput)), true
 	case "Mutation.revokeSession":
 		if e.ComplexityRoot.Mutation.RevokeSession == nil {
 			break
@@ -599,6 +800,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetUserPassword(childComplexity, args["input"].(auth.SetUserPasswordInput)), true
+	case "Mutation.undoEmailChange":
+		if e.ComplexityRoot.Mutation.UndoEmailChange == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_undoEmailChange_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UndoEmailChange(childComplexity, args["input"].(auth.UndoEmailChangeInput)), true
 	case "Mutation.updateUser":
 		if e.ComplexityRoot.Mutation.UpdateUser == nil {
 			break
@@ -610,6 +822,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateUser(childComplexity, args["input"].(model.UpdateUserInput)), true
+	case "Mutation.verifyEmail":
+		if e.ComplexityRoot.Mutation.VerifyEmail == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_verifyEmail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.VerifyEmail(childComplexity, args["input"].(auth.VerifyEmailInput)), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -712,12 +935,59 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReauthenticatePayload.AuthenticatedAt(childComplexity), true
 
+	case "RegisterPayload.login":
+		if e.ComplexityRoot.RegisterPayload.Login == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegisterPayload.Login(childComplexity), true
+
+	case "RequestEmailLoginPayload.expiresIn":
+		if e.ComplexityRoot.RequestEmailLoginPayload.ExpiresIn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestEmailLoginPayload.ExpiresIn(childComplexity), true
+
+	case "RequestPasswordResetPayload.expiresIn":
+		if e.ComplexityRoot.RequestPasswordResetPayload.ExpiresIn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RequestPasswordResetPayload.ExpiresIn(childComplexity), true
+
+	case "ResetPasswordPayload.endedSessions":
+		if e.ComplexityRoot.ResetPasswordPayload.EndedSessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetPasswordPayload.EndedSessions(childComplexity), true
+	case "ResetPasswordPayload.remainingApiTokens":
+		if e.ComplexityRoot.ResetPasswordPayload.RemainingAPITokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetPasswordPayload.RemainingAPITokens(childComplexity), true
+	case "ResetPasswordPayload.revokedApiTokens":
+		if e.ComplexityRoot.ResetPasswordPayload.RevokedAPITokens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetPasswordPayload.RevokedAPITokens(childComplexity), true
+
 	case "RevokeApiTokenPayload.apiToken":
 		if e.ComplexityRoot.RevokeApiTokenPayload.APIToken == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RevokeApiTokenPayload.APIToken(childComplexity), true
+
+	case "RevokeInvitationPayload.email":
+		if e.ComplexityRoot.RevokeInvitationPayload.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeInvitationPayload.Email(childComplexity), true
 
 	case "RevokeSessionPayload.session":
 		if e.ComplexityRoot.RevokeSessionPayload.Session == nil {
@@ -862,6 +1132,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Session.Device(childComplexity), true
+	case "Session.deviceName":
+		if e.ComplexityRoot.Session.DeviceName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.DeviceName(childComplexity), true
 	case "Session.expiresAt":
 		if e.ComplexityRoot.Session.ExpiresAt == nil {
 			break
@@ -945,6 +1221,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.SecurityEvents(childComplexity), true
 
+	case "UndoEmailChangePayload.restored":
+		if e.ComplexityRoot.UndoEmailChangePayload.Restored == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UndoEmailChangePayload.Restored(childComplexity), true
+
 	case "UpdateUserPayload.user":
 		if e.ComplexityRoot.UpdateUserPayload.User == nil {
 			break
@@ -981,6 +1264,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Email(childComplexity), true
+	case "User.emailVerifiedAt":
+		if e.ComplexityRoot.User.EmailVerifiedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.EmailVerifiedAt(childComplexity), true
 	case "User.id":
 		if e.ComplexityRoot.User.ID == nil {
 			break
@@ -993,6 +1282,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.LastLoginAt(childComplexity), true
+	case "User.locale":
+		if e.ComplexityRoot.User.Locale == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Locale(childComplexity), true
 	case "User.name":
 		if e.ComplexityRoot.User.Name == nil {
 			break
@@ -1073,6 +1368,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserEdge.Node(childComplexity), true
 
+	case "VerifyEmailPayload.user":
+		if e.ComplexityRoot.VerifyEmailPayload.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerifyEmailPayload.User(childComplexity), true
+
 	case "_Service.sdl":
 		if e.ComplexityRoot._Service.SDL == nil {
 			break
@@ -1090,21 +1392,32 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AuditFilter", ec.unmarshalInputAuditFilter),
+			graphql.NewInputUnmarshaler("ChangeEmailInput", ec.unmarshalInputChangeEmailInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CompleteRegistrationInput", ec.unmarshalInputCompleteRegistrationInput),
 			graphql.NewInputUnmarshaler("CreateApiTokenInput", ec.unmarshalInputCreateApiTokenInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("DeleteUserInput", ec.unmarshalInputDeleteUserInput),
 			graphql.NewInputUnmarshaler("DisableUserInput", ec.unmarshalInputDisableUserInput),
+			graphql.NewInputUnmarshaler("EmailLoginInput", ec.unmarshalInputEmailLoginInput),
 			graphql.NewInputUnmarshaler("EnableUserInput", ec.unmarshalInputEnableUserInput),
+			graphql.NewInputUnmarshaler("InviteUserInput", ec.unmarshalInputInviteUserInput),
 			graphql.NewInputUnmarshaler("LoginInput", ec.unmarshalInputLoginInput),
 			graphql.NewInputUnmarshaler("LogoutInput", ec.unmarshalInputLogoutInput),
 			graphql.NewInputUnmarshaler("ReauthenticateInput", ec.unmarshalInputReauthenticateInput),
 			graphql.NewInputUnmarshaler("RefreshInput", ec.unmarshalInputRefreshInput),
+			graphql.NewInputUnmarshaler("RegisterInput", ec.unmarshalInputRegisterInput),
+			graphql.NewInputUnmarshaler("RequestEmailLoginInput", ec.unmarshalInputRequestEmailLoginInput),
+			graphql.NewInputUnmarshaler("RequestPasswordResetInput", ec.unmarshalInputRequestPasswordResetInput),
+			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("RevokeApiTokenInput", ec.unmarshalInputRevokeApiTokenInput),
+			graphql.NewInputUnmarshaler("RevokeInvitationInput", ec.unmarshalInputRevokeInvitationInput),
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
 			graphql.NewInputUnmarshaler("RevokeSessionsInput", ec.unmarshalInputRevokeSessionsInput),
 			graphql.NewInputUnmarshaler("SetUserPasswordInput", ec.unmarshalInputSetUserPasswordInput),
+			graphql.NewInputUnmarshaler("UndoEmailChangeInput", ec.unmarshalInputUndoEmailChangeInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
+			graphql.NewInputUnmarshaler("VerifyEmailInput", ec.unmarshalInputVerifyEmailInput),
 		)
 	}
 	first := true
@@ -1483,6 +1796,94 @@ type Mutation {
     "Which user."
     input: DeleteUserInput!
   ): DeleteUserPayload @requiresScopes(scopes: [["users:write"]])
+
+  """
+  Sends a link to an e-mail address, by which completeRegistration creates an account. The result is the same if an
+  account has the address; its owner is told so by mail. On servers that verify addresses after the first login, it
+  creates the account at once and logs in; verifyEmail adds the address.
+  """
+  register(
+    "The address and, on servers that verify it later, a user name and a password."
+    input: RegisterInput!
+  ): RegisterPayload @credentials @public
+
+  "Creates the account of a registration or an invitation, and logs in. Fails with INVALID_LINK."
+  completeRegistration(
+    "The token of the link, a user name and a password."
+    input: CompleteRegistrationInput!
+  ): LoginPayload @credentials @public
+
+  "Sends a link for a new password to an e-mail address. The result is the same if no account has the address."
+  requestPasswordReset(
+    "The address."
+    input: RequestPasswordResetInput!
+  ): RequestPasswordResetPayload @credentials @public
+
+  "Sets a new password and ends all sessions. Second factors stay. Fails with INVALID_LINK."
+  resetPassword(
+    "The token of the link and the new password."
+    input: ResetPasswordInput!
+  ): ResetPasswordPayload @credentials @public
+
+  "Sends a link and a code for one login to an e-mail address. The result is the same if no account has the address."
+  requestEmailLogin(
+    "The address."
+    input: RequestEmailLoginInput!
+  ): RequestEmailLoginPayload @credentials @public
+
+  "Opens a session by a link or a code that was sent to the user's address. Fails with INVALID_LINK."
+  loginByEmail(
+    "The token of the link, or the address and the code."
+    input: EmailLoginInput!
+  ): LoginPayload @credentials @public
+
+  """
+  Sends a link to a new e-mail address of the viewer. verifyEmail makes it the account's. The result is the same if
+  another account has the address. Not allowed with an API token.
+  """
+  changeEmail(
+    "The new address."
+    input: ChangeEmailInput!
+  ): ChangeEmailPayload @credentials @authenticated
+
+  """
+  Makes the e-mail address to which a link was sent the viewer's. The previous address is told, and can undo this for
+  three days. Fails with INVALID_LINK, also if another account has asked for the link.
+  """
+  verifyEmail(
+    "The token of the link."
+    input: VerifyEmailInput!
+  ): VerifyEmailPayload @credentials @authenticated
+
+  """
+  Restores the e-mail address that an account had before, ends all sessions, revokes all API tokens and the password,
+  and sends a link for a new password to the address. Fails with INVALID_LINK.
+  """
+  undoEmailChange(
+    "The token of the link."
+    input: UndoEmailChangeInput!
+  ): UndoEmailChangePayload @credentials @public
+
+  "Deletes the viewer's own account with all sessions and API tokens. Not allowed with an API token."
+  deleteAccount: DeleteAccountPayload @credentials @authenticated
+
+  "Returns the data of the viewer's account, without secrets. Not allowed with an API token."
+  exportAccount: ExportAccountPayload @credentials @authenticated
+
+  """
+  Sends an invitation to an e-mail address, by which its owner creates an account with no more scopes than the viewer
+  has. It replaces an earlier invitation of the address.
+  """
+  inviteUser(
+    "The address and the roles."
+    input: InviteUserInput!
+  ): InviteUserPayload @requiresScopes(scopes: [["users:write"]])
+
+  "Revokes the invitation of an e-mail address."
+  revokeInvitation(
+    "The address."
+    input: RevokeInvitationInput!
+  ): RevokeInvitationPayload @requiresScopes(scopes: [["users:write"]])
 }
 
 "A person or program that has an account."
@@ -1493,8 +1894,12 @@ type User implements Node @key(fields: "id") @sensitive {
   username: String! @authenticated
   "Unique, in lower case."
   email: String @authenticated
+  "When the user proved to receive mail at the address; null if never."
+  emailVerifiedAt: Time @authenticated
   "The display name."
   name: String @authenticated
+  "The language of mails to the user (BCP 47), as the user's client said when the account was created."
+  locale: String! @authenticated
   "The user's roles."
   roles: [Role!]! @goField(name: "RoleNames") @authenticated
   "The scopes of the roles."
@@ -1539,6 +1944,8 @@ type Session implements Node @sensitive {
   id: ID! @authenticated
   "The User-Agent of the login."
   device: String! @authenticated
+  "The browser and system of the login, such as Firefox on Linux."
+  deviceName: String! @authenticated
   "The client's address at login or last refresh."
   ip: String! @authenticated
   "When the user logged in."
@@ -1619,6 +2026,20 @@ enum SecurityEventKind {
   SIGNING_KEY_CREATED
   "A key that signs access tokens was retired."
   SIGNING_KEY_RETIRED
+  "An invitation was sent; detail is the address."
+  USER_INVITED
+  "An invitation was revoked; detail is the address."
+  INVITATION_REVOKED
+  "The user proved to receive mail at the account's address."
+  EMAIL_VERIFIED
+  "A link was sent to a new address."
+  EMAIL_CHANGE_REQUESTED
+  "The address was changed by its user."
+  EMAIL_CHANGED
+  "The previous address was restored by a link that was sent to it; all sessions have ended."
+  EMAIL_CHANGE_UNDONE
+  "The user exported the data of the account."
+  DATA_EXPORTED
 }
 
 "A security event of an account."
@@ -1990,6 +2411,179 @@ type DeleteUserPayload {
   "The ID of the deleted user."
   deletedUserId: ID!
 }
+
+"An e-mail address that wants an account."
+input RegisterInput {
+  "One e-mail address."
+  email: String!
+  "Required where the server verifies addresses after the first login; otherwise chosen with the link."
+  username: String
+  "Required where the server verifies addresses after the first login; otherwise chosen with the link."
+  password: String
+  "The display name, as the user name."
+  name: String
+  "The language of mails, such as en or pt-BR (BCP 47)."
+  locale: String
+}
+
+"The result of registering."
+type RegisterPayload {
+  "The session, where the server verifies addresses after the first login; otherwise null."
+  login: LoginPayload
+}
+
+"What is chosen with the link of a registration or an invitation."
+input CompleteRegistrationInput {
+  "The token: what follows # in the link."
+  token: String!
+  "1 to 150 letters (a-z), digits and . _ + -"
+  username: String!
+  "8 characters to 1,024 bytes; not a common password or the user's own name."
+  password: String!
+  "The display name; at most 200 bytes."
+  name: String
+  "The language of mails, such as en or pt-BR (BCP 47)."
+  locale: String
+}
+
+"Whose password to reset."
+input RequestPasswordResetInput {
+  "The e-mail address of the account."
+  email: String!
+  "The language of the mail if the account has none, such as en or pt-BR (BCP 47)."
+  locale: String
+}
+
+"The result of asking for a new password."
+type RequestPasswordResetPayload {
+  "How long the link is valid if one was sent, in seconds."
+  expiresIn: Int!
+}
+
+"A new password."
+input ResetPasswordInput {
+  "The token: what follows # in the link."
+  token: String!
+  "8 characters to 1,024 bytes; not a common password or the user's own name."
+  newPassword: String!
+  "Whether to revoke the user's API tokens too. Do so if another person may have created one."
+  revokeApiTokens: Boolean! = false
+}
+
+"The result of setting a new password."
+type ResetPasswordPayload {
+  "How many sessions ended."
+  endedSessions: Int!
+  "How many API tokens were revoked."
+  revokedApiTokens: Int!
+  "How many API tokens are still valid."
+  remainingApiTokens: Int!
+}
+
+"Who wants to log in by e-mail."
+input RequestEmailLoginInput {
+  "The e-mail address of the account."
+  email: String!
+  "The language of the mail if the account has none, such as en or pt-BR (BCP 47)."
+  locale: String
+}
+
+"The result of asking for a link to log in."
+type RequestEmailLoginPayload {
+  "How long the link and the code are valid if they were sent, in seconds."
+  expiresIn: Int!
+}
+
+"Either the token of a link, or an address with the code that was sent to it."
+input EmailLoginInput {
+  "The token: what follows # in the link."
+  token: String
+  "The address to which the code was sent."
+  email: String
+  "The code: eight letters; case, spaces and hyphens do not matter."
+  code: String
+}
+
+"A new e-mail address of the viewer."
+input ChangeEmailInput {
+  "One e-mail address."
+  email: String!
+  "The language of the mail, such as en or pt-BR (BCP 47)."
+  locale: String
+}
+
+"The result of asking for a change of the address."
+type ChangeEmailPayload {
+  "How long the link is valid, in seconds."
+  expiresIn: Int!
+}
+
+"The link to a new address."
+input VerifyEmailInput {
+  "The token: what follows # in the link."
+  token: String!
+}
+
+"The user with the verified address."
+type VerifyEmailPayload {
+  "The viewer."
+  user: User!
+}
+
+"The link to the previous address."
+input UndoEmailChangeInput {
+  "The token: what follows # in the link."
+  token: String!
+}
+
+"The result of restoring an address."
+type UndoEmailChangePayload {
+  "Whether the address was restored: always true."
+  restored: Boolean!
+}
+
+"The deleted account."
+type DeleteAccountPayload {
+  "The ID of the deleted user."
+  deletedUserId: ID!
+}
+
+"Any JSON object."
+scalar JSONObject @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259#section-4")
+
+"The data of an account."
+type ExportAccountPayload {
+  "The user, sessions, API tokens and the newest 10,000 security events, and what the program adds."
+  data: JSONObject!
+}
+
+"Whom to invite."
+input InviteUserInput {
+  "One e-mail address."
+  email: String!
+  "The roles of the user to be; by default USER."
+  roles: [Role!]
+  "The language of the mail, such as en or pt-BR (BCP 47)."
+  locale: String
+}
+
+"The invitation."
+type InviteUserPayload {
+  "When the invitation expires."
+  expiresAt: Time!
+}
+
+"Which invitation to revoke."
+input RevokeInvitationInput {
+  "The invited e-mail address."
+  email: String!
+}
+
+"The revoked invitation."
+type RevokeInvitationPayload {
+  "The address."
+  email: String!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2040,6 +2634,14 @@ func (ec *executionContext) childFields_ApiTokenEdge(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type ApiTokenEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ChangeEmailPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "expiresIn":
+		return ec.fieldContext_ChangeEmailPayload_expiresIn(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeEmailPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -2070,6 +2672,14 @@ func (ec *executionContext) childFields_CreateUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type CreateUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedUserId":
+		return ec.fieldContext_DeleteAccountPayload_deletedUserId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteAccountPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedUserId":
@@ -2092,6 +2702,22 @@ func (ec *executionContext) childFields_EnableUserPayload(ctx context.Context, f
 		return ec.fieldContext_EnableUserPayload_user(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EnableUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ExportAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "data":
+		return ec.fieldContext_ExportAccountPayload_data(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExportAccountPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_InviteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "expiresAt":
+		return ec.fieldContext_InviteUserPayload_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InviteUserPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_LoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2144,12 +2770,56 @@ func (ec *executionContext) childFields_ReauthenticatePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ReauthenticatePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RegisterPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "login":
+		return ec.fieldContext_RegisterPayload_login(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegisterPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestEmailLoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "expiresIn":
+		return ec.fieldContext_RequestEmailLoginPayload_expiresIn(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestEmailLoginPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RequestPasswordResetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "expiresIn":
+		return ec.fieldContext_RequestPasswordResetPayload_expiresIn(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequestPasswordResetPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResetPasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "endedSessions":
+		return ec.fieldContext_ResetPasswordPayload_endedSessions(ctx, field)
+	case "revokedApiTokens":
+		return ec.fieldContext_ResetPasswordPayload_revokedApiTokens(ctx, field)
+	case "remainingApiTokens":
+		return ec.fieldContext_ResetPasswordPayload_remainingApiTokens(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResetPasswordPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiToken":
 		return ec.fieldContext_RevokeApiTokenPayload_apiToken(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiTokenPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevokeInvitationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "email":
+		return ec.fieldContext_RevokeInvitationPayload_email(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeInvitationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2226,6 +2896,8 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_id(ctx, field)
 	case "device":
 		return ec.fieldContext_Session_device(ctx, field)
+	case "deviceName":
+		return ec.fieldContext_Session_deviceName(ctx, field)
 	case "ip":
 		return ec.fieldContext_Session_ip(ctx, field)
 	case "createdAt":
@@ -2274,6 +2946,14 @@ func (ec *executionContext) childFields_SetUserPasswordPayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type SetUserPasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UndoEmailChangePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "restored":
+		return ec.fieldContext_UndoEmailChangePayload_restored(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UndoEmailChangePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -2290,8 +2970,12 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_username(ctx, field)
 	case "email":
 		return ec.fieldContext_User_email(ctx, field)
+	case "emailVerifiedAt":
+		return ec.fieldContext_User_emailVerifiedAt(ctx, field)
 	case "name":
 		return ec.fieldContext_User_name(ctx, field)
+	case "locale":
+		return ec.fieldContext_User_locale(ctx, field)
 	case "roles":
 		return ec.fieldContext_User_roles(ctx, field)
 	case "scopes":
@@ -2334,6 +3018,14 @@ func (ec *executionContext) childFields_UserEdge(ctx context.Context, field grap
 		return ec.fieldContext_UserEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_VerifyEmailPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_VerifyEmailPayload_user(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VerifyEmailPayload", field.Name)
 }
 
 func (ec *executionContext) childFields__Service(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -8,6 +8,20 @@ import (
 	"github.com/latchkey/latchkey/db"
 )
 
+// A new e-mail address of the viewer.
+type ChangeEmailInput struct {
+	// One e-mail address.
+	Email string `json:"email"`
+	// The language of the mail, such as en or pt-BR (BCP 47).
+	Locale *string `json:"locale,omitempty"`
+}
+
+// The result of asking for a change of the address.
+type ChangeEmailPayload struct {
+	// How long the link is valid, in seconds.
+	ExpiresIn int `json:"expiresIn"`
+}
+
 // The result of changing the password.
 type ChangePasswordPayload struct {
 	// The viewer.
@@ -22,6 +36,12 @@ type ChangePasswordPayload struct {
 type CreateUserPayload struct {
 	// The user.
 	User *db.User `json:"user"`
+}
+
+// The deleted account.
+type DeleteAccountPayload struct {
+	// The ID of the deleted user.
+	DeletedUserID string `json:"deletedUserId"`
 }
 
 // Which user to delete.
@@ -62,6 +82,18 @@ type EnableUserPayload struct {
 	User *db.User `json:"user"`
 }
 
+// The data of an account.
+type ExportAccountPayload struct {
+	// The user, sessions, API tokens and the newest 10,000 security events, and what the program adds.
+	Data map[string]any `json:"data"`
+}
+
+// The invitation.
+type InviteUserPayload struct {
+	// When the invitation expires.
+	ExpiresAt db.Time `json:"expiresAt"`
+}
+
 // Which sessions to end.
 type LogoutInput struct {
 	// Which of the viewer's sessions.
@@ -84,6 +116,50 @@ type ReauthenticatePayload struct {
 	AuthenticatedAt db.Time `json:"authenticatedAt"`
 }
 
+// The result of registering.
+type RegisterPayload struct {
+	// The session, where the server verifies addresses after the first login; otherwise null.
+	Login *auth.LoginPayload `json:"login,omitempty"`
+}
+
+// Who wants to log in by e-mail.
+type RequestEmailLoginInput struct {
+	// The e-mail address of the account.
+	Email string `json:"email"`
+	// The language of the mail if the account has none, such as en or pt-BR (BCP 47).
+	Locale *string `json:"locale,omitempty"`
+}
+
+// The result of asking for a link to log in.
+type RequestEmailLoginPayload struct {
+	// How long the link and the code are valid if they were sent, in seconds.
+	ExpiresIn int `json:"expiresIn"`
+}
+
+// Whose password to reset.
+type RequestPasswordResetInput struct {
+	// The e-mail address of the account.
+	Email string `json:"email"`
+	// The language of the mail if the account has none, such as en or pt-BR (BCP 47).
+	Locale *string `json:"locale,omitempty"`
+}
+
+// The result of asking for a new password.
+type RequestPasswordResetPayload struct {
+	// How long the link is valid if one was sent, in seconds.
+	ExpiresIn int `json:"expiresIn"`
+}
+
+// The result of setting a new password.
+type ResetPasswordPayload struct {
+	// How many sessions ended.
+	EndedSessions int `json:"endedSessions"`
+	// How many API tokens were revoked.
+	RevokedAPITokens int `json:"revokedApiTokens"`
+	// How many API tokens are still valid.
+	RemainingAPITokens int `json:"remainingApiTokens"`
+}
+
 // Which API token to revoke.
 type RevokeAPITokenInput struct {
 	// The ID of the token, not the token itself.
@@ -94,6 +170,18 @@ type RevokeAPITokenInput struct {
 type RevokeAPITokenPayload struct {
 	// The token.
 	APIToken *db.APIToken `json:"apiToken"`
+}
+
+// Which invitation to revoke.
+type RevokeInvitationInput struct {
+	// The invited e-mail address.
+	Email string `json:"email"`
+}
+
+// The revoked invitation.
+type RevokeInvitationPayload struct {
+	// The address.
+	Email string `json:"email"`
 }
 
 // Which session to end.
@@ -130,6 +218,12 @@ type SetUserPasswordPayload struct {
 	User *db.User `json:"user"`
 }
 
+// The result of restoring an address.
+type UndoEmailChangePayload struct {
+	// Whether the address was restored: always true.
+	Restored bool `json:"restored"`
+}
+
 // Changes of a user. Absent fields are left unchanged; null clears a field.
 type UpdateUserInput struct {
 	// Which user.
@@ -147,5 +241,11 @@ type UpdateUserInput struct {
 // The changed user.
 type UpdateUserPayload struct {
 	// The user.
+	User *db.User `json:"user"`
+}
+
+// The user with the verified address.
+type VerifyEmailPayload struct {
+	// The viewer.
 	User *db.User `json:"user"`
 }

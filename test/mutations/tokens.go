@@ -306,7 +306,7 @@ func tokens() []mutation {
 		},
 		{
 			"T41: a revocation that cannot be written is an error", "auth/change.go",
-			"\t\ts.watchers.changed(userID)\n\t}\n\treturn err", "\t\ts.watchers.changed(userID)\n\t}\n\treturn nil",
+			"\t\ts.mailer.poke()\n\t}\n\treturn err", "\t\ts.mailer.poke()\n\t}\n\treturn nil",
 			"./test/threats", "TestT041_",
 		},
 		{

@@ -45,6 +45,7 @@ func unlimited() app.ServeSettings {
 	return app.ServeSettings{
 		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public", Persisted: true,
 		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second,
+		Accounts: app.AccountSettings{Registration: "off", VerifyEmail: "before"},
 	}
 }
 

@@ -1,15 +1,16 @@
 package graphiql
 
 import (
-	"bytes"
 	"compress/gzip"
+	"html/template"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/latchkey/latchkey/internal/static"
 )
 
 const (
@@ -252,11 +253,12 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, asset := range site {
-		if asset.contentType == "" {
-			t.Errorf("%s: no content type for %q", name, path.Ext(name))
+	for name := range site {
+		response := get(t, "GET", name)
+		if response.Header.Get("Content-Type") == "" {
+			t.Errorf("%s: no content type", name)
 		}
-		if len(bytes.TrimSpace(asset.plain())) == 0 {
+		if strings.TrimSpace(text(t, response)) == "" {
 			t.Errorf("%s is empty", name)
 		}
 	}
@@ -265,7 +267,10 @@ func TestFiles(t *testing.T) {
 // TestMisspeltLink: if it fails, a misspelt file name in the page is
 // found by its readers instead of here.
 func TestMisspeltLink(t *testing.T) {
-	if link, err := (site{}).link("missing.js"); err == nil {
-		t.Errorf("got %q", link)
+	parse := func(root *template.Template) (*template.Template, error) {
+		return root.Parse(`{{asset "/missing.js"}}`)
+	}
+	if err := (static.Site{}).AddPage("/", "", parse, nil); err == nil {
+		t.Error("a page refers to a file that is not there")
 	}
 }

@@ -76,6 +76,58 @@ func (r *mutationResolver) DeleteUser(ctx context.Context, input model.DeleteUse
 	return r.Latchkey.Mutation().DeleteUser(ctx, input)
 }
 
+func (r *mutationResolver) Register(ctx context.Context, input auth.RegisterInput) (*model.RegisterPayload, error) {
+	return r.Latchkey.Mutation().Register(ctx, input)
+}
+
+func (r *mutationResolver) CompleteRegistration(ctx context.Context, input auth.CompleteRegistrationInput) (*auth.LoginPayload, error) {
+	return r.Latchkey.Mutation().CompleteRegistration(ctx, input)
+}
+
+func (r *mutationResolver) RequestPasswordReset(ctx context.Context, input model.RequestPasswordResetInput) (*model.RequestPasswordResetPayload, error) {
+	return r.Latchkey.Mutation().RequestPasswordReset(ctx, input)
+}
+
+func (r *mutationResolver) ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*model.ResetPasswordPayload, error) {
+	return r.Latchkey.Mutation().ResetPassword(ctx, input)
+}
+
+func (r *mutationResolver) RequestEmailLogin(ctx context.Context, input model.RequestEmailLoginInput) (*model.RequestEmailLoginPayload, error) {
+	return r.Latchkey.Mutation().RequestEmailLogin(ctx, input)
+}
+
+func (r *mutationResolver) LoginByEmail(ctx context.Context, input auth.EmailLoginInput) (*auth.LoginPayload, error) {
+	return r.Latchkey.Mutation().LoginByEmail(ctx, input)
+}
+
+func (r *mutationResolver) ChangeEmail(ctx context.Context, input model.ChangeEmailInput) (*model.ChangeEmailPayload, error) {
+	return r.Latchkey.Mutation().ChangeEmail(ctx, input)
+}
+
+func (r *mutationResolver) VerifyEmail(ctx context.Context, input auth.VerifyEmailInput) (*model.VerifyEmailPayload, error) {
+	return r.Latchkey.Mutation().VerifyEmail(ctx, input)
+}
+
+func (r *mutationResolver) UndoEmailChange(ctx context.Context, input auth.UndoEmailChangeInput) (*model.UndoEmailChangePayload, error) {
+	return r.Latchkey.Mutation().UndoEmailChange(ctx, input)
+}
+
+func (r *mutationResolver) DeleteAccount(ctx context.Context) (*model.DeleteAccountPayload, error) {
+	return r.Latchkey.Mutation().DeleteAccount(ctx)
+}
+
+func (r *mutationResolver) ExportAccount(ctx context.Context) (*model.ExportAccountPayload, error) {
+	return r.Latchkey.Mutation().ExportAccount(ctx)
+}
+
+func (r *mutationResolver) InviteUser(ctx context.Context, input auth.InviteUserInput) (*model.InviteUserPayload, error) {
+	return r.Latchkey.Mutation().InviteUser(ctx, input)
+}
+
+func (r *mutationResolver) RevokeInvitation(ctx context.Context, input model.RevokeInvitationInput) (*model.RevokeInvitationPayload, error) {
+	return r.Latchkey.Mutation().RevokeInvitation(ctx, input)
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return r.Latchkey.Query().Me(ctx)
 }
@@ -102,6 +154,10 @@ func (r *queryResolver) Entities(ctx context.Context, representations []map[stri
 
 func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
 	return r.Latchkey.Query().Service(ctx)
+}
+
+func (r *sessionResolver) DeviceName(ctx context.Context, obj *db.Session) (string, error) {
+	return r.Latchkey.Session().DeviceName(ctx, obj)
 }
 
 func (r *sessionResolver) Current(ctx context.Context, obj *db.Session) (bool, error) {

@@ -64,6 +64,14 @@ const LatchkeySession = (endpoint) => {
 			);
 			set(login);
 		},
+		// logInWith logs in by what was sent by mail: the fields of EmailLoginInput, with the variables that they use.
+		async logInWith(input, declared, variables) {
+			const { loginByEmail } = await ask(`mutation LogIn(${declared}) { loginByEmail(input: {${input}}) { ${fields} } }`, variables);
+			set(loginByEmail);
+		},
+		ask,
+		// forget is for a session that has ended by other means.
+		forget: () => set(null),
 		// logOut forgets the session even if the server cannot be reached.
 		async logOut() {
 			const token = current?.accessToken;

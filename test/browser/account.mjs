@@ -1,0 +1,242 @@
+// Uses the pages of an account in a real browser, against a Latchkey of its own, which writes mail to its log: registers,
+// logs in, changes the address and undoes it, resets the password, takes the data, deletes the account.
+//
+// Usage: node account.mjs [FOLDER]
+//
+// FOLDER gets screenshots. CHROMIUM names the browser, by default /usr/bin/chromium. The exit code is 0 if all went well.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { chromium } from 'playwright-core';
+
+const [folder] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const linkIn = (text) => /https?:\/\/\S+#\S+/.exec(text)[0];
+const at = (path) => `${server.url}/account/${path}`;
+const faults = []; // what must not happen
+const server = await startServer();
+const browser = await chromium.launch({
+	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+	args: [
+		'--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+		'--disable-component-update', '--disable-sync',
+	],
+});
+
+try {
+	const page = await openBrowser();
+	await register(page);
+	await logOutAndIn(page);
+	await logInByCode(page);
+	await changeAddress(page);
+	await undoChange(page);
+	await resetPassword(page);
+	await takeData(page);
+	await deleteAccount(page);
+	await looksWell(page);
+	assert.deepEqual(faults, []);
+	ok('nothing was blocked, broken or loaded from elsewhere');
+} catch (error) {
+	console.error(`FAILED: ${error.stack}`);
+	for (const fault of faults) console.error(`fault: ${fault}`);
+	process.exitCode = 1;
+} finally {
+	await browser.close();
+	await server.stop();
+}
+
+// startServer builds and starts Latchkey. Its mails are those in the log.
+async function startServer() {
+	const home = mkdtempSync(join(tmpdir(), 'latchkey-account-'));
+	const binary = join(home, 'latchkey');
+	execFileSync('go', ['build', '-o', binary, '.'], { cwd: new URL('../..', import.meta.url).pathname });
+	const env = {
+		PATH: process.env.PATH, LATCHKEY_ADDR: '127.0.0.1:0', LATCHKEY_LOG_FORMAT: 'json', LATCHKEY_REGISTRATION: 'open',
+		LATCHKEY_SELF_SERVICE: 'password-reset,change-email,email-login,export,delete',
+	};
+	const child = spawn(binary, ['serve'], { cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] });
+	process.on('exit', () => child.kill());
+	const mails = [];
+	createInterface(child.stderr).on('line', (line) => {
+		const entry = line.startsWith('{') ? JSON.parse(line) : {};
+		if (entry.msg === 'mail, which is only logged') mails.push(entry);
+		if (entry.level === 'ERROR') faults.push(line);
+	});
+	let url;
+	for await (const line of createInterface(child.stdout)) {
+		url ??= /GraphQL +(\S+)\/graphql/.exec(line)?.[1];
+		if (line.includes('{ me { id username } }')) break; // the last line of the greeting
+	}
+	assert.ok(url, 'the server did not start');
+	const ended = new Promise((resolve) => child.on('exit', resolve));
+	return {
+		url,
+		// mail waits for the next mail to an address, and returns its text.
+		async mail(to) {
+			for (let tries = 0; tries < 300; tries++) {
+				const at = mails.findIndex((mail) => mail.to === to);
+				if (at >= 0) return mails.splice(at, 1)[0].text;
+				await sleep(50);
+			}
+			throw new Error(`no mail to ${to}`);
+		},
+		async stop() {
+			child.kill('SIGTERM');
+			await ended;
+			rmSync(home, { recursive: true });
+		},
+	};
+}
+
+async function openBrowser() {
+	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', acceptDownloads: true });
+	const page = await context.newPage();
+	page.setDefaultTimeout(15_000);
+	page.on('pageerror', (error) => faults.push(error.message));
+	page.on('console', (entry) => { if (entry.type() === 'error') faults.push(entry.text()); });
+	page.on('request', (request) => { if (!request.url().startsWith(server.url) && !request.url().startsWith('blob:')) faults.push(`request to ${request.url()}`); });
+	return page;
+}
+
+// follow opens the link of a mail: the token must be gone from the address bar, and not be used up by opening the page.
+async function follow(page, text) {
+	await page.goto('about:blank');
+	await page.goto(linkIn(text));
+	await page.waitForFunction(() => !location.hash);
+	assert.ok(!page.url().includes('ll_'), page.url());
+	await page.reload();
+	await page.goto('about:blank');
+	await page.goto(linkIn(text));
+}
+
+async function register(page) {
+	await page.goto(at('login'));
+	await page.getByRole('link', { name: 'Register' }).click();
+	await page.getByLabel('E-mail address', { exact: true }).fill('ann@example.org');
+	await page.keyboard.press('Enter');
+	await page.getByText('Open the link that was sent to ann@example.org.').waitFor();
+	await follow(page, await server.mail('ann@example.org'));
+	await page.getByLabel('User name').fill('admin');
+	await page.getByLabel('Password').fill('a good long password');
+	await page.getByRole('button', { name: 'Create the account' }).click();
+	await page.getByRole('alert').getByText('This username is in use.').waitFor();
+	await page.getByLabel('User name').fill('ann');
+	await page.getByRole('button', { name: 'Create the account' }).click();
+	await page.getByRole('heading', { name: 'Your account' }).waitFor();
+	await page.getByText('ann@example.org').waitFor();
+	ok('registers by a link, which survives a reload and a taken name');
+}
+
+async function logIn(page, password) {
+	await page.goto(at('login'));
+	await page.getByLabel('User name').fill('ann@example.org');
+	await page.getByLabel('Password').fill(password);
+	await page.getByRole('button', { name: 'Log in', exact: true }).click();
+	await page.getByRole('heading', { name: 'Your account' }).waitFor();
+}
+
+async function logOutAndIn(page) {
+	await page.getByRole('button', { name: 'Log out' }).click();
+	await page.waitForURL(at('login'));
+	await page.getByLabel('User name').fill('ann');
+	await page.getByLabel('Password').fill('a wrong password');
+	await page.getByRole('button', { name: 'Log in', exact: true }).click();
+	await page.getByRole('alert').getByText('The user name or the password is wrong.').waitFor();
+	await logIn(page, 'a good long password');
+	ok('logs out and in, and says what is wrong');
+}
+
+async function logInByCode(page) {
+	await page.getByRole('button', { name: 'Log out' }).click();
+	await page.waitForURL(at('login'));
+	await page.getByText('Log in by e-mail').click();
+	await page.getByLabel('E-mail address', { exact: true }).fill('ann@example.org');
+	await page.getByRole('button', { name: 'Send me a code' }).click();
+	await page.getByLabel('Code').waitFor();
+	const code = /^[B-Z]{8}$/m.exec(await server.mail('ann@example.org'))[0];
+	await page.getByLabel('Code').fill(code.toLowerCase());
+	await page.getByRole('button', { name: 'Log in' }).click();
+	await page.getByRole('heading', { name: 'Your account' }).waitFor();
+	ok('logs in by a code from a mail');
+}
+
+async function changeAddress(page) {
+	await page.getByLabel('E-mail address', { exact: true }).fill('ann@new.example');
+	await page.getByRole('button', { name: 'Send a link to the new address' }).click();
+	await page.getByText('Open the link that was sent to ann@new.example').waitFor();
+	await follow(page, await server.mail('ann@new.example'));
+	await page.getByRole('button', { name: 'Confirm the address' }).click();
+	await page.getByText('ann@new.example is the address of your account.').waitFor();
+	ok('changes the address by a link to the new one');
+}
+
+async function undoChange(page) {
+	await follow(page, await server.mail('ann@example.org'));
+	await page.getByRole('button', { name: 'Restore my address' }).click();
+	await page.getByText('Your address was restored.').waitFor();
+	ok('restores the address by the link to the old one');
+}
+
+async function resetPassword(page) {
+	await follow(page, await server.mail('ann@example.org'));
+	await page.getByLabel('Password').fill('short');
+	await page.getByRole('button', { name: 'Set the password' }).click();
+	await page.getByRole('alert').getByText('at least 8 characters').waitFor();
+	await page.getByLabel('Password').fill('another good password');
+	await page.getByRole('button', { name: 'Set the password' }).click();
+	await page.getByText('all sessions have ended').waitFor();
+	assert.match(await server.mail('ann@example.org'), /was changed on/);
+	await page.getByRole('link', { name: 'Log in' }).click();
+	await logIn(page, 'another good password');
+	ok('sets a new password by a link');
+}
+
+async function takeData(page) {
+	const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download' }).click()]);
+	const data = JSON.parse(readFileSync(await download.path(), 'utf8'));
+	assert.equal(data.user.username, 'ann');
+	assert.ok(data.securityEvents.length > 3);
+	ok('downloads the data');
+}
+
+async function deleteAccount(page) {
+	await page.getByRole('button', { name: 'Delete my account' }).click();
+	await page.getByRole('alert').getByText('Confirm by the checkbox.').waitFor();
+	await page.getByLabel('I want to delete my account').check();
+	await page.getByRole('button', { name: 'Delete my account' }).click();
+	await page.getByText('The account was deleted.').waitFor();
+	assert.match(await server.mail('ann@example.org'), /was deleted/);
+	ok('deletes the account');
+}
+
+// looksWell visits each page on a telephone and a desktop, by day and by night: it must fit, and pass axe-core's rules of WCAG
+// 2.2, level AA.
+async function looksWell(page) {
+	for (const colorScheme of ['light', 'dark']) {
+		await page.emulateMedia({ colorScheme });
+		for (const width of [1280, 390]) {
+			await page.setViewportSize({ width, height: width > 390 ? 800 : 844 });
+			for (const name of ['login', 'register', 'register#ll_x', 'reset-password', 'reset-password#ll_x', 'verify-email#ll_x', 'undo-email-change#ll_x']) {
+				await page.goto('about:blank');
+				await page.goto(at(name));
+				await page.locator('#form button').first().waitFor();
+				const scrolled = await page.evaluate(() => document.scrollingElement.scrollWidth);
+				assert.ok(scrolled <= width, `${name} is ${scrolled} pixels wide, of ${width}`);
+				const found = await page.evaluate(`(() => { ${axe}; return axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }) })()`);
+				assert.deepEqual(found.violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], `${name}, ${colorScheme}, ${width}`);
+				if (folder) await page.screenshot({ path: join(folder, `account-${name.replace('#ll_x', '-link')}-${width}-${colorScheme}.png`) });
+			}
+		}
+	}
+	ok('the pages fit 390 and 1280 pixels, and pass axe-core in light and dark');
+}
+
+function ok(what) {
+	console.log(`ok: ${what}`);
+}

@@ -1,0 +1,194 @@
+// The pages of an account. Each has one form at a time; a mutation runs only when its button is pressed, because programs that
+// look for malware open the links in mails.
+(() => {
+	'use strict';
+
+	const { page, root } = document.body.dataset;
+	const session = LatchkeySession(new URL(`${root}graphql`, location.href).href);
+	const main = document.getElementById('form');
+	const message = document.getElementById('message');
+	const fault = document.getElementById('fault');
+	const locale = navigator.language;
+
+	// The token of the link is kept in memory alone: not in the address bar, the history, or a Referer header.
+	const token = location.hash.slice(1);
+	if (token) history.replaceState(null, '', location.pathname);
+
+	// make returns an element with properties and children.
+	const make = (name, properties = {}, ...children) => {
+		const element = Object.assign(document.createElement(name), properties);
+		element.append(...children);
+		return element;
+	};
+	const field = (text, properties, hint) => {
+		const input = make('input', { required: true, ...properties });
+		return make('label', {}, text, input, ...(hint ? [make('small', {}, hint)] : []));
+	};
+	const choice = (text, name) => make('label', { className: 'choice' }, make('input', { type: 'checkbox', name }), make('span', {}, text));
+	const link = (to, text) => make('p', {}, make('a', { href: `${root}account/${to}` }, text));
+
+	const email = () => field('E-mail address', { name: 'email', type: 'email', autocomplete: 'email', maxLength: 254 });
+	const username = (hint) => field('User name', { name: 'username', autocomplete: 'username', autocapitalize: 'none', spellcheck: false }, hint);
+	const password = (text, autocomplete, hint) => field(text, { name: 'password', type: 'password', autocomplete }, hint);
+	const newPassword = () => password('Password', 'new-password', 'At least 8 characters. Long ones are better than complicated ones.');
+
+	const say = (text) => { message.textContent = text; };
+	const show = (...elements) => {
+		main.replaceChildren(...elements);
+		main.querySelector('input, button')?.focus();
+	};
+
+	// form returns a form whose button calls the action with the values. While it runs, no button can be pressed.
+	const form = (button, fields, action, properties = {}) => {
+		const element = make('form', properties, ...fields, make('button', {}, button));
+		element.addEventListener('submit', async (event) => {
+			event.preventDefault();
+			say('');
+			fault.textContent = '';
+			const buttons = document.querySelectorAll('button');
+			for (const b of buttons) b.disabled = true;
+			try {
+				await action(Object.fromEntries([...new FormData(element)]));
+			} catch (error) {
+				fault.textContent = error.code ? explain(error) : 'The server cannot be reached. Try again.';
+			} finally {
+				for (const b of buttons) b.disabled = false;
+			}
+		});
+		return element;
+	};
+	const explain = (error) => {
+		const sentence = error.message[0].toUpperCase() + error.message.slice(1);
+		return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
+	};
+
+	const ask = async (query, variables) => session.ask(query, variables, await session.token());
+
+	// loggedIn calls next, after a form to log in unless there is a session.
+	const loggedIn = async (next) => {
+		if (await session.token()) return next();
+		show(
+			form('Log in', [username('Or your e-mail address.'), password('Password', 'current-password')], async (values) => {
+				await session.logIn(values.username, values.password);
+				await next();
+			}),
+			link('reset-password', 'I have forgotten my password'),
+			...(page === 'login' || page === 'home' ? [byEmail(next), link('register', 'Register')] : []),
+		);
+	};
+
+	const byEmail = (next) => make('details', {}, make('summary', {}, 'Log in by e-mail'),
+		form('Send me a code', [email()], async (values) => {
+			await ask('mutation Ask($e: String!, $l: String) { requestEmailLogin(input: {email: $e, locale: $l}) { expiresIn } }', { e: values.email, l: locale });
+			show(form('Log in', [field('Code', { name: 'code', autocomplete: 'one-time-code', autocapitalize: 'characters', spellcheck: false }, 'Eight letters from the mail, if the address has an account.')], async (typed) => {
+				await session.logInWith('email: $email, code: $code', '$email: String!, $code: String!', { email: values.email, code: typed.code });
+				await next();
+			}));
+		}));
+
+	const home = async () => {
+		const { me } = await ask('{ me { username email emailVerifiedAt name roles } }');
+		const facts = [['User name', me.username], ['E-mail address', me.email ? me.email + (me.emailVerifiedAt ? '' : ' (not confirmed)') : '–'], ['Name', me.name ?? '–'], ['Roles', me.roles.join(', ')]];
+		show(
+			make('dl', {}, ...facts.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
+			make('h2', {}, 'Change the e-mail address'),
+			form('Send a link to the new address', [email()], again(async (values) => {
+				await ask('mutation Change($e: String!, $l: String) { changeEmail(input: {email: $e, locale: $l}) { expiresIn } }', { e: values.email, l: locale });
+				say(`Open the link that was sent to ${values.email}, in this browser.`);
+			})),
+			make('h2', {}, 'Your data'),
+			form('Download', [], again(async () => {
+				const { exportAccount } = await ask('mutation { exportAccount { data } }');
+				const file = new Blob([JSON.stringify(exportAccount.data, null, 2)], { type: 'application/json' });
+				const download = make('a', { href: URL.createObjectURL(file), download: 'account.json' });
+				download.click();
+				setTimeout(() => URL.revokeObjectURL(download.href), 60_000);
+			})),
+			make('h2', {}, 'Delete the account'),
+			form('Delete my account', [choice('I want to delete my account and its data for good.', 'sure')], again(async (values) => {
+				if (!values.sure) throw Object.assign(new Error('Confirm by the checkbox'), { code: 'UNCONFIRMED' });
+				await ask('mutation { deleteAccount { deletedUserId } }');
+				session.forget();
+				show(make('p', {}, 'The account was deleted.'));
+			})),
+			form('Log out', [], async () => {
+				await session.logOut();
+				location.href = `${root}account/login`;
+			}),
+		);
+	};
+
+	// again runs an action; if that needs a recent password, it asks for the password and repeats the action.
+	const again = (action) => async (values) => {
+		try {
+			await action(values);
+		} catch (error) {
+			if (error.code !== 'REAUTHENTICATION_REQUIRED') throw error;
+			show(form('Confirm', [password('Your password', 'current-password')], async (typed) => {
+				await ask('mutation Prove($p: String!) { reauthenticate(input: {password: $p}) { authenticatedAt } }', { p: typed.password });
+				await home();
+				await action(values);
+			}));
+		}
+	};
+
+	const pages = {
+		home: () => loggedIn(home),
+		async login() {
+			const toHome = () => { location.href = `${root}account/`; };
+			if (!token) return loggedIn(toHome);
+			show(form('Log in', [], async () => {
+				await session.logInWith('token: $token', '$token: String!', { token });
+				toHome();
+			}));
+		},
+		register() {
+			if (!token) {
+				show(form('Register', [email()], async (values) => {
+					await ask('mutation Register($e: String!, $l: String) { register(input: {email: $e, locale: $l}) { login { expiresAt } } }', { e: values.email, l: locale });
+					show(make('p', {}, `Open the link that was sent to ${values.email}.`));
+				}), link('login', 'I have an account'));
+				return;
+			}
+			show(form('Create the account', [username('Letters from a to z, digits and . _ + -'), newPassword()], async (values) => {
+				await ask(`mutation Complete($t: String!, $u: String!, $p: String!, $l: String) {
+					completeRegistration(input: {token: $t, username: $u, password: $p, locale: $l}) { expiresAt } }`,
+				{ t: token, u: values.username, p: values.password, l: locale });
+				await session.logIn(values.username, values.password);
+				location.href = `${root}account/`;
+			}));
+		},
+		'reset-password'() {
+			if (!token) {
+				show(form('Send me a link', [email()], async (values) => {
+					await ask('mutation Ask($e: String!, $l: String) { requestPasswordReset(input: {email: $e, locale: $l}) { expiresIn } }', { e: values.email, l: locale });
+					show(make('p', {}, `If an account has the address ${values.email}, a link was sent to it.`));
+				}));
+				return;
+			}
+			show(form('Set the password', [newPassword(), choice('Revoke my API tokens too, because another person may have used my account.', 'revoke')], async (values) => {
+				const { resetPassword } = await ask(`mutation Reset($t: String!, $p: String!, $r: Boolean!) {
+					resetPassword(input: {token: $t, newPassword: $p, revokeApiTokens: $r}) { remainingApiTokens } }`,
+				{ t: token, p: values.password, r: Boolean(values.revoke) });
+				session.forget();
+				const left = resetPassword.remainingApiTokens;
+				show(make('p', {}, `The password was changed, and all sessions have ended.${left ? ` ${left} API tokens are still valid.` : ''}`), link('login', 'Log in'));
+			}));
+		},
+		'verify-email': () => (token ? loggedIn(() => show(form('Confirm the address', [], async () => {
+			const { verifyEmail } = await ask('mutation Verify($t: String!) { verifyEmail(input: {token: $t}) { user { email } } }', { t: token });
+			show(make('p', {}, `${verifyEmail.user.email} is the address of your account.`), link('', 'Your account'));
+		}))) : incomplete()),
+		'undo-email-change': () => (token ? show(
+			make('p', {}, 'Your address is restored, all sessions end, API tokens are revoked, and a link for a new password is sent to you.'),
+			form('Restore my address', [], async () => {
+				await ask('mutation Undo($t: String!) { undoEmailChange(input: {token: $t}) { restored } }', { t: token });
+				session.forget();
+				show(make('p', {}, 'Your address was restored. Open the link for a new password that was sent to it.'));
+			}),
+		) : incomplete()),
+	};
+	const incomplete = () => { fault.textContent = 'Open this page by the link in the mail.'; };
+
+	Promise.resolve(pages[page]()).catch((error) => { fault.textContent = error.code ? explain(error) : 'The server cannot be reached. Load the page again.'; });
+})();
