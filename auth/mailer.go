@@ -176,9 +176,12 @@ func (m *mailer) sendOne(ctx context.Context) (found bool) {
 		return false
 	}
 	note, err := m.deliver(ctx, row, now)
-	if err == nil {
+	switch {
+	case err == nil && row.Kind == mailAccountDeleted: // nothing about the user is left
+		err = m.db.DeleteMail(ctx, row.ID)
+	case err == nil:
 		err = m.db.MailSent(ctx, row.ID, note, db.TimeOf(m.now()))
-	} else {
+	default:
 		err = m.failed(ctx, row, err)
 	}
 	if err != nil && ctx.Err() == nil {

@@ -27,7 +27,7 @@ func (s *Service) DeleteAccount(ctx context.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(s.notify(ctx, tx, mailAccountDeleted, u), s.deleteUser(ctx, tx, u)); err != nil {
+		if err := s.deleteUser(ctx, tx, u); err != nil {
 			return nil, err
 		}
 		return s.deletionEvent(ctx, u), administratorsLeft(ctx, tx, administers(u))

@@ -228,7 +228,7 @@ func (s *Service) DeleteUser(ctx context.Context, userID string) error {
 		return err
 	}
 	return s.administer(ctx, userID, func(tx *db.DB, u *db.User, _ db.Time) (*db.Event, error) {
-		if err := errors.Join(s.recent(ctx, tx), s.notify(ctx, tx, mailAccountDeleted, u), s.deleteUser(ctx, tx, u)); err != nil {
+		if err := errors.Join(s.recent(ctx, tx), s.deleteUser(ctx, tx, u)); err != nil {
 			return nil, err
 		}
 		u.Roles = nil // no longer an administrator
@@ -236,9 +236,11 @@ func (s *Service) DeleteUser(ctx context.Context, userID string) error {
 	})
 }
 
-// deleteUser deletes a user with all sessions and API tokens, and the personal data in events.
+// deleteUser deletes a user with all sessions and API tokens, mails, and the personal data in events. It tells the user by a
+// last mail, which is deleted when it is sent.
 func (s *Service) deleteUser(ctx context.Context, tx *db.DB, u *db.User) error {
-	return errors.Join(tx.DeleteUser(ctx, u.ID, s.timestamp()), tx.ForgetUserInEvents(ctx, u.ID))
+	return errors.Join(tx.DeleteUser(ctx, u.ID, s.timestamp()), tx.ForgetUserInEvents(ctx, u.ID),
+		tx.DeleteMailsTo(ctx, u.ID, u.Email), s.notify(ctx, tx, mailAccountDeleted, u))
 }
 
 // deletionEvent returns the event of a deletion, without personal data of users who delete themselves.

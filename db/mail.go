@@ -115,6 +115,17 @@ func (db *DB) Mails(ctx context.Context, failed bool, p Page) (PageOf[Mail], err
 	return l.Page(ctx, db, p)
 }
 
+// DeleteMailsTo deletes the mails about a user and those to the user's address, which may be nil.
+func (db *DB) DeleteMailsTo(ctx context.Context, userID string, email *string) error {
+	_, err := db.Exec(ctx, "delete a user's mails", `DELETE FROM mails WHERE user_id = $1 OR recipient = $2`, userID, email)
+	return err
+}
+
+// DeleteMail deletes a mail.
+func (db *DB) DeleteMail(ctx context.Context, id string) error {
+	return db.ExecOne(ctx, "delete mail", `DELETE FROM mails WHERE id = $1`, id)
+}
+
 // DeleteMailsBefore deletes mails that were made before the time, whatever became of them.
 func (db *DB) DeleteMailsBefore(ctx context.Context, before Time) error {
 	_, err := db.deleteInBatches(ctx, "delete mails", "mails", "id", `created_at < $1`, "created_at", before)

@@ -17,6 +17,8 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_next_at ON mails (next_at);
 CREATE INDEX mails_created_at ON mails (created_at);
+CREATE INDEX mails_user_id ON mails (user_id);
+CREATE INDEX mails_recipient ON mails (recipient);
 
 CREATE TABLE links (
     id         text        NOT NULL PRIMARY KEY,

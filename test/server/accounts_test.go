@@ -220,6 +220,10 @@ func TestAUserCanTakeTheirDataAndDeleteTheAccount(t *testing.T) {
 		s.Ask(alice, `{ me { id } }`).Want("UNAUTHENTICATED REVOKED")
 		s.Ask(apiToken, `{ me { id } }`).Want("UNAUTHENTICATED MALFORMED") // there is no such token
 		box.Next("alice@example.com")
+		s.Quiet()
+		if page, err := s.DB.Mails(t.Context(), false, db.Page{Limit: 10}); err != nil || len(page.Rows) > 0 {
+			t.Errorf("mails with the address are left: %v %v", page.Rows, err)
+		}
 		s.Ask(s.Login("admin"), `mutation { deleteAccount { deletedUserId } }`).Want("CONFLICT") // the last administrator
 	})
 }
