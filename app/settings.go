@@ -22,51 +22,53 @@ import (
 // Settings are shared by all commands, so that they act on the same database as the server. Each is a flag and an
 // environment variable; the flag takes precedence. A test checks docs/settings.md against this struct.
 type Settings struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:${name}.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
-	DirectURL   string `name:"database-direct-url" env:"DATABASE_DIRECT_URL" placeholder:"URL" help:"URL of PostgreSQL itself, for LISTEN and migrations, if DATABASE_URL is that of a transaction pooler."`
-	SecretFile  string `name:"secret-file" env:"LATCHKEY_SECRET_FILE" placeholder:"FILE" help:"File with the secret that encrypts the signing keys. With SQLite it is created if it is missing, and FILE defaults to the database's name with .secret. Alternatively, LATCHKEY_SECRET can contain the secret itself."`
-	LogFormat   string `name:"log-format" env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
-	LogLevel    string `name:"log-level" env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	DatabaseURL string          `name:"database-url" env:"DATABASE_URL" default:"sqlite:${name}.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
+	DirectURL   string          `name:"database-direct-url" env:"DATABASE_DIRECT_URL" placeholder:"URL" help:"URL of PostgreSQL itself, for LISTEN and migrations, if DATABASE_URL is that of a transaction pooler."`
+	SecretFile  string          `name:"secret-file" env:"LATCHKEY_SECRET_FILE" placeholder:"FILE" help:"File with the secret that encrypts the signing keys. With SQLite it is created if it is missing, and FILE defaults to the database's name with .secret. Alternatively, LATCHKEY_SECRET can contain the secret itself."`
+	LogFormat   string          `name:"log-format" env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
+	LogLevel    string          `name:"log-level" env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	Webhooks    WebhookSettings `embed:""`
 
 	program *program
 }
 
 // ServeSettings are the server's own.
 type ServeSettings struct {
-	Addr           string         `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen."`
-	Issuer         string         `env:"LATCHKEY_ISSUER" placeholder:"URL" help:"Public URL of this server, and the iss of its tokens. Default: http:// and the address."`
-	Audience       string         `env:"LATCHKEY_AUDIENCE" placeholder:"URL" help:"The aud of access tokens. Default: the issuer."`
-	Migrate        bool           `env:"LATCHKEY_MIGRATE" help:"Apply migrations to PostgreSQL at the start (on SQLite this is always done)."`
-	GraphiQL       bool           `name:"graphiql" env:"LATCHKEY_GRAPHIQL" default:"true" negatable:"" help:"Serve GraphiQL at /."`
-	Introspection  string         `env:"LATCHKEY_INTROSPECTION" enum:"public,authenticated,off" default:"public" help:"Who may read the schema: public, authenticated or off."`
-	Documents      string         `env:"LATCHKEY_DOCUMENTS" enum:"any,registered" default:"any" help:"Which GraphQL documents clients may run: any, or only those that were registered by the command documents register."`
-	Persisted      bool           `name:"persisted-queries" env:"LATCHKEY_PERSISTED_QUERIES" default:"true" negatable:"" help:"Let clients send the hash of a document that was sent before instead of the document (Apollo's automatic persisted queries)."`
-	PublicMaxAge   time.Duration  `name:"public-max-age" env:"LATCHKEY_PUBLIC_MAX_AGE" default:"0s" help:"How long caches between server and clients may store the response to a GET request without credentials in which every field is @public or unguarded, at most 24h; 0s: not at all. A resolver that depends on anything else of the request, such as its address, must not be @public then."`
-	AccessTTL      time.Duration  `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
-	RefreshIdle    time.Duration  `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session expires if it is not refreshed for this duration."`
-	SessionMax     time.Duration  `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"Maximum lifetime of a session."`
-	MaxAuthAge     time.Duration  `name:"max-auth-age" env:"LATCHKEY_MAX_AUTH_AGE" default:"1h" help:"Maximum time since the password was verified in a session that creates API tokens, grants roles, sets passwords or deletes users; 0s: no limit, so that a stolen access token can be turned into an API token that never expires."`
-	MaxSessions    int            `name:"max-sessions" env:"LATCHKEY_MAX_SESSIONS" default:"100" help:"Live sessions of one user. A further login ends the least recently used one."`
-	TokenCache     int            `name:"token-cache" env:"LATCHKEY_TOKEN_CACHE" default:"10000" help:"Tokens in the cache, at about 1 KiB each. A token that is not cached costs a query."`
-	Origins        []string       `name:"origins" env:"LATCHKEY_ORIGINS" placeholder:"URL" help:"Origins of pages that may send requests from a browser, such as https://app.example.com; several with commas. Not needed for GraphiQL."`
-	Cookie         string         `env:"LATCHKEY_COOKIE" enum:"off,strict,lax,none" default:"off" help:"Let browsers store the refresh token in a cookie that scripts cannot read, with this SameSite attribute: strict or lax for pages of the same site, none for other sites in --origins. Needs HTTPS, or a loopback address."`
-	Proxies        []netip.Prefix `name:"trusted-proxies" env:"LATCHKEY_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, such as 10.0.0.0/8. A client in these networks can forge its address."`
-	TLSCert        string         `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. The file is read again when it changes."`
-	TLSKey         string         `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
-	ClientRate     int            `name:"client-rate" env:"LATCHKEY_CLIENT_RATE" default:"200" help:"Requests per second of one client, with bursts of five times as many; 0: no limit, so that one client can overload the server."`
-	InFlight       int            `name:"in-flight" env:"LATCHKEY_IN_FLIGHT" default:"512" help:"Concurrent requests, not counting streams; 0: no limit, so that too many concurrent requests can exhaust the memory."`
-	Streams        int            `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"Open WebSockets, event streams and multipart responses, at about 30 KiB each; 0: no limit."`
-	AuditRetention time.Duration  `name:"audit-retention" env:"LATCHKEY_AUDIT_RETENTION" default:"8760h" help:"How long security events are kept; 0s: forever."`
-	MetricsAddr    string         `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Address for /metrics, for Prometheus. Default: not served."`
-	IdleTimeout    time.Duration  `name:"idle-timeout" env:"LATCHKEY_IDLE_TIMEOUT" default:"90s" help:"How long an idle connection stays open, 1s to 1h. It must be longer than the idle timeout of a load balancer in front."`
-	Connections    *int           `name:"database-connections" env:"LATCHKEY_DATABASE_CONNECTIONS" placeholder:"N" help:"Maximum number of connections to PostgreSQL, at least 2. Default: 20."`
-	DrainDelay     time.Duration  `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"On shutdown, /readyz returns 503 for this duration before the listener closes; at most 10s."`
-	RotateKeys     time.Duration  `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is replaced by a new one; 0s: never."`
-	EveryField     bool           `name:"every-field" env:"LATCHKEY_EVERY_FIELD" help:"Do not start unless every field of every type of the program's own schema files has an access directive."`
-	Audit          string         `env:"LATCHKEY_AUDIT" enum:"enforce,report" default:"enforce" help:"enforce: do not start if a root field has no access directive; report: log such fields and leave them open to everyone, while a project adopts Latchkey."`
-	Guard          GuardSettings  `embed:""`
-	Limits         graph.Limits   `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
-	RefreshGrace   time.Duration  `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"How long a used refresh token may be used again; at most 1m."`
+	Addr           string          `env:"LATCHKEY_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen."`
+	Issuer         string          `env:"LATCHKEY_ISSUER" placeholder:"URL" help:"Public URL of this server, and the iss of its tokens. Default: http:// and the address."`
+	Audience       string          `env:"LATCHKEY_AUDIENCE" placeholder:"URL" help:"The aud of access tokens. Default: the issuer."`
+	Migrate        bool            `env:"LATCHKEY_MIGRATE" help:"Apply migrations to PostgreSQL at the start (on SQLite this is always done)."`
+	GraphiQL       bool            `name:"graphiql" env:"LATCHKEY_GRAPHIQL" default:"true" negatable:"" help:"Serve GraphiQL at /."`
+	Introspection  string          `env:"LATCHKEY_INTROSPECTION" enum:"public,authenticated,off" default:"public" help:"Who may read the schema: public, authenticated or off."`
+	Documents      string          `env:"LATCHKEY_DOCUMENTS" enum:"any,registered" default:"any" help:"Which GraphQL documents clients may run: any, or only those that were registered by the command documents register."`
+	Persisted      bool            `name:"persisted-queries" env:"LATCHKEY_PERSISTED_QUERIES" default:"true" negatable:"" help:"Let clients send the hash of a document that was sent before instead of the document (Apollo's automatic persisted queries)."`
+	PublicMaxAge   time.Duration   `name:"public-max-age" env:"LATCHKEY_PUBLIC_MAX_AGE" default:"0s" help:"How long caches between server and clients may store the response to a GET request without credentials in which every field is @public or unguarded, at most 24h; 0s: not at all. A resolver that depends on anything else of the request, such as its address, must not be @public then."`
+	AccessTTL      time.Duration   `name:"access-ttl" env:"LATCHKEY_ACCESS_TTL" default:"10m" help:"Lifetime of access tokens, 1m to 15m."`
+	RefreshIdle    time.Duration   `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session expires if it is not refreshed for this duration."`
+	SessionMax     time.Duration   `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"Maximum lifetime of a session."`
+	MaxAuthAge     time.Duration   `name:"max-auth-age" env:"LATCHKEY_MAX_AUTH_AGE" default:"1h" help:"Maximum time since the password was verified in a session that creates API tokens, grants roles, sets passwords or deletes users; 0s: no limit, so that a stolen access token can be turned into an API token that never expires."`
+	MaxSessions    int             `name:"max-sessions" env:"LATCHKEY_MAX_SESSIONS" default:"100" help:"Live sessions of one user. A further login ends the least recently used one."`
+	TokenCache     int             `name:"token-cache" env:"LATCHKEY_TOKEN_CACHE" default:"10000" help:"Tokens in the cache, at about 1 KiB each. A token that is not cached costs a query."`
+	Origins        []string        `name:"origins" env:"LATCHKEY_ORIGINS" placeholder:"URL" help:"Origins of pages that may send requests from a browser, such as https://app.example.com; several with commas. Not needed for GraphiQL."`
+	Cookie         string          `env:"LATCHKEY_COOKIE" enum:"off,strict,lax,none" default:"off" help:"Let browsers store the refresh token in a cookie that scripts cannot read, with this SameSite attribute: strict or lax for pages of the same site, none for other sites in --origins. Needs HTTPS, or a loopback address."`
+	Proxies        []netip.Prefix  `name:"trusted-proxies" env:"LATCHKEY_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, such as 10.0.0.0/8. A client in these networks can forge its address."`
+	TLSCert        string          `name:"tls-cert" env:"LATCHKEY_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. The file is read again when it changes."`
+	TLSKey         string          `name:"tls-key" env:"LATCHKEY_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+	ClientRate     int             `name:"client-rate" env:"LATCHKEY_CLIENT_RATE" default:"200" help:"Requests per second of one client, with bursts of five times as many; 0: no limit, so that one client can overload the server."`
+	InFlight       int             `name:"in-flight" env:"LATCHKEY_IN_FLIGHT" default:"512" help:"Concurrent requests, not counting streams; 0: no limit, so that too many concurrent requests can exhaust the memory."`
+	Streams        int             `name:"streams" env:"LATCHKEY_STREAMS" default:"10000" help:"Open WebSockets, event streams and multipart responses, at about 30 KiB each; 0: no limit."`
+	AuditRetention time.Duration   `name:"audit-retention" env:"LATCHKEY_AUDIT_RETENTION" default:"8760h" help:"How long security events are kept; 0s: forever."`
+	MetricsAddr    string          `name:"metrics-addr" env:"LATCHKEY_METRICS_ADDR" placeholder:"HOST:PORT" help:"Address for /metrics, for Prometheus. Default: not served."`
+	IdleTimeout    time.Duration   `name:"idle-timeout" env:"LATCHKEY_IDLE_TIMEOUT" default:"90s" help:"How long an idle connection stays open, 1s to 1h. It must be longer than the idle timeout of a load balancer in front."`
+	Connections    *int            `name:"database-connections" env:"LATCHKEY_DATABASE_CONNECTIONS" placeholder:"N" help:"Maximum number of connections to PostgreSQL, at least 2. Default: 20."`
+	DrainDelay     time.Duration   `name:"drain-delay" env:"LATCHKEY_DRAIN_DELAY" default:"0s" help:"On shutdown, /readyz returns 503 for this duration before the listener closes; at most 10s."`
+	RotateKeys     time.Duration   `name:"rotate-keys" env:"LATCHKEY_ROTATE_KEYS" default:"2160h" help:"Age at which a signing key is replaced by a new one; 0s: never."`
+	EveryField     bool            `name:"every-field" env:"LATCHKEY_EVERY_FIELD" help:"Do not start unless every field of every type of the program's own schema files has an access directive."`
+	Audit          string          `env:"LATCHKEY_AUDIT" enum:"enforce,report" default:"enforce" help:"enforce: do not start if a root field has no access directive; report: log such fields and leave them open to everyone, while a project adopts Latchkey."`
+	Guard          GuardSettings   `embed:""`
+	Limits         graph.Limits    `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
+	Webhooks       WebhookSettings `kong:"-"` // those of all commands
+	RefreshGrace   time.Duration   `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"How long a used refresh token may be used again; at most 1m."`
 
 	// Not settings, but for tests and New.
 	passwords auth.Argon2
@@ -78,13 +80,17 @@ const auditReport = "report"
 
 // ServeSettingsFromEnv returns the server's settings from the environment, with defaults, for programs that call New.
 func ServeSettingsFromEnv() (ServeSettings, error) {
-	var s ServeSettings
+	var s struct {
+		ServeSettings
+		Hooks WebhookSettings `embed:""`
+	}
 	parser, err := kong.New(&s, valueMappers())
 	if err != nil {
-		return s, err
+		return s.ServeSettings, err
 	}
 	_, err = parser.Parse(nil)
-	return s, err
+	s.Webhooks = s.Hooks
+	return s.ServeSettings, err
 }
 
 // Validate rejects settings that contradict each other. kong calls it.
@@ -92,17 +98,17 @@ func (s *Settings) Validate() error {
 	if s.SecretFile != "" && os.Getenv(secretEnv) != "" {
 		return errors.New("LATCHKEY_SECRET and --secret-file (LATCHKEY_SECRET_FILE) are both set: remove one")
 	}
-	return nil
+	return s.Webhooks.validate()
 }
 
-// checkURLs rejects a password in a flag, which other users of the machine can read.
+// checkURLs rejects a password or secret in a flag, which other users of the machine can read.
 func (s *Settings) checkURLs() error {
 	for env, url := range map[string]string{"DATABASE_URL": s.DatabaseURL, "DATABASE_DIRECT_URL": s.DirectURL} {
 		if url != os.Getenv(env) && db.HasPassword(url) {
 			return fmt.Errorf("all users of this machine can read the password of the database in a flag, in the list of processes: set %s in the environment instead", env)
 		}
 	}
-	return nil
+	return s.Webhooks.checkFlags()
 }
 
 // Validate rejects settings that are malformed or contradict each other. kong calls it.

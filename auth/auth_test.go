@@ -76,11 +76,15 @@ func start(t testing.TB, url string) *fixture {
 	return f
 }
 
-func (f *fixture) service(d *db.DB, all auth.Secrets) *auth.Service {
+func (f *fixture) service(d *db.DB, all auth.Secrets, change ...func(*auth.Options)) *auth.Service {
 	f.t.Helper()
-	s, err := auth.New(context.Background(), auth.Options{
+	o := auth.Options{
 		DB: d, Secrets: all, Issuer: issuer, Audience: audience, Now: f.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := auth.New(context.Background(), o)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ const (
 	TokenID   = "token"
 	KeyID     = "key"
 	EventID   = "event"
+
+	DeliveryID = "delivery" // of a webhook
 )
 
 // ErrBadID says that a text is not an ID of the wanted kind.
