@@ -28,7 +28,7 @@ func (s *Service) recordIn(ctx context.Context, tx *db.DB, e *db.Event) error {
 	if !onlyReported[e.Kind] {
 		return s.onEvent(ctx, tx, e)
 	}
-	if err := tx.Attempted(ctx, func() error { return s.hooked(ctx, tx, e) }); err != nil {
+	if err := tx.Savepoint(ctx, func() error { return s.hooked(ctx, tx, e) }); err != nil {
 		s.log.ErrorContext(ctx, "the hook OnEvent failed", "error", err, "kind", e.Kind, "event", e.ID)
 	}
 	return nil

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// Attempted runs f in a transaction, and undoes what f has done there if it fails. The transaction itself goes on, which
+// Savepoint runs f in a transaction, and undoes what f has done there if it fails. The transaction itself goes on, which
 // PostgreSQL does not allow after an error without a savepoint.
-func (db *DB) Attempted(ctx context.Context, f func() error) error {
+func (db *DB) Savepoint(ctx context.Context, f func() error) error {
 	if _, err := db.Exec(ctx, "savepoint", `SAVEPOINT attempted`); err != nil {
 		return err
 	}

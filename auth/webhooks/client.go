@@ -70,7 +70,10 @@ func (c *client) post(ctx context.Context, to, body string, sign func(http.Heade
 		return 0, err
 	}
 	response, err := c.http.Do(r)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return 0, errors.New("the process stopped during the attempt")
+	case err != nil:
 		return 0, withoutURL(err)
 	}
 	_, _ = io.CopyN(io.Discard, response.Body, 4<<10) // a short body is read, so that the connection can be used again

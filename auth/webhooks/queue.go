@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	attemptsAtOnce = 4                // to one URL, in one process
-	lease          = time.Minute      // after which another process repeats an attempt that has not ended
-	settle         = 2 * time.Second  // for attempts that run when the process stops
-	pollInterval   = 30 * time.Second // between looks for what other processes have stored, unless idle
+	attemptsAtOnce = 4                     // to one URL, in one process
+	lease          = time.Minute           // after which another process repeats an attempt that has not ended
+	contended      = 20 * time.Millisecond // before another look for a message that another process may just have claimed
+	settle         = 2 * time.Second       // for attempts that run when the process stops
+	pollInterval   = 30 * time.Second      // between looks for what other processes have stored, unless idle
 )
 
 // backoff are the times between attempts. After the last, 2.7 days after the event, a delivery is given up.
@@ -115,7 +116,7 @@ func (q *queue) wait(ctx context.Context, next time.Time) {
 	for {
 		pause := q.poll
 		if !next.IsZero() {
-			pause = min(pause, max(next.Sub(q.Now()), time.Millisecond))
+			pause = min(pause, max(next.Sub(q.Now()), contended))
 		}
 		timer := time.NewTimer(pause)
 		select {

@@ -87,7 +87,7 @@ func buildTypeScript(t *testing.T, source string) []string {
 		}
 		t.Skip("the packages of package.json are not installed: see `make webhooks`")
 	}
-	dir, err := os.MkdirTemp(".", "built-") // where node finds node_modules
+	dir, err := os.MkdirTemp(".", "built-") //nolint:usetesting // node looks for node_modules beside the program
 	if err != nil {
 		t.Fatal(err)
 	}
