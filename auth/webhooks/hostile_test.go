@@ -17,6 +17,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/latchkey/latchkey/auth/webhooks"
+	"github.com/latchkey/latchkey/db/dbtest"
 )
 
 // A typing error in a URL, or a program that chooses it, must not make the server send requests to itself, its network or
@@ -61,19 +62,19 @@ func TestANameThatResolvesToAPrivateAddressIsNotConnectedTo(t *testing.T) {
 		}
 	}()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	each(t, func(t *testing.T, s *site) {
-		for i, address := range []string{"127.0.0.1", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "169.254.169.254", "64:ff9b::7f00:1", "fd00:ec2::254", "10.255.255.1", "0.0.0.0", "100.64.0.1"} {
-			u := fmt.Sprintf("https://receiver%d.example.com:%s", i, port)
-			b := s.outbox([]string{u}, func(c *webhooks.Config, o *webhooks.Options) {
-				c.AllowPrivate, o.Resolver = false, resolverTo(t, address)
-			})
-			s.happens(b, "LOGIN", 1)
-			b.Deliver(t.Context())
-			if w := s.deliveries()[i]; w.Attempts != 1 || !strings.Contains(w.Error, "LATCHKEY_WEBHOOK_ALLOW_PRIVATE") {
-				t.Errorf("%s: got %+v", address, w)
-			}
+	url := dbtest.SQLite(t)
+	s := &site{t: t, db: dbtest.Open(t, url), url: url, log: new(lines)}
+	for i, address := range []string{"127.0.0.1", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "169.254.169.254", "64:ff9b::7f00:1", "fd00:ec2::254", "10.255.255.1", "0.0.0.0", "100.64.0.1"} {
+		u := fmt.Sprintf("https://receiver%d.example.com:%s", i, port)
+		b := s.outbox([]string{u}, func(c *webhooks.Config, o *webhooks.Options) {
+			c.AllowPrivate, o.Resolver = false, resolverTo(t, address)
+		})
+		s.happens(b, "LOGIN", 1)
+		b.Deliver(t.Context())
+		if w := s.deliveries()[i]; w.Attempts != 1 || !strings.Contains(w.Error, "LATCHKEY_WEBHOOK_ALLOW_PRIVATE") {
+			t.Errorf("%s: got %+v", address, w)
 		}
-	})
+	}
 	if n := connections.Load(); n != 0 {
 		t.Errorf("%d connections", n)
 	}

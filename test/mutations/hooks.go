@@ -20,7 +20,7 @@ func hooks() []mutation {
 		},
 		{
 			"T271: the address of a connection is checked", "auth/webhooks/client.go",
-			"if err != nil || !netaddr.Public(to.Addr()) {", "if err != nil || !to.IsValid() {",
+			"if err != nil || !netaddr.Public(to.Addr()) {", "if err != nil || netaddr.Public(to.Addr()) && false {",
 			"./auth/webhooks", "TestANameThatResolvesToAPrivateAddressIsNotConnectedTo",
 		},
 		{
