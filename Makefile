@@ -1,4 +1,4 @@
-# `make help` lists the targets. Only audits, browser, browsers, web, clients, client and federation need Node.
+# `make help` lists the targets. Only audits, browser, browsers, web, clients, webhooks, client and federation need Node.
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
@@ -16,7 +16,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # no memory: that took half of the tests' CPU time.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race -gcflags=golang.org/x/crypto/...=-race=false)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz damaged audits browser web clients client build vuln sbom bench-scale soak browsers scale federation
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz damaged audits browser web clients webhooks client build vuln sbom bench-scale soak browsers scale federation
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +97,10 @@ password:
 clients: password ## Runs graphql-ws, graphql-sse, Apollo Client, urql and jose against the server at URL; PASSWORD is admin's.
 	cd test/clients && npm ci --no-audit --no-fund
 	@cd test/clients && node clients.mjs '$(URL)' admin "$$PASSWORD"
+
+webhooks: ## Runs the receivers of docs/webhooks.md, in Go and TypeScript.
+	cd test/webhooks && npm ci --no-audit --no-fund
+	LATCHKEY_TEST_REQUIRE_NODE=1 go test -count=1 ./test/webhooks
 
 client: ## Builds and tests the npm package clients/apollo, against its own server and, with PASSWORD, the one at URL.
 	cd clients/apollo && npm ci --no-audit --no-fund

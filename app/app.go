@@ -40,6 +40,7 @@ type Options struct {
 
 	MailTemplates fs.FS                                                         // see auth.Accounts
 	ExportAccount func(ctx context.Context, u *db.User) (map[string]any, error) // see auth.Accounts
+	OnEvent       func(ctx context.Context, tx *db.DB, e *db.Event) error       // see auth.Options and docs/hooks.md
 
 	// For programs with existing users and directives: see docs/existing-project.md.
 	DatabaseURL string                                                            // overrides DATABASE_URL, if the program uses that variable for something else

@@ -74,6 +74,11 @@ type commands struct {
 		List  mailListCmd  `cmd:"" help:"List the mails of the last 30 days and what became of them."`
 		Retry mailRetryCmd `cmd:"" help:"Send mails again that could not be sent."`
 	} `cmd:"" help:"See and retry the mails to users."`
+	Webhook struct {
+		List  webhookListCmd  `cmd:"" help:"List the deliveries of webhooks."`
+		Retry webhookRetryCmd `cmd:"" help:"Send deliveries again that were given up, or that wait for another attempt."`
+		Test  webhookTestCmd  `cmd:"" help:"Send a test message to each URL."`
+	} `cmd:"" help:"Administer webhooks: see LATCHKEY_WEBHOOK_URL."`
 	Schema struct {
 		Audit  schemaAuditCmd  `cmd:"" help:"Print what each guarded field of this program's schema requires; fail if one is unguarded."`
 		Lint   schemaLintCmd   `cmd:"" help:"Find unguarded fields, and guards that do not run, in the schema of any gqlgen project."`
@@ -149,6 +154,7 @@ func run(ctx context.Context, o Options, args, env []string, io stdio) (err erro
 	var parts *Parts
 	defer func() {
 		if parts != nil {
+			deliverWebhooks(ctx, parts.Auth)
 			parts.DB.Close()
 		}
 	}()
@@ -267,7 +273,9 @@ func (s *Settings) service(ctx context.Context, d *db.DB, log *slog.Logger) (*au
 	if secrets[0].Guessable() {
 		log.Warn("the secret is guessable, and the server will not start with it: see \"Change the secret\" in docs/operate.md")
 	}
-	service, err := auth.New(ctx, auth.Options{DB: d, Secrets: secrets, Rights: s.program.rights, UserCreated: s.program.UserCreated, Log: log})
+	service, err := auth.New(ctx, auth.Options{
+		DB: d, Secrets: secrets, Rights: s.program.rights, UserCreated: s.program.UserCreated, OnEvent: s.program.OnEvent, Webhooks: s.Webhooks.config(), Log: log,
+	})
 	if err != nil {
 		return nil, s.nameSecret(err)
 	}
@@ -281,6 +289,7 @@ func operate(ctx context.Context, s *Settings, io stdio, f func(ctx context.Cont
 		return err
 	}
 	defer p.DB.Close()
+	defer deliverWebhooks(ctx, p.Auth)
 	return f(auth.WithViewer(ctx, auth.Operator()), p.Auth)
 }
 

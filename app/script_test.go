@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestMain(m *testing.M) {
 }
 
 // Without this, nothing that users type is tried as they type it: messages, exit codes, files and signals.
-// T16, T17, T28, T124, T135, T140, T153, T155, T156, T157, T197, T198.
+// T16, T17, T28, T124, T135, T140, T153, T155, T156, T157, T197, T198, T227.
 func TestScripts(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		runScripts(t, "sqlite", func(*testscript.Env) {})
@@ -141,6 +142,8 @@ func exits(ts *testscript.TestScript, args []string) {
 type processes struct {
 	env []string // as the script found it
 	at  map[string]*process
+
+	receivers sync.Map // of webhooks
 }
 
 type processesKey struct{}

@@ -128,6 +128,7 @@ func (s *Settings) server(ctx context.Context, d *db.DB, o *ServeSettings, log *
 	if err := s.refuseGuessable(secrets, log); err != nil {
 		return nil, err
 	}
+	o.Webhooks = s.Webhooks
 	server, err := s.program.wire(ctx, d, secrets, o, log)
 	return server, s.nameSecret(err)
 }
@@ -158,7 +159,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 		return nil, err
 	}
 	service, err := auth.New(ctx, auth.Options{
-		DB: d, Secrets: secrets, Accounts: accounts, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
+		DB: d, Secrets: secrets, Accounts: accounts, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated, OnEvent: p.OnEvent, Webhooks: o.Webhooks.config(),
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})

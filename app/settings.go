@@ -22,11 +22,12 @@ import (
 // Settings are shared by all commands, so that they act on the same database as the server. Each is a flag and an
 // environment variable; the flag takes precedence. A test checks docs/settings.md against this struct.
 type Settings struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"sqlite:${name}.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
-	DirectURL   string `name:"database-direct-url" env:"DATABASE_DIRECT_URL" placeholder:"URL" help:"URL of PostgreSQL itself, for LISTEN and migrations, if DATABASE_URL is that of a transaction pooler."`
-	SecretFile  string `name:"secret-file" env:"LATCHKEY_SECRET_FILE" placeholder:"FILE" help:"File with the secret that encrypts the signing keys. With SQLite it is created if it is missing, and FILE defaults to the database's name with .secret. Alternatively, LATCHKEY_SECRET can contain the secret itself."`
-	LogFormat   string `name:"log-format" env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
-	LogLevel    string `name:"log-level" env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	DatabaseURL string          `name:"database-url" env:"DATABASE_URL" default:"sqlite:${name}.db" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME."`
+	DirectURL   string          `name:"database-direct-url" env:"DATABASE_DIRECT_URL" placeholder:"URL" help:"URL of PostgreSQL itself, for LISTEN and migrations, if DATABASE_URL is that of a transaction pooler."`
+	SecretFile  string          `name:"secret-file" env:"LATCHKEY_SECRET_FILE" placeholder:"FILE" help:"File with the secret that encrypts the signing keys. With SQLite it is created if it is missing, and FILE defaults to the database's name with .secret. Alternatively, LATCHKEY_SECRET can contain the secret itself."`
+	LogFormat   string          `name:"log-format" env:"LATCHKEY_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
+	LogLevel    string          `name:"log-level" env:"LATCHKEY_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	Webhooks    WebhookSettings `embed:""`
 
 	program *program
 }
@@ -67,6 +68,7 @@ type ServeSettings struct {
 	Guard          GuardSettings   `embed:""`
 	Accounts       AccountSettings `embed:""`
 	Limits         graph.Limits    `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
+	Webhooks       WebhookSettings `kong:"-"` // those of all commands
 	RefreshGrace   time.Duration   `name:"refresh-grace" env:"LATCHKEY_REFRESH_GRACE" default:"10s" help:"How long a used refresh token may be used again; at most 1m."`
 
 	// Not settings, but for tests and New.
@@ -79,13 +81,17 @@ const auditReport = "report"
 
 // ServeSettingsFromEnv returns the server's settings from the environment, with defaults, for programs that call New.
 func ServeSettingsFromEnv() (ServeSettings, error) {
-	var s ServeSettings
+	var s struct {
+		ServeSettings
+		Hooks WebhookSettings `embed:""`
+	}
 	parser, err := kong.New(&s, valueMappers())
 	if err != nil {
-		return s, err
+		return s.ServeSettings, err
 	}
 	_, err = parser.Parse(nil)
-	return s, err
+	s.Webhooks = s.Hooks
+	return s.ServeSettings, err
 }
 
 // Validate rejects settings that contradict each other. kong calls it.
@@ -93,17 +99,17 @@ func (s *Settings) Validate() error {
 	if s.SecretFile != "" && os.Getenv(secretEnv) != "" {
 		return errors.New("LATCHKEY_SECRET and --secret-file (LATCHKEY_SECRET_FILE) are both set: remove one")
 	}
-	return nil
+	return s.Webhooks.validate()
 }
 
-// checkURLs rejects a password in a flag, which other users of the machine can read.
+// checkURLs rejects a password or secret in a flag, which other users of the machine can read.
 func (s *Settings) checkURLs() error {
 	for env, url := range map[string]string{"DATABASE_URL": s.DatabaseURL, "DATABASE_DIRECT_URL": s.DirectURL} {
 		if url != os.Getenv(env) && db.HasPassword(url) {
 			return fmt.Errorf("all users of this machine can read the password of the database in a flag, in the list of processes: set %s in the environment instead", env)
 		}
 	}
-	return nil
+	return s.Webhooks.checkFlags()
 }
 
 // Validate rejects settings that are malformed or contradict each other. kong calls it.

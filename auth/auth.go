@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/latchkey/latchkey/auth/keys"
+	"github.com/latchkey/latchkey/auth/webhooks"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
 	"github.com/latchkey/latchkey/internal/hub"
@@ -56,6 +57,8 @@ type Service struct {
 	userCreated func(context.Context, *db.DB, *db.User) error
 	accounts    Accounts
 	mailer      *mailer
+	onEvent     func(context.Context, *db.DB, *db.Event) error
+	webhooks    *webhooks.Outbox
 	keys        *keys.Ring
 	hasher      *hasher
 	cache       *cache
@@ -94,6 +97,13 @@ type Options struct {
 	// UserCreated runs in the transaction that creates a user, when the row is there. If it returns an error, the user is
 	// not created. It may run more than once for one user, where a transaction is repeated. May be nil.
 	UserCreated func(ctx context.Context, tx *db.DB, u *db.User) error
+
+	// OnEvent runs in the transaction that records a security event, after the change that the event is about. If it returns
+	// an error, nothing of that happens, except after failures and where an account is protected: see docs/hooks.md. It may
+	// run more than once for one event, where a transaction is repeated. May be nil.
+	OnEvent func(ctx context.Context, tx *db.DB, e *db.Event) error
+
+	Webhooks webhooks.Config // none if zero
 }
 
 // New makes a Service. It reads the signing keys, and makes the first one if there is none.
@@ -122,9 +132,10 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		db: o.DB, log: o.Log, now: o.Now, lifetimes: o.Lifetimes, issuer: o.Issuer, audience: o.Audience, secrets: o.Secrets,
 		maxAuthAge: o.MaxAuthAge, maxSessions: o.MaxSessions, rights: o.Rights, claims: o.Claims, userCreated: o.UserCreated, accounts: o.Accounts,
-		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(), uses: newUses(o.DB, o.Log),
-		revocations: &revocationHub{db: o.DB, now: o.Now, rights: o.Rights},
+		hasher: newHasher(o.Argon2), cache: newCache(cmp.Or(o.CacheSize, DefaultCacheSize)), interest: newInterest(),
+		revocations: &revocationHub{db: o.DB, now: o.Now, rights: o.Rights}, onEvent: o.OnEvent,
 	}
+	s.uses = newUses(o.DB, s.recordLater, o.Log)
 	s.stats.unavailable.Interval = 10 * time.Second
 	s.watchers = newWatchers(s.cache, s.lookUp, s.now)
 	o.DB.GuardWrites(s.guardWrites)
@@ -138,6 +149,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	if s.mailer, err = s.newMailer(); err != nil {
+		return nil, err
+	}
+	if s.webhooks, err = webhooks.New(o.Webhooks, webhooks.Options{DB: o.DB, Now: o.Now, Idle: s.Idle, Log: o.Log}); err != nil {
 		return nil, err
 	}
 	s.keys, err = s.openKeys(ctx, o)

@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/mail"
 )
 
 func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
@@ -76,11 +77,19 @@ func start(t testing.TB, url string) *fixture {
 	return f
 }
 
-func (f *fixture) service(d *db.DB, all auth.Secrets) *auth.Service {
+func (f *fixture) service(d *db.DB, all auth.Secrets, change ...func(*auth.Options)) *auth.Service {
 	f.t.Helper()
-	s, err := auth.New(context.Background(), auth.Options{
+	o := auth.Options{
 		DB: d, Secrets: all, Issuer: issuer, Audience: audience, Now: f.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+		Accounts: auth.Accounts{
+			Registration: auth.RegistrationOpen, PasswordReset: true, ChangeEmail: true, EmailLogin: true, Delete: true, Export: true,
+			LinkURL: issuer, AppName: "Example", Send: func(context.Context, *mail.Message) error { return nil },
+		},
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := auth.New(context.Background(), o)
 	if err != nil {
 		f.t.Fatal(err)
 	}

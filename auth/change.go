@@ -117,13 +117,14 @@ func (s *Service) changeAndTell(ctx context.Context, userID string, tell func(*d
 		n := db.Notice{UserID: userID}
 		if e != nil {
 			n.EventID = e.ID
-			if err := tx.CreateEvent(ctx, e); err != nil {
+			if err := s.recordIn(ctx, tx, e); err != nil {
 				return err
 			}
 		}
 		return tell(tx, ctx, n)
 	})
 	if err == nil {
+		s.webhooks.Wake()
 		s.watchers.changed(userID)
 		s.mailer.poke()
 	}

@@ -42,6 +42,15 @@ const (
 	EventDataExported         db.EventKind = "DATA_EXPORTED"
 )
 
+// EventKinds are all kinds.
+var EventKinds = []db.EventKind{
+	EventLogin, EventLoginFailed, EventRefresh, EventAccessDenied, EventTokenRefused, EventRefreshReused, EventLogout, EventSessionsRevoked,
+	EventPasswordChanged, EventTokenCreated, EventTokenRevoked, EventUserCreated, EventUserUpdated, EventRolesChanged, EventUserDisabled,
+	EventUserEnabled, EventKeyCreated, EventKeyRetired, EventLoginThrottled, EventPasswordCheckFailed, EventReauthenticated,
+	EventSessionRevoked, EventUserDeleted, EventAllRevoked, EventUserInvited, EventInvitationRevoked, EventEmailVerified,
+	EventEmailChangeRequested, EventEmailChanged, EventEmailChangeUndone, EventDataExported,
+}
+
 // event returns an event that the viewer causes now. userID and objectID, the affected account and object, may be "".
 func (s *Service) event(ctx context.Context, kind db.EventKind, userID, objectID, detail string) *db.Event {
 	v := ViewerFrom(ctx)
@@ -70,12 +79,14 @@ func byUser(e *db.Event) *db.Event {
 // other processes soon.
 func (s *Service) record(ctx context.Context, e *db.Event) error {
 	ctx = asChecked(ctx)
-	return s.db.Transact(ctx, func(tx *db.DB) error {
-		if err := tx.CreateEvent(ctx, e); err != nil {
+	err := s.db.Transact(ctx, func(tx *db.DB) error {
+		if err := s.recordIn(ctx, tx, e); err != nil {
 			return err
 		}
 		return tx.NotifySoon(ctx, db.Notice{EventID: e.ID})
 	})
+	s.webhooks.Wake()
+	return err
 }
 
 // RecordDenied records that the viewer called a mutation without permission. It records the same viewer and mutation once a

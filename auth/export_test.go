@@ -75,3 +75,9 @@ func CheckName(field, text string) error {
 	}
 	return UserChanges{Username: &text}.apply(new(db.User), DefaultRights)
 }
+
+// MailedLink makes a link of the kind, as if it had been sent to the address, and returns its token.
+func (s *Service) MailedLink(ctx context.Context, kind, email, userID string) (token string, err error) {
+	link := newLink(s.newMail(kind, email, "", userID), &userID)
+	return mintLinkToken(s.secrets[0], link.ID), s.db.CreateLink(ctx, link)
+}

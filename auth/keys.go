@@ -40,7 +40,7 @@ func (s *Service) openKeys(ctx context.Context, o Options) (*keys.Ring, error) {
 	}
 	return keys.Open(ctx, keys.Options{
 		DB: o.DB, Secrets: o.Secrets, RotateAfter: o.RotateKeys, Now: o.Now, Log: o.Log,
-		Synced: s.Hearing, Lease: lease, Created: event(EventKeyCreated), Retired: event(EventKeyRetired),
+		Synced: s.Hearing, Lease: lease, Created: event(EventKeyCreated), Retired: event(EventKeyRetired), Record: s.recordIn,
 		Changed: func() {
 			s.cache.forgetAll()
 			s.watchers.changed("")

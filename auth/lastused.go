@@ -13,8 +13,9 @@ import (
 // written when the process is killed is lost. That affects only the displayed last use of a token, and whether a spent
 // refresh token still counts as harmless.
 type uses struct {
-	db  *db.DB
-	log *slog.Logger
+	db     *db.DB
+	record func(ctx context.Context, e *db.Event) error
+	log    *slog.Logger
 
 	mu          sync.Mutex
 	noted       map[string]db.Time // by API token or other occurrence: when it was last noted
@@ -29,8 +30,8 @@ const (
 	notedEvery   = time.Minute // at most once in this time an occurrence is written
 )
 
-func newUses(d *db.DB, log *slog.Logger) *uses {
-	return &uses{db: d, log: log, noted: map[string]db.Time{}, unwritten: map[string]db.Time{}, generations: map[string]int{}}
+func newUses(d *db.DB, record func(context.Context, *db.Event) error, log *slog.Logger) *uses {
+	return &uses{db: d, record: record, log: log, noted: map[string]db.Time{}, unwritten: map[string]db.Time{}, generations: map[string]int{}}
 }
 
 // first reports whether something happens for the first time within a minute.
@@ -105,7 +106,7 @@ func (u *uses) flush(ctx context.Context) {
 		u.report(u.db.TouchAPIToken(ctx, id, at), func() { u.unwritten[id] = at })
 	}
 	for _, e := range refusals {
-		u.report(u.db.CreateEvent(ctx, e), func() { u.refusals = append(u.refusals, e) })
+		u.report(u.record(ctx, e), func() { u.refusals = append(u.refusals, e) })
 	}
 	for id, generation := range generations {
 		u.report(u.db.SawGeneration(ctx, id, generation), func() { u.generations[id] = max(generation, u.generations[id]) })

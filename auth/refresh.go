@@ -89,11 +89,12 @@ func (s *Service) rotate(ctx context.Context, session *db.Session, now db.Time) 
 		if err != nil || !rotated || !s.worthRecording(session, ip, now) {
 			return err
 		}
-		return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, "")))
+		return s.recordIn(ctx, tx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, "")))
 	})
 	if err != nil {
 		return nil, false, err
 	}
+	s.webhooks.Wake()
 	if !rotated {
 		next, err = s.db.Session(ctx, session.ID)
 		if err == nil && next.EndedAt != nil {

@@ -19,7 +19,7 @@ const defaultIdleAfter = time.Minute
 // Run receives changes by other processes, passes events on, records the use of tokens, rotates keys and deletes old rows,
 // until the context ends. Without it the service is correct too, but caches nothing: it reads the database for each request.
 func (s *Service) Run(ctx context.Context) {
-	background := []func(context.Context){s.uses.run, s.watchers.run, s.house.run, s.mailer.run}
+	background := []func(context.Context){s.uses.run, s.watchers.run, s.house.run, s.mailer.run, s.webhooks.Run}
 	done := make(chan struct{})
 	for _, f := range background {
 		go func() { f(ctx); done <- struct{}{} }()

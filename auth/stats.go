@@ -59,9 +59,10 @@ type Stats struct {
 	CacheHits    uint64
 	CacheMisses  uint64
 	CacheEntries int
-	Hashing      int // passwords being hashed now
-	HashWaiting  int // waiting to be hashed
-	Watches      int // open WebSockets and event streams with a token
+	Hashing      int               // passwords being hashed now
+	HashWaiting  int               // waiting to be hashed
+	Watches      int               // open WebSockets and event streams with a token
+	Webhooks     map[string]uint64 // attempts by outcome: delivered, retried, failed; nil without webhooks
 }
 
 // Stats returns the figures.
@@ -73,7 +74,7 @@ func (s *Service) Stats() Stats {
 	s.cache.mu.Lock()
 	out.CacheHits, out.CacheMisses, out.CacheEntries = s.cache.hits, s.cache.misses, s.cache.entries.Len()
 	s.cache.mu.Unlock()
-	out.Watches = s.watchers.open()
+	out.Watches, out.Webhooks = s.watchers.open(), s.webhooks.Counts()
 	return out
 }
 

@@ -77,8 +77,12 @@ func (s *Service) CreateFirstAdministrator(ctx context.Context, password string)
 			return err
 		}
 		created = true
-		return s.insertUser(ctx, tx, u)
+		if err := s.insertUser(ctx, tx, u); err != nil {
+			return err
+		}
+		return s.recordIn(ctx, tx, s.event(ctx, EventUserCreated, u.ID, "", u.Username))
 	})
+	s.webhooks.Wake()
 	return created && err == nil, err
 }
 

@@ -18,6 +18,8 @@ const (
 	EventID   = "event"
 	MailID    = "mail"
 	LinkID    = "link"
+
+	DeliveryID = "delivery" // of a webhook
 )
 
 // ErrBadID says that a text is not an ID of the wanted kind.

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -114,6 +115,17 @@ var hotReads = map[string]struct {
 	"forget deleted users": {"deleted_users_deleted_at", func(ctx context.Context, d *db.DB, _ ids) error {
 		return d.ForgetDeletedUsers(ctx, noon.Add(-longAgo))
 	}},
+	"claim webhook": {"latchkey_webhooks_due webhook_deliveries_pkey", func(ctx context.Context, d *db.DB, _ ids) error {
+		_, err := d.ClaimWebhook(ctx, "https://receiver7.example.com", noon, noon.Add(longAgo))
+		return ignoreNotFound(err)
+	}},
+	"next webhook": {"latchkey_webhooks_due", func(ctx context.Context, d *db.DB, _ ids) error {
+		_, err := d.NextWebhook(ctx, "https://receiver7.example.com")
+		return ignoreNotFound(err)
+	}},
+	"delete webhooks": {"latchkey_webhooks_delivered latchkey_webhooks_failed latchkey_webhooks_due", func(ctx context.Context, d *db.DB, _ ids) error {
+		return d.DeleteOldWebhooks(ctx, noon.Add(-longAgo))
+	}},
 	"users, in the middle": {"users_pkey", func(ctx context.Context, d *db.DB, id ids) error {
 		_, err := d.Users(ctx, "", db.Page{Limit: 20, After: id.user})
 		return err
@@ -206,6 +218,13 @@ func TestHotReadsUseIndexes(t *testing.T) {
 	})
 }
 
+func ignoreNotFound(err error) error {
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 // usesSearchIndex checks the plan of the query in PostgreSQL's function, which is not part of the plans of its callers.
 func usesSearchIndex(t *testing.T, d *db.DB) {
 	t.Helper()
@@ -222,7 +241,7 @@ func usesSearchIndex(t *testing.T, d *db.DB) {
 }
 
 // tableScan matches the scan of a whole table in a plan. SQLite's plans call the parts of a query by the names in page.go.
-var tableScan = regexp.MustCompile(`Seq Scan on \w+|(?m)^SCAN (?:users|sessions|api_tokens|events|throttles|deleted_users|[a-z])$`)
+var tableScan = regexp.MustCompile(`Seq Scan on \w+|(?m)^SCAN (?:users|sessions|api_tokens|events|throttles|deleted_users|webhook_deliveries|[a-z])$`)
 
 // usesIndex reports whether a plan uses the index.
 func usesIndex(d *db.DB, plan, index string) bool {
@@ -260,6 +279,11 @@ func fillTables(t *testing.T, d *db.DB, others, events int) ids {
 		FROM numbers`)
 	fill(others, `INSERT INTO deleted_users (id, deleted_at) SELECT 'user_' || (90000 + i), '2026-01-31T12:00:00.123456Z' FROM numbers`)
 	fill(others, `INSERT INTO throttles (key, failures, delay_ms, next_ms, expires_ms) SELECT 'key' || i, 1, 0, 0, i FROM numbers`)
+	fill(others, `INSERT INTO webhook_deliveries (id, event_id, url, type, body, created_at)
+		SELECT 'delivery_' || (10000 + i), 'event_' || i, 'https://receiver' || (i % 10) || '.example.com', 'user.created', '{}', '2026-01-31T12:00:00.123456Z' FROM numbers`)
+	for _, column := range []string{"next_at", "delivered_at", "failed_at"} {
+		must[int64](t)(d.Exec(t.Context(), "fill", `UPDATE webhook_deliveries SET `+column+` = created_at WHERE event_id LIKE '%7'`))
+	}
 	if d.Dialect() == "postgres" {
 		must[int64](t)(d.Exec(t.Context(), "analyze", "ANALYZE"))
 	}

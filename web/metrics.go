@@ -89,6 +89,7 @@ var (
 	hashingDesc     = describe("password_hashes", "Passwords by state: hashing, waiting.", "state")
 	socketsDesc     = describe("websockets", "Open WebSockets.")
 	watchesDesc     = describe("watched_streams", "Open WebSockets and event streams that end with their token.")
+	webhooksDesc    = describe("webhook_attempts_total", "Attempts to deliver webhooks by outcome: delivered, retried (failed, and tried again later), failed (given up).", "outcome")
 	connectionsDesc = describe("database_connections", "Connections of a pool by state: in_use, idle.", "pool", "state")
 	waitsDesc       = describe("database_waits_total", "Queries that waited for a connection of a pool.", "pool")
 )
@@ -96,7 +97,7 @@ var (
 // Describe implements prometheus.Collector.
 func (*serviceCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		hearingDesc, idleDesc, loginsDesc, cacheDesc, entriesDesc, hashingDesc, socketsDesc, watchesDesc, connectionsDesc, waitsDesc,
+		hearingDesc, idleDesc, loginsDesc, cacheDesc, entriesDesc, hashingDesc, socketsDesc, watchesDesc, webhooksDesc, connectionsDesc, waitsDesc,
 	} {
 		descs <- d
 	}
@@ -131,6 +132,9 @@ func (c *serviceCollector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(hashingDesc, s.HashWaiting, "waiting")
 	gauge(socketsDesc, c.sockets())
 	gauge(watchesDesc, s.Watches)
+	for outcome, n := range s.Webhooks {
+		counter(webhooksDesc, n, outcome)
+	}
 	for name, stats := range c.pools {
 		p := stats()
 		gauge(connectionsDesc, p.InUse, name, "in_use")

@@ -57,6 +57,8 @@ type Options struct {
 
 	// Created and Retired return the events that are stored in the transactions that create and retire a key.
 	Created, Retired func(ctx context.Context, keyID, detail string) *db.Event
+
+	Record func(ctx context.Context, tx *db.DB, e *db.Event) error // stores an event
 }
 
 // A Ring holds the database's signing keys that are not retired, opened. Its methods may be called concurrently.

@@ -23,6 +23,7 @@ func open(t *testing.T, d *db.DB, now *time.Time, event func(kind, keyID string)
 		DB: d, Secrets: mustSecrets("the secret of these tests 1234567890"), RotateAfter: 90 * 24 * time.Hour,
 		Now: func() time.Time { return *now }, Log: slog.New(slog.DiscardHandler),
 		Synced: func() bool { return false }, Changed: func() { *changes++ }, Created: eventOf("CREATED"), Retired: eventOf("RETIRED"),
+		Record: func(ctx context.Context, tx *db.DB, e *db.Event) error { return tx.CreateEvent(ctx, e) },
 	})
 	if err != nil {
 		t.Fatal(err)

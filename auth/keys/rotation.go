@@ -85,7 +85,7 @@ func (r *Ring) change(ctx context.Context, f func(tx *db.DB, live []*db.SigningK
 			return err
 		}
 		changed = true
-		if err := tx.CreateEvent(ctx, e); err != nil {
+		if err := r.o.Record(ctx, tx, e); err != nil {
 			return err
 		}
 		return tx.Notify(ctx, db.Notice{Keys: true, EventID: e.ID})

@@ -66,12 +66,12 @@ func operations() []mutation {
 		},
 		{
 			"T123: a change is recorded", "auth/change.go",
-			"if err := tx.CreateEvent(ctx, e); err != nil {", "if err := ctx.Err(); err != nil {",
+			"if err := s.recordIn(ctx, tx, e); err != nil {", "if err := ctx.Err(); err != nil {",
 			"./test/threats", "TestT123_WhatHappens",
 		},
 		{
 			"T123: a change of the signing keys is recorded", "auth/keys/rotation.go",
-			"if err := tx.CreateEvent(ctx, e); err != nil {", "if err := ctx.Err(); err != nil {",
+			"if err := r.o.Record(ctx, tx, e); err != nil {", "if err := ctx.Err(); err != nil {",
 			"./auth/keys", "TestAKeyIsNotChanged",
 		},
 		{
@@ -81,7 +81,7 @@ func operations() []mutation {
 		},
 		{
 			"T123: a refresh is recorded", "auth/refresh.go",
-			"return tx.CreateEvent(ctx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, \"\")))", "return nil",
+			"return s.recordIn(ctx, tx, byUser(s.event(ctx, EventRefresh, session.UserID, session.ID, \"\")))", "return nil",
 			"./test/threats", "TestT123_WhatHappens",
 		},
 		{
