@@ -153,8 +153,12 @@ func listen(addr, setting string) (net.Listener, error) {
 
 // wire connects the packages, in the order of their dependencies. The context ends when the server is asked to stop.
 func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger) (*Server, error) {
+	rights, err := p.rights.RequireMFA(o.MFARoles)
+	if err != nil {
+		return nil, fmt.Errorf("--mfa-roles (LATCHKEY_MFA_ROLES): %w", err)
+	}
 	service, err := auth.New(ctx, auth.Options{
-		DB: d, Secrets: secrets, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
+		DB: d, Secrets: secrets, Rights: rights, Claims: p.Claims, UserCreated: p.UserCreated,
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})

@@ -33,6 +33,13 @@ const (
 	EventSessionRevoked      db.EventKind = "SESSION_REVOKED"
 	EventUserDeleted         db.EventKind = "USER_DELETED"
 	EventAllRevoked          db.EventKind = "ALL_REVOKED"
+
+	EventFactorAdded          db.EventKind = "FACTOR_ADDED"
+	EventFactorRemoved        db.EventKind = "FACTOR_REMOVED"
+	EventFactorsReset         db.EventKind = "FACTORS_RESET" // by an administrator: the user should be told
+	EventRecoveryCodesCreated db.EventKind = "RECOVERY_CODES_CREATED"
+	EventRecoveryCodeUsed     db.EventKind = "RECOVERY_CODE_USED"
+	EventSecondFactorFailed   db.EventKind = "SECOND_FACTOR_FAILED"
 )
 
 // event returns an event that the viewer causes now. userID and objectID, the affected account and object, may be "".

@@ -75,3 +75,8 @@ func CheckName(field, text string) error {
 	}
 	return UserChanges{Username: &text}.apply(new(db.User), DefaultRights)
 }
+
+// CompleteLoginBy ends a login of the user, whose row was read before, by the methods.
+func (s *Service) CompleteLoginBy(ctx context.Context, u *db.User, methods ...string) (*LoginPayload, error) {
+	return s.completeLogin(ctx, u, proof{methods: methods})
+}

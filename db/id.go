@@ -16,6 +16,9 @@ const (
 	TokenID   = "token"
 	KeyID     = "key"
 	EventID   = "event"
+
+	FactorID         = "factor"
+	LoginChallengeID = "challenge"
 )
 
 // ErrBadID says that a text is not an ID of the wanted kind.

@@ -36,6 +36,7 @@ const (
 	InvalidCredentials       Code = "INVALID_CREDENTIALS"       // at a login, or a wrong current password
 	Forbidden                Code = "FORBIDDEN"                 // with requiredScopes if scopes are missing
 	ReauthenticationRequired Code = "REAUTHENTICATION_REQUIRED" // with maxAge, in seconds
+	MFARequired              Code = "MFA_REQUIRED"              // of login with challenge, methods and expiresAt
 	BadUserInput             Code = "BAD_USER_INPUT"            // with field
 	NotFound                 Code = "NOT_FOUND"
 	Conflict                 Code = "CONFLICT"
@@ -66,7 +67,7 @@ const (
 
 // Codes lists all codes, for the test that docs/errors.md is complete.
 var Codes = []Code{
-	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
+	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, MFARequired, BadUserInput, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
 	QueryTooComplex, BatchingNotSupported, IncrementalNotSupported, DocumentNotRegistered, PersistedQueryNotFound, PersistedQueryNotSupported,
 }
@@ -123,6 +124,7 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		conflict        *auth.ConflictError
 		limited         *auth.RateLimitedError
 		old             *auth.ReauthenticationRequiredError
+		factor          *auth.MFARequiredError
 		own             *Error
 	)
 	switch {
@@ -144,6 +146,12 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		return forbidden.Error(), code(Forbidden)
 	case errors.As(err, &old):
 		return old.Error(), code(ReauthenticationRequired, "maxAge", int(old.MaxAge.Seconds()))
+	case errors.Is(err, auth.ErrWrongCode):
+		return auth.ErrWrongCode.Error(), code(InvalidCredentials, "field", "code")
+	case errors.As(err, &factor) && factor.Challenge != "":
+		return factor.Error(), code(MFARequired, "challenge", factor.Challenge, "methods", factor.Methods, "expiresAt", factor.ExpiresAt)
+	case errors.As(err, &factor):
+		return factor.Error(), code(MFARequired)
 	case errors.As(err, &input):
 		return input.Error(), code(BadUserInput, "field", input.Field)
 	case errors.Is(err, db.ErrNotFound):

@@ -34,7 +34,9 @@ type ResolverRoot interface {
 type DirectiveRoot struct {
 	AsNewViewer    func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Authenticated  func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
+	Mfa            func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Public         func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
+	RecentAuth     func(ctx context.Context, obj any, next graphql.Resolver, within string) (res any, err error)
 	RequiresScopes func(ctx context.Context, obj any, next graphql.Resolver, scopes [][]string) (res any, err error)
 }
 
@@ -66,6 +68,11 @@ type ComplexityRoot struct {
 		User             func(childComplexity int) int
 	}
 
+	ConfirmTotpPayload struct {
+		Factor        func(childComplexity int) int
+		RecoveryCodes func(childComplexity int) int
+	}
+
 	CreateApiTokenPayload struct {
 		APIToken func(childComplexity int) int
 		Token    func(childComplexity int) int
@@ -87,6 +94,14 @@ type ComplexityRoot struct {
 		User func(childComplexity int) int
 	}
 
+	Factor struct {
+		CreatedAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Kind       func(childComplexity int) int
+		LastUsedAt func(childComplexity int) int
+		Name       func(childComplexity int) int
+	}
+
 	LoginPayload struct {
 		AccessToken       func(childComplexity int) int
 		ExpiresAt         func(childComplexity int) int
@@ -102,21 +117,31 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		ChangePassword  func(childComplexity int, input auth.ChangePasswordInput) int
-		CreateAPIToken  func(childComplexity int, input auth.CreateAPITokenInput) int
-		CreateUser      func(childComplexity int, input auth.CreateUserInput) int
-		DeleteUser      func(childComplexity int, input model.DeleteUserInput) int
-		DisableUser     func(childComplexity int, input model.DisableUserInput) int
-		EnableUser      func(childComplexity int, input model.EnableUserInput) int
-		Login           func(childComplexity int, input auth.LoginInput) int
-		Logout          func(childComplexity int, input *model.LogoutInput) int
-		Reauthenticate  func(childComplexity int, input auth.ReauthenticateInput) int
-		Refresh         func(childComplexity int, input *auth.RefreshInput) int
-		RevokeAPIToken  func(childComplexity int, input model.RevokeAPITokenInput) int
-		RevokeSession   func(childComplexity int, input model.RevokeSessionInput) int
-		RevokeSessions  func(childComplexity int, input model.RevokeSessionsInput) int
-		SetUserPassword func(childComplexity int, input auth.SetUserPasswordInput) int
-		UpdateUser      func(childComplexity int, input model.UpdateUserInput) int
+		ChangePassword   func(childComplexity int, input auth.ChangePasswordInput) int
+		CompleteLogin    func(childComplexity int, input auth.CompleteLoginInput) int
+		ConfirmTotp      func(childComplexity int, input auth.ConfirmTotpInput) int
+		CreateAPIToken   func(childComplexity int, input auth.CreateAPITokenInput) int
+		CreateUser       func(childComplexity int, input auth.CreateUserInput) int
+		DeleteUser       func(childComplexity int, input model.DeleteUserInput) int
+		DisableUser      func(childComplexity int, input model.DisableUserInput) int
+		EnableUser       func(childComplexity int, input model.EnableUserInput) int
+		Login            func(childComplexity int, input auth.LoginInput) int
+		Logout           func(childComplexity int, input *model.LogoutInput) int
+		NewRecoveryCodes func(childComplexity int) int
+		Reauthenticate   func(childComplexity int, input auth.ReauthenticateInput) int
+		Refresh          func(childComplexity int, input *auth.RefreshInput) int
+		RemoveFactor     func(childComplexity int, input model.RemoveFactorInput) int
+		ResetFactors     func(childComplexity int, input model.ResetFactorsInput) int
+		RevokeAPIToken   func(childComplexity int, input model.RevokeAPITokenInput) int
+		RevokeSession    func(childComplexity int, input model.RevokeSessionInput) int
+		RevokeSessions   func(childComplexity int, input model.RevokeSessionsInput) int
+		SetUserPassword  func(childComplexity int, input auth.SetUserPasswordInput) int
+		StartTotp        func(childComplexity int, input *model.StartTotpInput) int
+		UpdateUser       func(childComplexity int, input model.UpdateUserInput) int
+	}
+
+	NewRecoveryCodesPayload struct {
+		RecoveryCodes func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -138,6 +163,15 @@ type ComplexityRoot struct {
 
 	ReauthenticatePayload struct {
 		AuthenticatedAt func(childComplexity int) int
+	}
+
+	RemoveFactorPayload struct {
+		Factor func(childComplexity int) int
+	}
+
+	ResetFactorsPayload struct {
+		RemovedFactors func(childComplexity int) int
+		User           func(childComplexity int) int
 	}
 
 	RevokeApiTokenPayload struct {
@@ -205,6 +239,13 @@ type ComplexityRoot struct {
 		User func(childComplexity int) int
 	}
 
+	StartTotpPayload struct {
+		ExpiresAt func(childComplexity int) int
+		QRCode    func(childComplexity int) int
+		Secret    func(childComplexity int) int
+		URI       func(childComplexity int) int
+	}
+
 	Subscription struct {
 		AllSecurityEvents func(childComplexity int) int
 		SecurityEvents    func(childComplexity int) int
@@ -215,18 +256,20 @@ type ComplexityRoot struct {
 	}
 
 	User struct {
-		APITokens   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		CreatedAt   func(childComplexity int) int
-		DisabledAt  func(childComplexity int) int
-		Email       func(childComplexity int) int
-		ID          func(childComplexity int) int
-		LastLoginAt func(childComplexity int) int
-		Name        func(childComplexity int) int
-		RoleNames   func(childComplexity int) int
-		Scopes      func(childComplexity int) int
-		Sessions    func(childComplexity int, first *int, after *string, last *int, before *string) int
-		UpdatedAt   func(childComplexity int) int
-		Username    func(childComplexity int) int
+		APITokens         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		CreatedAt         func(childComplexity int) int
+		DisabledAt        func(childComplexity int) int
+		Email             func(childComplexity int) int
+		Factors           func(childComplexity int) int
+		ID                func(childComplexity int) int
+		LastLoginAt       func(childComplexity int) int
+		Name              func(childComplexity int) int
+		RecoveryCodesLeft func(childComplexity int) int
+		RoleNames         func(childComplexity int) int
+		Scopes            func(childComplexity int) int
+		Sessions          func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt         func(childComplexity int) int
+		Username          func(childComplexity int) int
 	}
 
 	UserConnection struct {
@@ -354,6 +397,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ChangePasswordPayload.User(childComplexity), true
 
+	case "ConfirmTotpPayload.factor":
+		if e.ComplexityRoot.ConfirmTotpPayload.Factor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmTotpPayload.Factor(childComplexity), true
+	case "ConfirmTotpPayload.recoveryCodes":
+		if e.ComplexityRoot.ConfirmTotpPayload.RecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmTotpPayload.RecoveryCodes(childComplexity), true
+
 	case "CreateApiTokenPayload.apiToken":
 		if e.ComplexityRoot.CreateApiTokenPayload.APIToken == nil {
 			break
@@ -394,6 +450,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EnableUserPayload.User(childComplexity), true
+
+	case "Factor.createdAt":
+		if e.ComplexityRoot.Factor.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.CreatedAt(childComplexity), true
+	case "Factor.id":
+		if e.ComplexityRoot.Factor.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.ID(childComplexity), true
+	case "Factor.kind":
+		if e.ComplexityRoot.Factor.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.Kind(childComplexity), true
+	case "Factor.lastUsedAt":
+		if e.ComplexityRoot.Factor.LastUsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.LastUsedAt(childComplexity), true
+	case "Factor.name":
+		if e.ComplexityRoot.Factor.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.Name(childComplexity), true
 
 	case "LoginPayload.accessToken":
 		if e.ComplexityRoot.LoginPayload.AccessToken == nil {
@@ -456,6 +543,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(auth.ChangePasswordInput)), true
+	case "Mutation.completeLogin":
+		if e.ComplexityRoot.Mutation.CompleteLogin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeLogin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteLogin(childComplexity, args["input"].(auth.CompleteLoginInput)), true
+	case "Mutation.confirmTotp":
+		if e.ComplexityRoot.Mutation.ConfirmTotp == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmTotp_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmTotp(childComplexity, args["input"].(auth.ConfirmTotpInput)), true
 	case "Mutation.createApiToken":
 		if e.ComplexityRoot.Mutation.CreateAPIToken == nil {
 			break
@@ -533,6 +642,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Logout(childComplexity, args["input"].(*model.LogoutInput)), true
+	case "Mutation.newRecoveryCodes":
+		if e.ComplexityRoot.Mutation.NewRecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.NewRecoveryCodes(childComplexity), true
 	case "Mutation.reauthenticate":
 		if e.ComplexityRoot.Mutation.Reauthenticate == nil {
 			break
@@ -555,6 +670,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Refresh(childComplexity, args["input"].(*auth.RefreshInput)), true
+	case "Mutation.removeFactor":
+		if e.ComplexityRoot.Mutation.RemoveFactor == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeFactor_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveFactor(childComplexity, args["input"].(model.RemoveFactorInput)), true
+	case "Mutation.resetFactors":
+		if e.ComplexityRoot.Mutation.ResetFactors == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resetFactors_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResetFactors(childComplexity, args["input"].(model.ResetFactorsInput)), true
 	case "Mutation.revokeApiToken":
 		if e.ComplexityRoot.Mutation.RevokeAPIToken == nil {
 			break
@@ -599,6 +736,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetUserPassword(childComplexity, args["input"].(auth.SetUserPasswordInput)), true
+	case "Mutation.startTotp":
+		if e.ComplexityRoot.Mutation.StartTotp == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startTotp_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartTotp(childComplexity, args["input"].(*model.StartTotpInput)), true
 	case "Mutation.updateUser":
 		if e.ComplexityRoot.Mutation.UpdateUser == nil {
 			break
@@ -610,6 +758,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateUser(childComplexity, args["input"].(model.UpdateUserInput)), true
+
+	case "NewRecoveryCodesPayload.recoveryCodes":
+		if e.ComplexityRoot.NewRecoveryCodesPayload.RecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NewRecoveryCodesPayload.RecoveryCodes(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -711,6 +866,26 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReauthenticatePayload.AuthenticatedAt(childComplexity), true
+
+	case "RemoveFactorPayload.factor":
+		if e.ComplexityRoot.RemoveFactorPayload.Factor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveFactorPayload.Factor(childComplexity), true
+
+	case "ResetFactorsPayload.removedFactors":
+		if e.ComplexityRoot.ResetFactorsPayload.RemovedFactors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetFactorsPayload.RemovedFactors(childComplexity), true
+	case "ResetFactorsPayload.user":
+		if e.ComplexityRoot.ResetFactorsPayload.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetFactorsPayload.User(childComplexity), true
 
 	case "RevokeApiTokenPayload.apiToken":
 		if e.ComplexityRoot.RevokeApiTokenPayload.APIToken == nil {
@@ -932,6 +1107,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetUserPasswordPayload.User(childComplexity), true
 
+	case "StartTotpPayload.expiresAt":
+		if e.ComplexityRoot.StartTotpPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.ExpiresAt(childComplexity), true
+	case "StartTotpPayload.qrCode":
+		if e.ComplexityRoot.StartTotpPayload.QRCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.QRCode(childComplexity), true
+	case "StartTotpPayload.secret":
+		if e.ComplexityRoot.StartTotpPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.Secret(childComplexity), true
+	case "StartTotpPayload.uri":
+		if e.ComplexityRoot.StartTotpPayload.URI == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.URI(childComplexity), true
+
 	case "Subscription.allSecurityEvents":
 		if e.ComplexityRoot.Subscription.AllSecurityEvents == nil {
 			break
@@ -981,6 +1181,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Email(childComplexity), true
+	case "User.factors":
+		if e.ComplexityRoot.User.Factors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Factors(childComplexity), true
 	case "User.id":
 		if e.ComplexityRoot.User.ID == nil {
 			break
@@ -999,6 +1205,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Name(childComplexity), true
+	case "User.recoveryCodesLeft":
+		if e.ComplexityRoot.User.RecoveryCodesLeft == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.RecoveryCodesLeft(childComplexity), true
 	case "User.roles":
 		if e.ComplexityRoot.User.RoleNames == nil {
 			break
@@ -1091,6 +1303,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AuditFilter", ec.unmarshalInputAuditFilter),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CompleteLoginInput", ec.unmarshalInputCompleteLoginInput),
+			graphql.NewInputUnmarshaler("ConfirmTotpInput", ec.unmarshalInputConfirmTotpInput),
 			graphql.NewInputUnmarshaler("CreateApiTokenInput", ec.unmarshalInputCreateApiTokenInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("DeleteUserInput", ec.unmarshalInputDeleteUserInput),
@@ -1100,10 +1314,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("LogoutInput", ec.unmarshalInputLogoutInput),
 			graphql.NewInputUnmarshaler("ReauthenticateInput", ec.unmarshalInputReauthenticateInput),
 			graphql.NewInputUnmarshaler("RefreshInput", ec.unmarshalInputRefreshInput),
+			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
+			graphql.NewInputUnmarshaler("ResetFactorsInput", ec.unmarshalInputResetFactorsInput),
 			graphql.NewInputUnmarshaler("RevokeApiTokenInput", ec.unmarshalInputRevokeApiTokenInput),
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
 			graphql.NewInputUnmarshaler("RevokeSessionsInput", ec.unmarshalInputRevokeSessionsInput),
 			graphql.NewInputUnmarshaler("SetUserPasswordInput", ec.unmarshalInputSetUserPasswordInput),
+			graphql.NewInputUnmarshaler("StartTotpInput", ec.unmarshalInputStartTotpInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
 		)
 	}
@@ -1220,6 +1437,18 @@ directive @requiresScopes(
   "Lists of scopes: [[\"a\", \"b\"], [\"c\"]] means (a and b) or c."
   scopes: [[String!]!]!
 ) on FIELD_DEFINITION
+
+"""
+In addition to the access directive: the session must have proved who its user is within the duration; otherwise
+REAUTHENTICATION_REQUIRED. API tokens are refused.
+"""
+directive @recentAuth(
+  "Such as \"10m\" or \"1h30m\"."
+  within: String!
+) on FIELD_DEFINITION
+
+"In addition to the access directive: the session must have proved a second factor; otherwise MFA_REQUIRED. API tokens are refused."
+directive @mfa on FIELD_DEFINITION
 
 "Every field of this type must have an access directive."
 directive @sensitive on OBJECT
@@ -1374,7 +1603,8 @@ type Subscription {
 type Mutation {
   """
   Opens a session for a user name (or e-mail) and password. Send the access token with further requests:
-  ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. Fails with INVALID_CREDENTIALS.
+  ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. Fails with INVALID_CREDENTIALS, and for a user who has a second factor with
+  MFA_REQUIRED and a challenge for completeLogin.
   """
   login(
     "The credentials."
@@ -1398,8 +1628,9 @@ type Mutation {
 
   """
   Verifies the viewer's password again, in the current session. Mutations that create API tokens, grant roles, set
-  passwords or delete users need a login or this mutation within the last hour; otherwise they fail with
-  REAUTHENTICATION_REQUIRED. Not allowed with an API token.
+  passwords, delete users or change second factors need a login or this mutation within the last hour; otherwise they
+  fail with REAUTHENTICATION_REQUIRED. A user who has a second factor proves it too; without a code the mutation fails
+  with MFA_REQUIRED. Not allowed with an API token.
   """
   reauthenticate(
     "The password."
@@ -1483,6 +1714,58 @@ type Mutation {
     "Which user."
     input: DeleteUserInput!
   ): DeleteUserPayload @requiresScopes(scopes: [["users:write"]])
+
+  """
+  The second step of a login that failed with MFA_REQUIRED. Fails with INVALID_CREDENTIALS if the code is wrong, and with
+  BAD_USER_INPUT for the field challenge if that can no longer be used: after five codes or five minutes, or when the
+  password was changed.
+  """
+  completeLogin(
+    "The challenge and a code."
+    input: CompleteLoginInput!
+  ): LoginPayload @credentials @public
+
+  """
+  Begins to enrol an authenticator app as a second factor of the viewer. It is in force after confirmTotp. Needs a recent
+  login and, of a user who has a second factor, one that was proved in the session. Not allowed with an API token.
+  """
+  startTotp(
+    "The name of the app."
+    input: StartTotpInput
+  ): StartTotpPayload @credentials @authenticated
+
+  """
+  Puts the authenticator app of startTotp into force, and returns ten recovery codes to a user who has none. The session
+  then counts as one with a second factor. Needs what startTotp needs. Not allowed with an API token.
+  """
+  confirmTotp(
+    "A code of the app."
+    input: ConfirmTotpInput!
+  ): ConfirmTotpPayload @credentials @authenticated
+
+  """
+  Removes one of the viewer's second factors; with the last one, the recovery codes too. Needs a recent login, with a second
+  factor. Not allowed with an API token.
+  """
+  removeFactor(
+    "Which factor."
+    input: RemoveFactorInput!
+  ): RemoveFactorPayload @authenticated
+
+  """
+  Replaces the viewer's recovery codes by ten new ones. Needs a recent login, with a second factor. Not allowed with an API
+  token.
+  """
+  newRecoveryCodes: NewRecoveryCodesPayload @credentials @authenticated
+
+  """
+  Removes the second factors and recovery codes of another user, who has lost them and has no more scopes than the viewer.
+  Needs a recent login. Not allowed with an API token.
+  """
+  resetFactors(
+    "Which user."
+    input: ResetFactorsInput!
+  ): ResetFactorsPayload @requiresScopes(scopes: [["users:write"]])
 }
 
 "A person or program that has an account."
@@ -1531,6 +1814,11 @@ type User implements Node @key(fields: "id") @sensitive {
     "Only tokens before this cursor."
     before: String
   ): ApiTokenConnection @authenticated
+
+  "The user's second factors, oldest first."
+  factors: [Factor!] @goField(forceResolver: true) @listSize(assumedSize: 10) @authenticated
+  "How many recovery codes the user has not used."
+  recoveryCodesLeft: Int @goField(forceResolver: true) @authenticated
 }
 
 "One login on one device."
@@ -1543,7 +1831,7 @@ type Session implements Node @sensitive {
   ip: String! @authenticated
   "When the user logged in."
   createdAt: Time! @authenticated
-  "When the password was last verified: login, reauthenticate or changePassword."
+  "When the user last proved who they are: login, reauthenticate or, without a second factor, changePassword."
   authenticatedAt: Time! @authenticated
   "Login or last refresh."
   lastUsedAt: Time! @goField(name: "RotatedAt") @authenticated
@@ -1619,6 +1907,18 @@ enum SecurityEventKind {
   SIGNING_KEY_CREATED
   "A key that signs access tokens was retired."
   SIGNING_KEY_RETIRED
+  "A second factor was added."
+  FACTOR_ADDED
+  "The user removed a second factor."
+  FACTOR_REMOVED
+  "An administrator removed the user's second factors and recovery codes."
+  FACTORS_RESET
+  "The user received new recovery codes."
+  RECOVERY_CODES_CREATED
+  "A recovery code was used; detail says how many are left."
+  RECOVERY_CODE_USED
+  "A code of the second factor was wrong, after the right password or in a session."
+  SECOND_FACTOR_FAILED
 }
 
 "A security event of an account."
@@ -1807,15 +2107,17 @@ type LogoutPayload {
   revokedApiTokens: Int!
 }
 
-"The viewer's password."
+"The viewer's password, and a code of a viewer who has a second factor."
 input ReauthenticateInput {
   "The password; INVALID_CREDENTIALS if it is wrong."
   password: String!
+  "A one-time password of the authenticator app, or a recovery code."
+  code: String
 }
 
 "The result of verifying the password."
 type ReauthenticatePayload {
-  "When the password was last verified in the session: now."
+  "When the user last proved who they are in the session: now."
   authenticatedAt: Time!
 }
 
@@ -1990,6 +2292,98 @@ type DeleteUserPayload {
   "The ID of the deleted user."
   deletedUserId: ID!
 }
+
+"A kind of second factor."
+enum FactorKind {
+  "An authenticator app that shows one-time passwords (RFC 6238)."
+  TOTP
+}
+
+"Something that a user proves beside the password."
+type Factor @sensitive {
+  "Opaque."
+  id: ID! @authenticated
+  "The kind of factor."
+  kind: FactorKind! @authenticated
+  "What the user calls it."
+  name: String! @authenticated
+  "When the user began to enrol it."
+  createdAt: Time! @authenticated
+  "When it was last proved."
+  lastUsedAt: Time @authenticated
+}
+
+"The second step of a login."
+input CompleteLoginInput {
+  "From the error MFA_REQUIRED of login."
+  challenge: String!
+  "A one-time password of the authenticator app, or a recovery code; INVALID_CREDENTIALS if it is wrong."
+  code: String!
+}
+
+"A new authenticator app."
+input StartTotpInput {
+  "What the user calls the app, at most 200 bytes; by default \"Authenticator app\"."
+  name: String
+}
+
+"What an authenticator app needs to know. It is never returned again. Keep it secret."
+type StartTotpPayload {
+  "To be typed into the app, if it cannot read the QR code."
+  secret: String!
+  "The same for apps, with the issuer and the account: ` + "`" + `otpauth://totp/…` + "`" + `."
+  uri: String!
+  "The URI as a QR code: the text of an SVG image."
+  qrCode: String!
+  "Until when confirmTotp must be called."
+  expiresAt: Time!
+}
+
+"A code of the authenticator app that is being enrolled."
+input ConfirmTotpInput {
+  "The six digits; INVALID_CREDENTIALS if they are wrong."
+  code: String!
+}
+
+"The second factor that is now in force."
+type ConfirmTotpPayload {
+  "The factor."
+  factor: Factor!
+  "Codes that replace the app if it is lost, for one use each. They are never returned again. Empty if the user has some already."
+  recoveryCodes: [String!]!
+}
+
+"Which second factor to remove."
+input RemoveFactorInput {
+  "The ID of the factor."
+  id: ID!
+}
+
+"The removed second factor."
+type RemoveFactorPayload {
+  "The factor."
+  factor: Factor!
+}
+
+"New recovery codes. Earlier ones are void."
+type NewRecoveryCodesPayload {
+  "Codes that replace the app if it is lost, for one use each. They are never returned again."
+  recoveryCodes: [String!]!
+}
+
+"Whose second factors to remove."
+input ResetFactorsInput {
+  "The ID of the user."
+  id: ID!
+}
+
+"The result of removing a user's second factors."
+type ResetFactorsPayload {
+  "The user."
+  user: User!
+  "How many factors were removed."
+  removedFactors: Int!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2052,6 +2446,16 @@ func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ChangePasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ConfirmTotpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "factor":
+		return ec.fieldContext_ConfirmTotpPayload_factor(ctx, field)
+	case "recoveryCodes":
+		return ec.fieldContext_ConfirmTotpPayload_recoveryCodes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfirmTotpPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "token":
@@ -2094,6 +2498,22 @@ func (ec *executionContext) childFields_EnableUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type EnableUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Factor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Factor_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Factor_kind(ctx, field)
+	case "name":
+		return ec.fieldContext_Factor_name(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Factor_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Factor_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Factor", field.Name)
+}
+
 func (ec *executionContext) childFields_LoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accessToken":
@@ -2122,6 +2542,14 @@ func (ec *executionContext) childFields_LogoutPayload(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type LogoutPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_NewRecoveryCodesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "recoveryCodes":
+		return ec.fieldContext_NewRecoveryCodesPayload_recoveryCodes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NewRecoveryCodesPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "hasNextPage":
@@ -2142,6 +2570,24 @@ func (ec *executionContext) childFields_ReauthenticatePayload(ctx context.Contex
 		return ec.fieldContext_ReauthenticatePayload_authenticatedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReauthenticatePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RemoveFactorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "factor":
+		return ec.fieldContext_RemoveFactorPayload_factor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveFactorPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResetFactorsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_ResetFactorsPayload_user(ctx, field)
+	case "removedFactors":
+		return ec.fieldContext_ResetFactorsPayload_removedFactors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResetFactorsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2274,6 +2720,20 @@ func (ec *executionContext) childFields_SetUserPasswordPayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type SetUserPasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_StartTotpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "secret":
+		return ec.fieldContext_StartTotpPayload_secret(ctx, field)
+	case "uri":
+		return ec.fieldContext_StartTotpPayload_uri(ctx, field)
+	case "qrCode":
+		return ec.fieldContext_StartTotpPayload_qrCode(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_StartTotpPayload_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartTotpPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -2308,6 +2768,10 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_sessions(ctx, field)
 	case "apiTokens":
 		return ec.fieldContext_User_apiTokens(ctx, field)
+	case "factors":
+		return ec.fieldContext_User_factors(ctx, field)
+	case "recoveryCodesLeft":
+		return ec.fieldContext_User_recoveryCodesLeft(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }

@@ -80,8 +80,34 @@ type LogoutPayload struct {
 
 // The result of verifying the password.
 type ReauthenticatePayload struct {
-	// When the password was last verified in the session: now.
+	// When the user last proved who they are in the session: now.
 	AuthenticatedAt db.Time `json:"authenticatedAt"`
+}
+
+// Which second factor to remove.
+type RemoveFactorInput struct {
+	// The ID of the factor.
+	ID string `json:"id"`
+}
+
+// The removed second factor.
+type RemoveFactorPayload struct {
+	// The factor.
+	Factor *db.Factor `json:"factor"`
+}
+
+// Whose second factors to remove.
+type ResetFactorsInput struct {
+	// The ID of the user.
+	ID string `json:"id"`
+}
+
+// The result of removing a user's second factors.
+type ResetFactorsPayload struct {
+	// The user.
+	User *db.User `json:"user"`
+	// How many factors were removed.
+	RemovedFactors int `json:"removedFactors"`
 }
 
 // Which API token to revoke.
@@ -128,6 +154,12 @@ type RevokeSessionsPayload struct {
 type SetUserPasswordPayload struct {
 	// The user.
 	User *db.User `json:"user"`
+}
+
+// A new authenticator app.
+type StartTotpInput struct {
+	// What the user calls the app, at most 200 bytes; by default "Authenticator app".
+	Name *string `json:"name,omitempty"`
 }
 
 // Changes of a user. Absent fields are left unchanged; null clears a field.

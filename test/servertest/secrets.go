@@ -26,7 +26,7 @@ type secrets struct {
 }
 
 // The forms of tokens; the group is what makes them secret.
-var tokenForms = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.([\w-]{20,})|\blr_[\w.-]+\.([\w-]{20,})|\blk_(\w{30})\w{6}\b`)
+var tokenForms = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.([\w-]{20,})|\bl[rc]_[\w.-]+\.([\w-]{20,})|\blk_(\w{30})\w{6}\b|"secret":"([A-Z2-7]{32})"|\b((?:[0-9a-z]{4}-){3}[0-9a-z]{4})\b`)
 
 // Where documents and variables have passwords.
 var (
@@ -51,7 +51,7 @@ func (c *secrets) note(u *url.URL, header http.Header, body, response string) {
 		return
 	}
 	for _, form := range tokenForms.FindAllStringSubmatch(strings.Join(header["Authorization"], " ")+" "+body+" "+response, -1) {
-		c.add(form[1] + form[2] + form[3])
+		c.add(strings.Join(form[1:], ""))
 	}
 	var asked struct {
 		Query     string

@@ -29,6 +29,8 @@ func (e *executableSchema) Direct() *direct.Schema {
 			return graphql.NewInputUnmarshalerIndex(
 				graphql.NewInputUnmarshaler("AuditFilter", x.unmarshalInputAuditFilter),
 				graphql.NewInputUnmarshaler("ChangePasswordInput", x.unmarshalInputChangePasswordInput),
+				graphql.NewInputUnmarshaler("CompleteLoginInput", x.unmarshalInputCompleteLoginInput),
+				graphql.NewInputUnmarshaler("ConfirmTotpInput", x.unmarshalInputConfirmTotpInput),
 				graphql.NewInputUnmarshaler("CreateApiTokenInput", x.unmarshalInputCreateApiTokenInput),
 				graphql.NewInputUnmarshaler("CreateUserInput", x.unmarshalInputCreateUserInput),
 				graphql.NewInputUnmarshaler("DeleteUserInput", x.unmarshalInputDeleteUserInput),
@@ -39,11 +41,14 @@ func (e *executableSchema) Direct() *direct.Schema {
 				graphql.NewInputUnmarshaler("PlaceOrderInput", x.unmarshalInputPlaceOrderInput),
 				graphql.NewInputUnmarshaler("ReauthenticateInput", x.unmarshalInputReauthenticateInput),
 				graphql.NewInputUnmarshaler("RefreshInput", x.unmarshalInputRefreshInput),
+				graphql.NewInputUnmarshaler("RemoveFactorInput", x.unmarshalInputRemoveFactorInput),
+				graphql.NewInputUnmarshaler("ResetFactorsInput", x.unmarshalInputResetFactorsInput),
 				graphql.NewInputUnmarshaler("RevokeApiTokenInput", x.unmarshalInputRevokeApiTokenInput),
 				graphql.NewInputUnmarshaler("RevokeSessionInput", x.unmarshalInputRevokeSessionInput),
 				graphql.NewInputUnmarshaler("RevokeSessionsInput", x.unmarshalInputRevokeSessionsInput),
 				graphql.NewInputUnmarshaler("SetUserPasswordInput", x.unmarshalInputSetUserPasswordInput),
 				graphql.NewInputUnmarshaler("ShipOrderInput", x.unmarshalInputShipOrderInput),
+				graphql.NewInputUnmarshaler("StartTotpInput", x.unmarshalInputStartTotpInput),
 				graphql.NewInputUnmarshaler("UpdateUserInput", x.unmarshalInputUpdateUserInput),
 			)
 		},
@@ -215,6 +220,33 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"ConfirmTotpPayload": {
+		Implementors: confirmTotpPayloadImplementors,
+		Value:        direct.Value[auth.ConfirmTotpPayload],
+		Fields: map[string]direct.Field{
+			"factor": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ConfirmTotpPayload).Factor
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_ConfirmTotpPayload_factor(ctx, field)
+				},
+			},
+			"recoveryCodes": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ConfirmTotpPayload).RecoveryCodes
+					return direct.List(w, nil, v, true, func(item *string) bool {
+						v := *item
+						return w.String(v)
+					})
+				},
+			},
+		},
+	},
 	"CreateApiTokenPayload": {
 		Implementors: createApiTokenPayloadImplementors,
 		Value:        direct.Value[auth.CreateAPITokenPayload],
@@ -305,6 +337,50 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"Factor": {
+		Implementors: factorImplementors,
+		Value:        direct.Value[db.Factor],
+		Fields: map[string]direct.Field{
+			"id": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).ID
+					return w.String(v)
+				},
+			},
+			"kind": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).Kind
+					return w.String(string(v))
+				},
+			},
+			"name": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).Name
+					return w.String(v)
+				},
+			},
+			"createdAt": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).CreatedAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+			"lastUsedAt": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).LastUsedAt
+					if v == nil {
+						return w.Null(false)
+					}
+					return w.Leaf(scalar.MarshalTime(*v), false)
+				},
+			},
+		},
+	},
 	"LoginPayload": {
 		Implementors: loginPayloadImplementors,
 		Value:        direct.Value[auth.LoginPayload],
@@ -371,6 +447,21 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.LogoutPayload).RevokedAPITokens
 					return w.Int(v)
+				},
+			},
+		},
+	},
+	"NewRecoveryCodesPayload": {
+		Implementors: newRecoveryCodesPayloadImplementors,
+		Value:        direct.Value[auth.NewRecoveryCodesPayload],
+		Fields: map[string]direct.Field{
+			"recoveryCodes": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.NewRecoveryCodesPayload).RecoveryCodes
+					return direct.List(w, nil, v, true, func(item *string) bool {
+						v := *item
+						return w.String(v)
+					})
 				},
 			},
 		},
@@ -604,6 +695,48 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.ReauthenticatePayload).AuthenticatedAt
 					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+		},
+	},
+	"RemoveFactorPayload": {
+		Implementors: removeFactorPayloadImplementors,
+		Value:        direct.Value[model.RemoveFactorPayload],
+		Fields: map[string]direct.Field{
+			"factor": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.RemoveFactorPayload).Factor
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_RemoveFactorPayload_factor(ctx, field)
+				},
+			},
+		},
+	},
+	"ResetFactorsPayload": {
+		Implementors: resetFactorsPayloadImplementors,
+		Value:        direct.Value[model.ResetFactorsPayload],
+		Fields: map[string]direct.Field{
+			"user": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ResetFactorsPayload).User
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_ResetFactorsPayload_user(ctx, field)
+				},
+			},
+			"removedFactors": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ResetFactorsPayload).RemovedFactors
+					return w.Int(v)
 				},
 			},
 		},
@@ -980,6 +1113,36 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"StartTotpPayload": {
+		Implementors: startTotpPayloadImplementors,
+		Value:        direct.Value[auth.StartTotpPayload],
+		Fields: map[string]direct.Field{
+			"secret": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).Secret
+					return w.String(v)
+				},
+			},
+			"uri": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).URI
+					return w.String(v)
+				},
+			},
+			"qrCode": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).QRCode
+					return w.String(v)
+				},
+			},
+			"expiresAt": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).ExpiresAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+		},
+	},
 	"UpdateUserPayload": {
 		Implementors: updateUserPayloadImplementors,
 		Value:        direct.Value[model.UpdateUserPayload],
@@ -1096,6 +1259,18 @@ var directObjects = map[string]direct.Object{
 				Directives: []string{"authenticated"},
 				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
 					return ec.(*executionContext)._User_apiTokens(ctx, field, obj.(*db.User))
+				},
+			},
+			"factors": {
+				Directives: []string{"authenticated"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._User_factors(ctx, field, obj.(*db.User))
+				},
+			},
+			"recoveryCodesLeft": {
+				Directives: []string{"authenticated"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._User_recoveryCodesLeft(ctx, field, obj.(*db.User))
 				},
 			},
 			"points": {
