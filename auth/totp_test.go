@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The vectors of RFC 6238, appendix B, for SHA-1: the last six of their eight digits. An app computes other codes otherwise.
+// The vectors of RFC 6238, appendix B, for SHA-1: the last six of their eight digits. An app computes other codes otherwise. T231.
 func TestOneTimePasswordsAreThoseOfTheRFC(t *testing.T) {
 	secret := []byte("12345678901234567890")
 	for at, want := range map[int64]string{
@@ -43,7 +43,7 @@ func TestWhatAnAppScansIsTheSecretWithIssuerAndAccount(t *testing.T) {
 	}
 }
 
-// 80 random bits: a digest without a slow hash protects them.
+// 80 random bits: a digest without a slow hash protects them. T234.
 func TestRecoveryCodesAreRandomAndForgiveHowTheyAreTyped(t *testing.T) {
 	seen := map[string]bool{}
 	letters := map[rune]bool{}
