@@ -2,7 +2,7 @@ package auth
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // RFC 6238 has it, and authenticator apps know nothing else; as a MAC it is not broken
+	"crypto/sha1" // RFC 6238 has it, and authenticator apps know nothing else; as a MAC it is not broken
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/binary"

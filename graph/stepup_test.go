@@ -2,7 +2,6 @@ package graph_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -36,7 +35,7 @@ func TestStepUpDirectivesLetOnlySessionsPassThatHaveProvedEnough(t *testing.T) {
 			next := func(context.Context) (any, error) { return "given", nil }
 			try := func(v any, err error) string {
 				if err != nil {
-					return fmt.Sprintf("%T", errors.Unwrap(fmt.Errorf("%w", err)))
+					return fmt.Sprintf("%T", err)
 				}
 				return v.(string)
 			}

@@ -2,7 +2,7 @@ package servertest
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // RFC 6238 has it
+	"crypto/sha1" // RFC 6238 has it
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
