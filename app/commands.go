@@ -47,6 +47,8 @@ type commands struct {
 		Delete      userDeleteCmd      `cmd:"" help:"Delete a user with all sessions and API tokens."`
 		Grant       userGrantCmd       `cmd:"" help:"Grant roles to a user."`
 		Revoke      userRevokeCmd      `cmd:"" help:"Revoke roles of a user."`
+
+		ResetFactors userResetFactorsCmd `cmd:"" help:"Remove a user's second factors and recovery codes, which were lost."`
 	} `cmd:"" help:"Administer users."`
 	Token struct {
 		Create tokenCreateCmd `cmd:"" help:"Create an API token and print it as the only line of standard output."`
@@ -197,7 +199,7 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 }
 
 // tokenArgument matches API tokens, refresh tokens and access tokens.
-var tokenArgument = lazy.Regexp(`\blk_\w{20,}|\blr_[\w.-]{20,}|\bll_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
+var tokenArgument = lazy.Regexp(`\blk_\w{20,}|\bl[rlc]_[\w.-]{20,}|\beyJ[\w-]{10,}\.`)
 
 // checkArguments rejects tokens and malformed strings. Its errors do not repeat the argument.
 func (p *program) checkArguments(args []string) error {

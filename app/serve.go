@@ -158,8 +158,12 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	if err != nil {
 		return nil, err
 	}
+	rights, err := p.rights.RequireMFA(o.MFARoles)
+	if err != nil {
+		return nil, fmt.Errorf("--mfa-roles (LATCHKEY_MFA_ROLES): %w", err)
+	}
 	service, err := auth.New(ctx, auth.Options{
-		DB: d, Secrets: secrets, Accounts: accounts, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated, OnEvent: p.OnEvent, Webhooks: o.Webhooks.config(),
+		DB: d, Secrets: secrets, Accounts: accounts, Rights: rights, Claims: p.Claims, UserCreated: p.UserCreated, OnEvent: p.OnEvent, Webhooks: o.Webhooks.config(),
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})

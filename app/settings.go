@@ -47,6 +47,7 @@ type ServeSettings struct {
 	RefreshIdle    time.Duration   `name:"refresh-idle" env:"LATCHKEY_REFRESH_IDLE" default:"336h" help:"A session expires if it is not refreshed for this duration."`
 	SessionMax     time.Duration   `name:"session-max" env:"LATCHKEY_SESSION_MAX" default:"720h" help:"Maximum lifetime of a session."`
 	MaxAuthAge     time.Duration   `name:"max-auth-age" env:"LATCHKEY_MAX_AUTH_AGE" default:"1h" help:"Maximum time since the password was verified in a session that creates API tokens, grants roles, sets passwords or deletes users; 0s: no limit, so that a stolen access token can be turned into an API token that never expires."`
+	MFARoles       []db.Role       `name:"mfa-roles" env:"LATCHKEY_MFA_ROLES" placeholder:"ROLE" help:"Roles that have no effect in a session until its user has proved a second factor, such as ADMIN; several with commas. API tokens are not affected."`
 	MaxSessions    int             `name:"max-sessions" env:"LATCHKEY_MAX_SESSIONS" default:"100" help:"Live sessions of one user. A further login ends the least recently used one."`
 	TokenCache     int             `name:"token-cache" env:"LATCHKEY_TOKEN_CACHE" default:"10000" help:"Tokens in the cache, at about 1 KiB each. A token that is not cached costs a query."`
 	Origins        []string        `name:"origins" env:"LATCHKEY_ORIGINS" placeholder:"URL" help:"Origins of pages that may send requests from a browser, such as https://app.example.com; several with commas. Not needed for GraphiQL."`

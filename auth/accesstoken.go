@@ -22,11 +22,13 @@ func (s *Service) signAccessToken(ctx context.Context, u *db.User, session *db.S
 			return "", fmt.Errorf("claims: %w", err)
 		}
 	}
+	scopes, _ := s.rights.inSession(u.Roles, session.Methods)
 	kid, key := s.keys.Current(now)
 	claims := token.Claims{
 		Issuer: s.issuer, Audience: s.audience, Subject: u.ID, ClientID: "latchkey", SessionID: session.ID, Generation: session.Generation,
 		Expiry: expires.Unix(), IssuedAt: now.Unix(),
-		ID: base64.RawURLEncoding.EncodeToString(randomBytes(16)), Scope: s.rights.Granted(u.Roles).String(), Extra: extra,
+		ID: base64.RawURLEncoding.EncodeToString(randomBytes(16)), Scope: scopes.String(),
+		AuthTime: session.AuthenticatedAt.Unix(), Methods: session.Methods, Class: token.ClassOf(session.Methods), Extra: extra,
 	}
 	return claims.Sign(kid, key)
 }

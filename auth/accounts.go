@@ -140,7 +140,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*LoginPayload
 		return nil, inputError("email", "must be an address at %s", strings.Join(s.accounts.Domains, " or "))
 	}
 	if s.accounts.VerifyAfter {
-		return s.registerAtOnce(ctx, email, in)
+		return s.loggingIn(ctx, func(ctx context.Context) (*LoginPayload, error) { return s.registerAtOnce(ctx, email, in) })
 	}
 	for field, value := range map[string]*string{"username": in.Username, "password": in.Password, "name": in.Name} {
 		if value != nil {
@@ -165,11 +165,6 @@ func orEmpty(text *string) string {
 // registerAtOnce makes an account whose address is not yet verified. It does not have the address until then: so it takes the
 // address from no one, and works the same whether or not another account has it.
 func (s *Service) registerAtOnce(ctx context.Context, email string, in RegisterInput) (*LoginPayload, error) {
-	cookie := ViewerFrom(ctx).Client.cookie
-	if err := cookie.check(); err != nil {
-		return nil, err
-	}
-	ctx = asNobody(ctx)
 	if in.Username == nil || in.Password == nil {
 		return nil, inputError("username", "and password are required")
 	}
@@ -193,9 +188,7 @@ func (s *Service) registerAtOnce(ctx context.Context, email string, in RegisterI
 	if err != nil {
 		return nil, inUse(err)
 	}
-	p, err := s.completeLogin(ctx, u, proof{methods: []string{MethodPassword}})
-	cookie.keep(p, s.timestamp())
-	return p, err
+	return s.completeLogin(ctx, u, proof{methods: []string{MethodPassword}})
 }
 
 // newUser returns a user with the password, who is not stored yet.
@@ -222,11 +215,10 @@ type CompleteRegistrationInput struct {
 
 // CompleteRegistration makes the account of a registration or an invitation, and logs in.
 func (s *Service) CompleteRegistration(ctx context.Context, in CompleteRegistrationInput) (*LoginPayload, error) {
-	cookie := ViewerFrom(ctx).Client.cookie
-	if err := cookie.check(); err != nil {
-		return nil, err
-	}
-	ctx = asNobody(ctx)
+	return s.loggingIn(ctx, func(ctx context.Context) (*LoginPayload, error) { return s.completeRegistration(ctx, in) })
+}
+
+func (s *Service) completeRegistration(ctx context.Context, in CompleteRegistrationInput) (*LoginPayload, error) {
 	link, err := s.readLink(ctx, in.Token, mailRegister, mailInvitation)
 	if err != nil {
 		return nil, err
@@ -257,9 +249,7 @@ func (s *Service) CompleteRegistration(ctx context.Context, in CompleteRegistrat
 	if err != nil {
 		return nil, inUse(err)
 	}
-	p, err := s.completeLogin(ctx, u, proof{methods: []string{MethodPassword}})
-	cookie.keep(p, s.timestamp())
-	return p, err
+	return s.completeLogin(ctx, u, proof{methods: []string{MethodPassword}})
 }
 
 // grantInvited gives the roles of an invitation, if the user who sent it may still give them.

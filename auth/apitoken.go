@@ -37,7 +37,7 @@ func (s *Service) CreateAPITokenFor(ctx context.Context, u *db.User, in CreateAP
 
 func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITokenInput) (string, *db.APIToken, error) {
 	now := s.timestamp()
-	if err := s.checkAPIToken(in, u, now); err != nil {
+	if err := s.checkAPIToken(ctx, in, u, now); err != nil {
 		return "", nil, err
 	}
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
@@ -65,7 +65,7 @@ func (s *Service) createAPIToken(ctx context.Context, u *db.User, in CreateAPITo
 	return text, t, nil
 }
 
-func (s *Service) checkAPIToken(in CreateAPITokenInput, u *db.User, now db.Time) error {
+func (s *Service) checkAPIToken(ctx context.Context, in CreateAPITokenInput, u *db.User, now db.Time) error {
 	if err := checkText("name", in.Name, 1, maxName); err != nil {
 		return err
 	}
@@ -73,6 +73,9 @@ func (s *Service) checkAPIToken(in CreateAPITokenInput, u *db.User, now db.Time)
 		if !s.rights.KnownScope(scope) {
 			return inputError("scopes", "must be among those of the schema: there is no %q", scope)
 		}
+	}
+	if v := ViewerFrom(ctx); v.withheld != nil && len(in.Scopes) > 0 { // the token would not need a second factor
+		return &MFARequiredError{}
 	}
 	if !s.rights.Granted(u.Roles).include(in.Scopes) {
 		return &ForbiddenError{Required: [][]string{in.Scopes}, Message: "an API token cannot have scopes that its owner does not have"}

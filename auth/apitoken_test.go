@@ -192,7 +192,7 @@ func TestAnAPITokenManagesNoCredentials(t *testing.T) {
 		"revoke itself": second(f.RevokeAPIToken(ctx, row.ID)), "revoke another's token": second(f.RevokeAPIToken(ctx, other.ID)), "change the password": third(f.ChangePassword(ctx, password, "another password 1", false)),
 		"set a password": second(f.SetUserPassword(ctx, f.ann.ID, "another password 1", false)), "log out": second(f.Logout(ctx, auth.AllSessions, false)), "log out others": second(f.Logout(ctx, auth.OtherSessions, false)),
 		"end a user's sessions": second(f.RevokeSessions(ctx, f.ann.ID, false)), "end a session": second(f.RevokeSession(ctx, session.ID)), "delete a user": f.DeleteUser(ctx, f.ann.ID),
-		"prove the password": second(f.Reauthenticate(ctx, password)), "rotate keys": f.RotateKeys(ctx, true),
+		"prove the password": second(f.Reauthenticate(ctx, auth.ReauthenticateInput{Password: password})), "rotate keys": f.RotateKeys(ctx, true),
 	} {
 		if !is[*auth.ForbiddenError](err) {
 			t.Errorf("%s: got %v, want a refusal", what, err)

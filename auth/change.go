@@ -47,7 +47,8 @@ func (s *Service) presentScopes(ctx context.Context, tx *db.DB, v *Viewer) (Gran
 		if err != nil {
 			return nil, err
 		}
-		return s.rights.Granted(o.Roles), sessionError(o, now, Expired)
+		scopes, _ := s.rights.inSession(o.Roles, o.Session.Methods)
+		return scopes, sessionError(o, now, Expired)
 	case v.TokenID != "":
 		o, err := tx.TokenOwnerByID(ctx, v.TokenID)
 		if err != nil {

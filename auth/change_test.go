@@ -33,18 +33,21 @@ func (f *fixture) changes(ctx context.Context) map[string]func() error {
 			_, err := f.CreateUser(ctx, auth.CreateUserInput{Username: "new", Roles: roles})
 			return err
 		},
-		"rename a user":             func() error { _, err := f.UpdateUser(ctx, f.ben.ID, auth.UserChanges{Name: &name}); return err },
-		"promote a user":            func() error { _, err := f.UpdateUser(ctx, f.ben.ID, auth.UserChanges{Roles: &roles}); return err },
-		"disable a user":            func() error { _, err := f.DisableUser(ctx, f.ben.ID, false); return err },
-		"enable a user":             func() error { _, err := f.EnableUser(ctx, f.ben.ID); return err },
-		"delete a user":             func() error { return f.DeleteUser(ctx, f.ben.ID) },
-		"set a password":            func() error { _, err := f.SetUserPassword(ctx, f.ben.ID, "a password for ben", false); return err },
-		"end a user's sessions":     func() error { _, err := f.RevokeSessions(ctx, f.ann.ID, true); return err },
-		"end a session":             func() error { _, err := f.RevokeSession(ctx, session.ID); return err },
-		"revoke an API token":       func() error { _, err := f.RevokeAPIToken(ctx, token.ID); return err },
-		"make an API token":         func() error { _, _, err := f.CreateAPIToken(ctx, auth.CreateAPITokenInput{Name: "x"}); return err },
-		"change the password":       func() error { _, _, err := f.ChangePassword(ctx, password, "a password of a thief", false); return err },
-		"prove the password":        func() error { _, err := f.Reauthenticate(ctx, password); return err },
+		"rename a user":         func() error { _, err := f.UpdateUser(ctx, f.ben.ID, auth.UserChanges{Name: &name}); return err },
+		"promote a user":        func() error { _, err := f.UpdateUser(ctx, f.ben.ID, auth.UserChanges{Roles: &roles}); return err },
+		"disable a user":        func() error { _, err := f.DisableUser(ctx, f.ben.ID, false); return err },
+		"enable a user":         func() error { _, err := f.EnableUser(ctx, f.ben.ID); return err },
+		"delete a user":         func() error { return f.DeleteUser(ctx, f.ben.ID) },
+		"set a password":        func() error { _, err := f.SetUserPassword(ctx, f.ben.ID, "a password for ben", false); return err },
+		"end a user's sessions": func() error { _, err := f.RevokeSessions(ctx, f.ann.ID, true); return err },
+		"end a session":         func() error { _, err := f.RevokeSession(ctx, session.ID); return err },
+		"revoke an API token":   func() error { _, err := f.RevokeAPIToken(ctx, token.ID); return err },
+		"make an API token":     func() error { _, _, err := f.CreateAPIToken(ctx, auth.CreateAPITokenInput{Name: "x"}); return err },
+		"change the password":   func() error { _, _, err := f.ChangePassword(ctx, password, "a password of a thief", false); return err },
+		"prove the password": func() error {
+			_, err := f.Reauthenticate(ctx, auth.ReauthenticateInput{Password: password})
+			return err
+		},
 		"log out everywhere":        func() error { _, err := f.Logout(ctx, auth.AllSessions, true); return err },
 		"a transaction of a user's": func() error { return f.db.Transact(ctx, func(*db.DB) error { return nil }) },
 		"a statement of a user's":   func() error { return f.db.TouchAPIToken(ctx, token.ID, db.TimeOf(f.now())) },

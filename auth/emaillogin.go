@@ -34,20 +34,13 @@ type EmailLoginInput struct {
 // LoginByEmail opens a session by a link or a code that was sent to the user's address. Wrong codes are throttled like wrong
 // passwords.
 func (s *Service) LoginByEmail(ctx context.Context, in EmailLoginInput) (*LoginPayload, error) {
-	cookie := ViewerFrom(ctx).Client.cookie
-	if err := cookie.check(); err != nil {
-		return nil, err
-	}
-	if err := s.available(s.accounts.EmailLogin, "logging in by e-mail"); err != nil {
-		return nil, err
-	}
-	p, err := s.loginByEmail(asNobody(ctx), in)
-	s.stats.login(loginOutcome(err))
-	cookie.keep(p, s.timestamp())
-	return p, err
+	return s.loggingIn(ctx, func(ctx context.Context) (*LoginPayload, error) { return s.loginByEmail(ctx, in) })
 }
 
 func (s *Service) loginByEmail(ctx context.Context, in EmailLoginInput) (*LoginPayload, error) {
+	if err := s.available(s.accounts.EmailLogin, "logging in by e-mail"); err != nil {
+		return nil, err
+	}
 	var (
 		link *db.Link
 		u    *db.User

@@ -49,7 +49,11 @@ func (e *ForbiddenError) Error() string {
 type ReauthenticationRequiredError struct{ MaxAge time.Duration }
 
 func (e *ReauthenticationRequiredError) Error() string {
-	return fmt.Sprintf("verify your password again: this needs a login, or the mutation reauthenticate, within the last %d minutes", int(e.MaxAge/time.Minute))
+	within := fmt.Sprintf("%d minutes", int(e.MaxAge/time.Minute))
+	if e.MaxAge%time.Minute != 0 {
+		within = fmt.Sprintf("%d seconds", int(e.MaxAge/time.Second))
+	}
+	return "verify your password again: this needs a login, or the mutation reauthenticate, within the last " + within
 }
 
 // An InputError says what is wrong with an argument.

@@ -40,6 +40,13 @@ const (
 	EventEmailChanged         db.EventKind = "EMAIL_CHANGED"
 	EventEmailChangeUndone    db.EventKind = "EMAIL_CHANGE_UNDONE"
 	EventDataExported         db.EventKind = "DATA_EXPORTED"
+
+	EventFactorAdded          db.EventKind = "FACTOR_ADDED"
+	EventFactorRemoved        db.EventKind = "FACTOR_REMOVED"
+	EventFactorsReset         db.EventKind = "FACTORS_RESET"
+	EventRecoveryCodesCreated db.EventKind = "RECOVERY_CODES_CREATED"
+	EventRecoveryCodeUsed     db.EventKind = "RECOVERY_CODE_USED"
+	EventSecondFactorFailed   db.EventKind = "SECOND_FACTOR_FAILED"
 )
 
 // EventKinds are all kinds.
@@ -49,6 +56,7 @@ var EventKinds = []db.EventKind{
 	EventUserEnabled, EventKeyCreated, EventKeyRetired, EventLoginThrottled, EventPasswordCheckFailed, EventReauthenticated,
 	EventSessionRevoked, EventUserDeleted, EventAllRevoked, EventUserInvited, EventInvitationRevoked, EventEmailVerified,
 	EventEmailChangeRequested, EventEmailChanged, EventEmailChangeUndone, EventDataExported,
+	EventFactorAdded, EventFactorRemoved, EventFactorsReset, EventRecoveryCodesCreated, EventRecoveryCodeUsed, EventSecondFactorFailed,
 }
 
 // event returns an event that the viewer causes now. userID and objectID, the affected account and object, may be "".

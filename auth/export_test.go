@@ -81,3 +81,8 @@ func (s *Service) MailedLink(ctx context.Context, kind, email, userID string) (t
 	link := newLink(s.newMail(kind, email, "", userID), &userID)
 	return mintLinkToken(s.secrets[0], link.ID), s.db.CreateLink(ctx, link)
 }
+
+// CompleteLoginBy ends a login of the user, whose row was read before, by the methods.
+func (s *Service) CompleteLoginBy(ctx context.Context, u *db.User, methods ...string) (*LoginPayload, error) {
+	return s.completeLogin(ctx, u, proof{methods: methods})
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey/latchkey/auth/webhooks"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 // caused are what causes an event of each kind.
@@ -69,10 +70,13 @@ var caused = map[db.EventKind]func(f *fixture) error{
 		return err
 	},
 	auth.EventPasswordCheckFailed: func(f *fixture) error {
-		_, err := f.Reauthenticate(f.asUser("ann"), "not the password")
+		_, err := f.Reauthenticate(f.asUser("ann"), auth.ReauthenticateInput{Password: "not the password"})
 		return ignored(err, auth.ErrInvalidCredentials)
 	},
-	auth.EventReauthenticated: func(f *fixture) error { _, err := f.Reauthenticate(f.asUser("ann"), password); return err },
+	auth.EventReauthenticated: func(f *fixture) error {
+		_, err := f.Reauthenticate(f.asUser("ann"), auth.ReauthenticateInput{Password: password})
+		return err
+	},
 	auth.EventTokenCreated: func(f *fixture) error {
 		_, _, err := f.CreateAPITokenFor(operator(), f.ann, auth.CreateAPITokenInput{Name: "test"})
 		return err
@@ -116,6 +120,34 @@ var caused = map[db.EventKind]func(f *fixture) error{
 		_, err := f.ChangeEmail(f.asUser("ann"), db.NewID("ann")+"@example.org", "")
 		return err
 	},
+	auth.EventFactorAdded: func(f *fixture) error { return addAndResetFactor(f, "ann") },
+	auth.EventFactorRemoved: func(f *fixture) error {
+		ctx := f.asUser("ann")
+		if err := confirmFactor(f, ctx); err != nil {
+			return err
+		}
+		factors := must[[]*db.Factor](f.t)(f.Factors(ctx, f.ann.ID))
+		_, err := f.RemoveFactor(ctx, factors[0].ID)
+		_, _, failed := f.ResetFactors(operator(), f.ann.ID) // for the next, if it was refused
+		return errors.Join(err, failed)
+	},
+	auth.EventFactorsReset:         func(f *fixture) error { _, _, err := f.ResetFactors(operator(), f.ann.ID); return err },
+	auth.EventRecoveryCodesCreated: func(f *fixture) error { return addAndResetFactor(f, "ann") },
+	auth.EventRecoveryCodeUsed: func(f *fixture) error {
+		ctx := f.asUser("ann")
+		started := must[*auth.StartTotpPayload](f.t)(f.StartTOTP(ctx, nil))
+		p := must[*auth.ConfirmTotpPayload](f.t)(f.ConfirmTOTP(ctx, servertest.TOTP(f.t, started.Secret, f.now())))
+		_, err := f.Login(f.t.Context(), credentials("ann", password))
+		_, err = f.CompleteLogin(f.t.Context(), auth.CompleteLoginInput{Challenge: challenged(err), Code: p.RecoveryCodes[0]})
+		_, _, failed := f.ResetFactors(operator(), f.ann.ID)
+		return errors.Join(err, failed)
+	},
+	auth.EventSecondFactorFailed: func(f *fixture) error {
+		ctx := f.asUser("ann")
+		must[*auth.StartTotpPayload](f.t)(f.StartTOTP(ctx, nil))
+		_, err := f.ConfirmTOTP(ctx, "000000")
+		return ignored(err, auth.ErrWrongCode)
+	},
 	auth.EventEmailVerified: func(f *fixture) error { return verifyEmail(f, *f.ann.Email) },
 	auth.EventEmailChanged:  func(f *fixture) error { return verifyEmail(f, "ann@new.example") },
 	auth.EventEmailChangeUndone: func(f *fixture) error {
@@ -128,6 +160,7 @@ var caused = map[db.EventKind]func(f *fixture) error{
 var reported = []db.EventKind{
 	auth.EventLoginFailed, auth.EventLoginThrottled, auth.EventPasswordCheckFailed, auth.EventAccessDenied, auth.EventTokenRefused,
 	auth.EventRefreshReused, auth.EventAllRevoked, auth.EventKeyCreated, auth.EventKeyRetired, auth.EventRefresh,
+	auth.EventSecondFactorFailed,
 }
 
 func credentials(name, password string) auth.LoginInput {
@@ -143,6 +176,22 @@ func ignored(err, expected error) error {
 		return nil
 	}
 	return fmt.Errorf("got %w, want %w", err, expected)
+}
+
+// confirmFactor gives the user of a context a second factor.
+func confirmFactor(f *fixture, ctx context.Context) error {
+	started := must[*auth.StartTotpPayload](f.t)(f.StartTOTP(ctx, nil))
+	_, err := f.ConfirmTOTP(ctx, servertest.TOTP(f.t, started.Secret, f.now()))
+	return err
+}
+
+func addAndResetFactor(f *fixture, name string) error {
+	ctx := f.asUser(name)
+	if err := confirmFactor(f, ctx); err != nil {
+		return err
+	}
+	_, _, err := f.ResetFactors(operator(), auth.ViewerFrom(ctx).ID())
+	return err
 }
 
 // verifyEmail uses a link to an address of ann's.

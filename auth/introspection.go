@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/token"
 )
 
 // Other services ask about tokens here.
@@ -25,25 +26,30 @@ type Introspection struct {
 	Audience  string `json:"aud,omitempty"`
 	Issuer    string `json:"iss,omitempty"`
 	SessionID string `json:"sid,omitempty"`
+
+	// Of a session (RFC 9470, section 6.2); see token.Claims.
+	AuthTime int64    `json:"auth_time,omitempty"`
+	Methods  []string `json:"amr,omitempty"`
+	Class    string   `json:"acr,omitempty"`
 }
 
 // Introspect describes an access, refresh or API token. A token that is invalid for any reason is not active. An error says
 // that the state of the token is unknown.
-func (s *Service) Introspect(ctx context.Context, token string) (Introspection, error) {
+func (s *Service) Introspect(ctx context.Context, text string) (Introspection, error) {
 	if err := ViewerFrom(ctx).Require(introspectScope); err != nil {
 		return Introspection{}, err
 	}
-	if strings.HasPrefix(token, refreshPrefix) {
-		return s.introspectRefreshToken(ctx, token)
+	if strings.HasPrefix(text, refreshPrefix) {
+		return s.introspectRefreshToken(ctx, text)
 	}
-	found, err := s.lookUp(ctx, token)
+	found, err := s.lookUp(ctx, text)
 	if _, invalid := errors.AsType[*UnauthenticatedError](err); invalid {
 		return Introspection{}, nil
 	}
 	if err != nil {
 		return Introspection{}, err
 	}
-	in := s.describe(found.viewer.User, "Bearer", found.viewer.Scopes)
+	in := s.describe(&found.viewer, "Bearer")
 	in.SessionID = found.viewer.SessionID
 	if !found.expiry.IsZero() {
 		in.Expiry = found.expiry.Unix()
@@ -51,16 +57,20 @@ func (s *Service) Introspect(ctx context.Context, token string) (Introspection, 
 	return in, nil
 }
 
-func (s *Service) describe(u *db.User, tokenType string, scopes Granted) Introspection {
-	return Introspection{
-		Active: true, Scope: scopes.String(), ClientID: "latchkey", Username: u.Username, TokenType: tokenType,
-		Subject: u.ID, Audience: s.audience, Issuer: s.issuer,
+func (s *Service) describe(v *Viewer, tokenType string) Introspection {
+	in := Introspection{
+		Active: true, Scope: v.Scopes.String(), ClientID: "latchkey", Username: v.User.Username, TokenType: tokenType,
+		Subject: v.User.ID, Audience: s.audience, Issuer: s.issuer,
 	}
+	if v.SessionID != "" {
+		in.AuthTime, in.Methods, in.Class = v.AuthenticatedAt.Unix(), v.Methods, token.ClassOf(v.Methods)
+	}
+	return in
 }
 
 // introspectRefreshToken describes a refresh token. Only the newest of a live session is active.
-func (s *Service) introspectRefreshToken(ctx context.Context, token string) (Introspection, error) {
-	sessionID, generation, ok := readRefreshToken(s.secrets, token)
+func (s *Service) introspectRefreshToken(ctx context.Context, text string) (Introspection, error) {
+	sessionID, generation, ok := readRefreshToken(s.secrets, text)
 	if !ok {
 		return Introspection{}, nil
 	}
@@ -75,7 +85,8 @@ func (s *Service) introspectRefreshToken(ctx context.Context, token string) (Int
 	if invalid != nil || generation != o.Session.Generation {
 		return Introspection{}, nil //nolint:nilerr // that the token is not active is a result, not an error
 	}
-	in := s.describe(&o.User, "refresh_token", s.rights.Granted(o.Roles))
+	v := s.inSession(&o.User, &o.Session, Client{})
+	in := s.describe(&v, "refresh_token")
 	in.SessionID, in.Expiry = sessionID, o.Session.RefreshExpiry().Unix()
 	return in, nil
 }

@@ -89,3 +89,12 @@ func (s *Service) ResealKeys(ctx context.Context) (resealed int, err error) {
 	}
 	return s.keys.Reseal(ctx)
 }
+
+// ResealFactors seals the secrets of second factors under the first secret, as the operator, and returns how many were
+// sealed under another.
+func (s *Service) ResealFactors(ctx context.Context) (resealed int, err error) {
+	if !ViewerFrom(ctx).operator {
+		return 0, &ForbiddenError{Message: "only the operator seals factors"}
+	}
+	return s.resealFactors(ctx)
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,11 +48,17 @@ func (p *LoginPayload) WithViewer(ctx context.Context) context.Context {
 // Login opens a session. ErrInvalidCredentials does not say whether the user is unknown or disabled or the password is
 // wrong, and takes the same time in all cases.
 func (s *Service) Login(ctx context.Context, in LoginInput) (*LoginPayload, error) {
+	return s.loggingIn(ctx, func(ctx context.Context) (*LoginPayload, error) { return s.login(ctx, in) })
+}
+
+// loggingIn runs a step of a login, counts its outcome, and moves the refresh token into the cookie if the client asks for
+// one.
+func (s *Service) loggingIn(ctx context.Context, step func(ctx context.Context) (*LoginPayload, error)) (*LoginPayload, error) {
 	cookie := ViewerFrom(ctx).Client.cookie
 	if err := cookie.check(); err != nil {
 		return nil, err
 	}
-	p, err := s.login(asNobody(ctx), in)
+	p, err := step(asNobody(ctx))
 	s.stats.login(loginOutcome(err))
 	cookie.keep(p, s.timestamp())
 	return p, err
@@ -59,10 +66,13 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (*LoginPayload, erro
 
 func loginOutcome(err error) string {
 	_, limited := errors.AsType[*RateLimitedError](err)
+	_, challenged := errors.AsType[*MFARequiredError](err)
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, ErrInvalidCredentials):
+	case challenged:
+		return "challenged"
+	case errors.Is(err, ErrInvalidCredentials), errors.Is(err, ErrWrongCode), errors.Is(err, ErrInvalidLink), errors.Is(err, errVoid):
 		return "refused"
 	case limited:
 		return "limited"
@@ -142,6 +152,8 @@ func (s *Service) recordThrottled(ctx context.Context, u *db.User, err error) er
 // Methods of authentication, as in the claim `amr` (RFC 8176, section 2).
 const (
 	MethodPassword = "pwd"
+	MethodOTP      = "otp" // a one-time password or a recovery code, which is one too
+	MethodMFA      = "mfa" // two factors of different kinds
 )
 
 // A proof says how a user has proved who they are.
@@ -149,12 +161,23 @@ type proof struct {
 	methods []string
 	newHash string   // the password's hash with newer parameters; "" to keep the hash
 	guess   *attempt // which succeeds with the login; nil if nothing was guessed
+
+	// settle uses up what proved the second factor, in the transaction that stores the session. It may run more than once.
+	settle func(tx *db.DB) error
 }
 
-// completeLogin is the end of every way to log in: the user has proved who they are.
+// completeLogin is the end of every way to log in: the user has proved who they are. If the user has a second factor that
+// was not proved, it returns an MFARequiredError with a challenge.
 func (s *Service) completeLogin(ctx context.Context, u *db.User, p proof) (*LoginPayload, error) {
-	return s.openSession(ctx, u, p)
+	payload, err := s.openSession(ctx, u, p)
+	if errors.Is(err, errSecondFactor) {
+		return nil, s.challenge(ctx, u, p)
+	}
+	return payload, err
 }
+
+// errSecondFactor says that the user has a second factor, which was not proved.
+var errSecondFactor = errors.New("the user has a second factor")
 
 // openSession stores a session of the user and issues its first tokens. It returns errChanged if the user's password has
 // changed, or the user been disabled, since u was read.
@@ -167,6 +190,9 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 	}
 	tell := (*db.DB).NotifySoon // a login revokes nothing
 	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
+		if err := checkFactors(ctx, tx, u, p); err != nil {
+			return nil, err
+		}
 		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, p.newHash, now)
 		if errors.Is(err, db.ErrNotFound) {
 			return nil, errChanged
@@ -203,6 +229,22 @@ func (s *Service) alert(ctx context.Context, tx *db.DB, u *db.User, session *db.
 	return s.notify(ctx, tx, mailNewDevice, u)
 }
 
+// checkFactors uses up the second factor of a proof. It returns errSecondFactor if the user has one that was not proved: in
+// the transaction, because the user may have enrolled it meanwhile.
+func checkFactors(ctx context.Context, tx *db.DB, u *db.User, p proof) error {
+	if p.settle != nil {
+		return p.settle(tx)
+	}
+	if slices.Contains(p.methods, MethodMFA) {
+		return nil
+	}
+	has, err := tx.HasFactor(ctx, u.ID)
+	if err == nil && has {
+		err = errSecondFactor
+	}
+	return err
+}
+
 // issue makes the tokens of the session's generation.
 func (s *Service) issue(ctx context.Context, u *db.User, session *db.Session) (*LoginPayload, error) {
 	now := s.now()
@@ -217,6 +259,6 @@ func (s *Service) issue(ctx context.Context, u *db.User, session *db.Session) (*
 	return &LoginPayload{
 		AccessToken: access, TokenType: "Bearer", ExpiresAt: db.TimeOf(expires.Truncate(time.Second)),
 		RefreshToken: mintRefreshToken(s.secrets[0], session.ID, session.Generation), RefreshExpiresAt: session.RefreshExpiry(), User: u,
-		viewer: Viewer{User: u, SessionID: session.ID, Scopes: s.rights.Granted(u.Roles), Client: ViewerFrom(ctx).Client},
+		viewer: s.inSession(u, session, ViewerFrom(ctx).Client),
 	}, nil
 }

@@ -111,8 +111,8 @@ func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (resolved, 
 	if err := sessionError(o, s.timestamp(), Revoked); err != nil {
 		return resolved{}, err
 	}
-	scopes := s.rights.Granted(o.Roles)
-	if c.Scope != scopes.String() {
+	v := s.inSession(&o.User, &o.Session, Client{})
+	if c.Scope != v.Scopes.String() {
 		return resolved{}, &UnauthenticatedError{Reason: Revoked}
 	}
 	if o.Session.SeenGeneration < c.Generation {
@@ -125,7 +125,14 @@ func (s *Service) sessionViewer(o *db.SessionOwner, c *token.Claims) (resolved, 
 			until = end
 		}
 	}
-	return resolved{Viewer{User: &o.User, SessionID: o.Session.ID, Scopes: scopes}, expiry, until}, nil
+	return resolved{v, expiry, until}, nil
+}
+
+// inSession returns the viewer of a session.
+func (s *Service) inSession(u *db.User, session *db.Session, c Client) Viewer {
+	v := Viewer{User: u, SessionID: session.ID, Client: c, AuthenticatedAt: session.AuthenticatedAt, Methods: session.Methods}
+	v.Scopes, v.withheld = s.rights.inSession(u.Roles, session.Methods)
+	return v
 }
 
 // clientOf returns where a request comes from. The address is that of the connection, since headers can be forged.

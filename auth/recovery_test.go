@@ -162,11 +162,11 @@ func TestAnOldSessionMustProveThePasswordBeforeItGivesRights(t *testing.T) {
 		try("after an hour", true)
 		renew(time.Second)
 		try("a second later, refreshed", false)
-		if _, err := f.Reauthenticate(ctx, "wrong"); !errors.Is(err, auth.ErrInvalidCredentials) {
+		if _, err := f.Reauthenticate(ctx, auth.ReauthenticateInput{Password: "wrong"}); !errors.Is(err, auth.ErrInvalidCredentials) {
 			t.Errorf("a wrong password: %v", err)
 		}
 		try("after a wrong password", false)
-		if at := must[db.Time](t)(f.Reauthenticate(ctx, password)); !at.Equal(f.now()) {
+		if at := must[db.Time](t)(f.Reauthenticate(ctx, auth.ReauthenticateInput{Password: password})); !at.Equal(f.now()) {
 			t.Errorf("proved at %v", at)
 		}
 		try("after the right one", true)
@@ -183,7 +183,7 @@ func TestAWrongCurrentPasswordAndAThrottledLoginLeaveAnEvent(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		ctx := f.asUser("ann")
 		for range 30 {
-			_, _ = f.Reauthenticate(ctx, "wrong")
+			_, _ = f.Reauthenticate(ctx, auth.ReauthenticateInput{Password: "wrong"})
 			_ = second3(f.ChangePassword(ctx, "wrong", "another password of ann", false))
 			_ = loginError(f, "nobody", "wrong")
 		}

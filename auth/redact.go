@@ -29,10 +29,11 @@ type ChangePasswordInput struct {
 	RevokeAPITokens bool
 }
 
-// ReauthenticateInput is one's own password.
+// ReauthenticateInput is one's own password, and a code of a user who has a second factor.
 type ReauthenticateInput struct {
 	redacted
 	Password string
+	Code     *string
 }
 
 // SetUserPasswordInput is a user's new password.

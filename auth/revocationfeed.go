@@ -33,6 +33,9 @@ type RescopedUser struct {
 	ID    string `json:"sub"`
 	Scope string `json:"scope"`
 	Until int64  `json:"until"` // seconds since 1970
+
+	// Withheld says that the scopes are given only after a second factor: tokens without any scope are not revoked.
+	Withheld bool `json:"withheld,omitempty"`
 }
 
 // noScope is the scope of a deleted user. No token has such a claim.
@@ -129,10 +132,10 @@ func (h *revocationHub) list(sessions []*db.EndedSession, users []*db.User, dele
 		r.Sessions = append(r.Sessions, RevokedSession{session.ID, session.EndedAt.Add(revocationWindow).Unix() + 1})
 	}
 	for _, u := range users {
-		r.Users = append(r.Users, RescopedUser{u.ID, h.rights.Granted(u.Roles).String(), until})
+		r.Users = append(r.Users, RescopedUser{u.ID, h.rights.Granted(u.Roles).String(), until, h.rights.needMFA(u.Roles)})
 	}
 	for _, id := range deleted {
-		r.Users = append(r.Users, RescopedUser{id, noScope, until})
+		r.Users = append(r.Users, RescopedUser{ID: id, Scope: noScope, Until: until})
 	}
 	return r
 }

@@ -32,6 +32,7 @@ var builtinScopes = []Scope{
 type Rights struct {
 	scopes []Scope
 	roles  map[db.Role]Granted
+	mfa    []db.Role // see RequireMFA
 }
 
 var (
@@ -106,6 +107,34 @@ func (r *Rights) Granted(roles []db.Role) Granted {
 		all = append(all, r.roles[role]...)
 	}
 	return newGranted(all)
+}
+
+// RequireMFA returns the same rights, except that the roles of a user who has one of these have no effect in a session that
+// has not proved a second factor. API tokens are not affected.
+func (r *Rights) RequireMFA(roles []db.Role) (*Rights, error) {
+	for _, role := range roles {
+		if !r.KnownRole(role) {
+			return nil, fmt.Errorf("there is no role %q that could require a second factor", role)
+		}
+	}
+	strict := *r
+	strict.mfa = slices.Clone(roles)
+	return &strict, nil
+}
+
+// needMFA reports whether users with the roles must have a second factor.
+func (r *Rights) needMFA(roles []db.Role) bool {
+	return slices.ContainsFunc(roles, func(role db.Role) bool { return slices.Contains(r.mfa, role) })
+}
+
+// inSession returns the scopes that the roles grant in a session which has proved its user by the methods. If they are
+// withheld until a second factor is proved, withheld is not nil.
+func (r *Rights) inSession(roles []db.Role, methods []string) (granted, withheld Granted) {
+	granted = r.Granted(roles)
+	if r.needMFA(roles) && !slices.Contains(methods, MethodMFA) {
+		return Granted{}, granted
+	}
+	return granted, nil
 }
 
 // checkRoles returns an InputError for the first role that does not exist.

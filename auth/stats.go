@@ -55,7 +55,7 @@ func (s *Service) ReportUnavailable(ctx context.Context, err error) {
 type Stats struct {
 	Hearing      bool              // changes by other processes are received
 	Idle         bool              // the process does not listen to them, because no one has used it lately
-	Logins       map[string]uint64 // by outcome: ok, refused, limited, failed
+	Logins       map[string]uint64 // by outcome: ok, challenged (for a second factor), refused, limited, failed
 	CacheHits    uint64
 	CacheMisses  uint64
 	CacheEntries int

@@ -158,6 +158,11 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 				}
 			}
 		}
+		if changes.Email != nil { // mail to the address may be a way to log in
+			if err := s.recent(ctx, tx); err != nil {
+				return nil, err
+			}
+		}
 		updated, u.UpdatedAt = u, now
 		if changes.Email != nil {
 			if err := tx.RevokeLinks(ctx, u.ID, "", now); err != nil {
@@ -191,6 +196,9 @@ func (s *Service) DisableUser(ctx context.Context, userID string, keepTokens boo
 func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.User, err error) {
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		enabled = u
+		if err := s.recent(ctx, tx); err != nil {
+			return nil, err
+		}
 		u.DisabledAt, u.UpdatedAt = nil, now
 		return s.event(ctx, EventUserEnabled, u.ID, "", ""), tx.SaveUser(ctx, u)
 	})
@@ -274,7 +282,7 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string, 
 			return nil, err
 		}
 		changed.PasswordHash, changed.UpdatedAt = hash, now
-		err := errors.Join(guess.succeeded(ctx, tx), tx.SaveUser(ctx, changed), tx.Authenticated(ctx, sessionID, now),
+		err := errors.Join(guess.succeeded(ctx, tx), tx.SaveUser(ctx, changed), s.passwordProved(ctx, tx, u.ID, now),
 			tx.RevokeLinks(ctx, u.ID, mailUndoEmail, now), s.notify(ctx, tx, mailPasswordChanged, changed))
 		if err != nil {
 			return nil, err
@@ -288,23 +296,6 @@ func (s *Service) ChangePassword(ctx context.Context, current, password string, 
 		return s.event(ctx, EventPasswordChanged, u.ID, "", ended.String()), err
 	})
 	return changed, ended, err
-}
-
-// Reauthenticate verifies the password again in the viewer's session, and returns the time.
-func (s *Service) Reauthenticate(ctx context.Context, password string) (at db.Time, err error) {
-	u, guess, err := s.provePassword(ctx, "password", password)
-	if err != nil {
-		return db.Time{}, err
-	}
-	at = s.timestamp()
-	sessionID := ViewerFrom(ctx).SessionID
-	err = s.changeAndTell(ctx, u.ID, (*db.DB).NotifySoon, func(tx *db.DB) (*db.Event, error) {
-		if _, err := unchanged(ctx, tx, u); err != nil {
-			return nil, err
-		}
-		return s.event(ctx, EventReauthenticated, u.ID, sessionID, ""), errors.Join(guess.succeeded(ctx, tx), tx.Authenticated(ctx, sessionID, at))
-	})
-	return at, err
 }
 
 // provePassword verifies the viewer's own password. Like a login, it counts as a failed attempt at the account until the

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"slices"
 
 	"github.com/latchkey/latchkey/db"
 )
@@ -13,6 +14,14 @@ type Viewer struct {
 	TokenID   string   // the API token; "" without one
 	Scopes    Granted  // the viewer's current scopes
 	Client    Client
+
+	// Of a session, when the viewer was identified: when and how its user last proved who they are. Both may have been
+	// renewed since: see Service.RecentAuth and Service.SecondFactor.
+	AuthenticatedAt db.Time
+	Methods         []string // RFC 8176
+
+	// withheld are scopes that the viewer's roles grant only after a second factor: see Rights.RequireMFA.
+	withheld Granted
 
 	reason   error // why the viewer is anonymous
 	operator bool
@@ -50,11 +59,20 @@ func (v *Viewer) Require(alternatives ...[]string) error {
 	if err := v.Authenticated(); err != nil {
 		return err
 	}
-	if !v.operator && !v.Scopes.Satisfy(alternatives) {
-		return &ForbiddenError{Required: alternatives}
+	switch {
+	case v.operator || v.Scopes.Satisfy(alternatives):
+		return nil
+	case v.withheld.Satisfy(alternatives):
+		return &MFARequiredError{}
 	}
-	return nil
+	return &ForbiddenError{Required: alternatives}
 }
+
+// RolesWithheld reports whether the viewer's roles have no effect until the session has proved a second factor.
+func (v *Viewer) RolesWithheld() bool { return v.withheld != nil }
+
+// MFA reports whether the viewer's session has proved a second factor.
+func (v *Viewer) MFA() bool { return slices.Contains(v.Methods, MethodMFA) }
 
 // has reports whether the viewer has all of the scopes.
 func (v *Viewer) has(scopes []string) bool { return v.operator || v.Scopes.include(scopes) }

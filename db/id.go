@@ -20,6 +20,9 @@ const (
 	LinkID    = "link"
 
 	DeliveryID = "delivery" // of a webhook
+
+	FactorID         = "factor"
+	LoginChallengeID = "challenge"
 )
 
 // ErrBadID says that a text is not an ID of the wanted kind.

@@ -166,9 +166,14 @@ func (c AuditConfig) auditField(schema *ast.Schema, def *ast.Definition, field *
 	closed := root || def.Directives.ForName("sensitive") != nil || c.EveryField && !isOurs(schema, def)
 	access := accessOf(field.Directives)
 	name := def.Name + "." + field.Name
-	switch own := c.guardsOf(field.Directives); {
+	own := c.guardsOf(field.Directives)
+	adds, err := auditStepUp(field.Directives, access, own)
+	if err != nil {
+		return "", fault(field.Position, "%s: %w", name, err)
+	}
+	switch {
 	case len(access) == 0 && own != "":
-		return own, nil
+		return own + adds, nil
 	case len(access) == 0 && closed && c.Report && def.Directives.ForName("sensitive") == nil:
 		return Unguarded, nil
 	case len(access) > 1 || closed && len(access) == 0:
@@ -183,13 +188,13 @@ func (c AuditConfig) auditField(schema *ast.Schema, def *ast.Definition, field *
 	case "public":
 		return "anyone", nil
 	case "authenticated":
-		return "any viewer who is logged in", nil
+		return "any viewer who is logged in" + adds, nil
 	}
 	ways, err := c.requiredScopes(access[0])
 	if err != nil {
 		return "", fault(field.Position, "%s: %w", name, err)
 	}
-	return "the scope " + auth.DescribeScopes(ways), nil
+	return "the scope " + auth.DescribeScopes(ways) + adds, nil
 }
 
 // isOurs reports whether a type is of Latchkey's own schema file, which declares the directives.

@@ -70,7 +70,7 @@ func TestTheBuiltSchemaLeavesNoFieldUnguarded(t *testing.T) {
 // T80.
 func TestEveryDirectiveOfTheSchemaIsEnforced(t *testing.T) {
 	d := Directives(nil)
-	if d.Public == nil || d.Authenticated == nil || d.RequiresScopes == nil || d.AsNewViewer == nil {
+	if d.Public == nil || d.Authenticated == nil || d.RequiresScopes == nil || d.AsNewViewer == nil || d.RecentAuth == nil || d.Mfa == nil {
 		t.Error("a directive has no function, so its fields answer an internal error")
 	}
 }

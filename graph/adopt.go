@@ -34,6 +34,9 @@ func roleGuard[R ~string](rights *auth.Rights, name R) guard {
 		if err := v.Authenticated(); err != nil {
 			return err
 		}
+		if v.RolesWithheld() && role != auth.RoleUser {
+			return &auth.MFARequiredError{}
+		}
 		scopes := rights.Granted([]db.Role{role})
 		mayUse := v.TokenID == "" || len(scopes) > 0 && v.Scopes.Satisfy([][]string{scopes})
 		if v.User == nil || !slices.Contains(v.User.Roles, role) || !mayUse {

@@ -25,15 +25,16 @@ func directly(es graphql.ExecutableSchema, o Options) (graphql.ExecutableSchema,
 	if !ok || looksAtFields {
 		return es, nil
 	}
-	e := direct.New(generated, (&directGuards{functions: generated.Direct().Directives}).of)
+	e := direct.New(generated, (&directGuards{functions: generated.Direct().Directives, service: o.Auth}).of)
 	executable := e.Executable()
 	return executable, e
 }
 
 // directGuards returns the guards of Latchkey's directives, one for the same directive with the same arguments.
 type directGuards struct {
-	functions any      // the directives' functions: a DirectiveRoot of generated code
-	scopes    sync.Map // the arguments of @requiresScopes: *direct.Guard
+	functions any // the directives' functions: a DirectiveRoot of generated code
+	service   *auth.Service
+	guards    sync.Map // directives with their arguments: *direct.Guard
 }
 
 func (g *directGuards) of(d *ast.Directive) (found *direct.Guard, known bool) {
@@ -47,14 +48,22 @@ func (g *directGuards) of(d *ast.Directive) (found *direct.Guard, known bool) {
 		return &directAuthenticated, true
 	case "requiresScopes":
 		alternatives := scopesOf(d)
-		found := direct.Guard(func(ctx context.Context) bool { return requiresScopes(alternatives)(auth.ViewerFrom(ctx)) == nil })
-		shared, _ := g.scopes.LoadOrStore(d.Arguments.ForName("scopes").Value.String(), &found)
-		return shared.(*direct.Guard), true
+		return g.shared(d, func(ctx context.Context) bool { return requiresScopes(alternatives)(auth.ViewerFrom(ctx)) == nil }), true
+	case "recentAuth":
+		return g.shared(d, g.recentAuth(d)), true
+	case "mfa":
+		return &directMFA, true
 	}
 	return nil, false
 }
 
 var directAuthenticated direct.Guard = func(ctx context.Context) bool { return authenticated(auth.ViewerFrom(ctx)) == nil }
+
+// shared returns the guard of a directive that was made first for the same arguments.
+func (g *directGuards) shared(d *ast.Directive, guard direct.Guard) *direct.Guard {
+	found, _ := g.guards.LoadOrStore(d.Name+" "+d.Arguments[0].Value.String(), &guard)
+	return found.(*direct.Guard)
+}
 
 // isOurs reports whether Latchkey's function runs for a directive, and not one that a program has put in its place.
 func (g *directGuards) isOurs(name string) bool {

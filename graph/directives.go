@@ -13,7 +13,7 @@ import (
 // Directives are the implementations of the access directives. gqlgen calls them before the field's resolver.
 func Directives(service *auth.Service) generated.DirectiveRoot {
 	d := directives{service}
-	return generated.DirectiveRoot{Public: d.public, Authenticated: d.authenticated, RequiresScopes: d.requiresScopes, AsNewViewer: d.asNewViewer}
+	return generated.DirectiveRoot{Public: d.public, Authenticated: d.authenticated, RequiresScopes: d.requiresScopes, AsNewViewer: d.asNewViewer, RecentAuth: d.recentAuth, Mfa: d.mfa}
 }
 
 type directives struct{ service *auth.Service }

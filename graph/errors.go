@@ -36,6 +36,7 @@ const (
 	InvalidCredentials       Code = "INVALID_CREDENTIALS"       // at a login, or a wrong current password
 	Forbidden                Code = "FORBIDDEN"                 // with requiredScopes if scopes are missing
 	ReauthenticationRequired Code = "REAUTHENTICATION_REQUIRED" // with maxAge, in seconds
+	MFARequired              Code = "MFA_REQUIRED"              // of login with challenge, methods and expiresAt
 	BadUserInput             Code = "BAD_USER_INPUT"            // with field
 	InvalidLink              Code = "INVALID_LINK"              // a link or code that was sent by e-mail
 	FeatureDisabled          Code = "FEATURE_DISABLED"
@@ -68,7 +69,7 @@ const (
 
 // Codes lists all codes, for the test that docs/errors.md is complete.
 var Codes = []Code{
-	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, BadUserInput, InvalidLink, FeatureDisabled, NotFound, Conflict, RateLimited, Unavailable, Internal,
+	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, MFARequired, BadUserInput, InvalidLink, FeatureDisabled, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
 	QueryTooComplex, BatchingNotSupported, IncrementalNotSupported, DocumentNotRegistered, PersistedQueryNotFound, PersistedQueryNotSupported,
 }
@@ -126,6 +127,7 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		limited         *auth.RateLimitedError
 		old             *auth.ReauthenticationRequiredError
 		disabled        *auth.DisabledError
+		factor          *auth.MFARequiredError
 		own             *Error
 	)
 	switch {
@@ -151,6 +153,12 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		return forbidden.Error(), code(Forbidden)
 	case errors.As(err, &old):
 		return old.Error(), code(ReauthenticationRequired, "maxAge", int(old.MaxAge.Seconds()))
+	case errors.Is(err, auth.ErrWrongCode):
+		return auth.ErrWrongCode.Error(), code(InvalidCredentials, "field", "code")
+	case errors.As(err, &factor) && factor.Challenge != "":
+		return factor.Error(), code(MFARequired, "challenge", factor.Challenge, "methods", factor.Methods, "expiresAt", factor.ExpiresAt)
+	case errors.As(err, &factor):
+		return factor.Error(), code(MFARequired)
 	case errors.As(err, &input):
 		return input.Error(), code(BadUserInput, "field", input.Field)
 	case errors.Is(err, db.ErrNotFound):

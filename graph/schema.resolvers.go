@@ -36,7 +36,7 @@ func (r *mutationResolver) Logout(ctx context.Context, input *model.LogoutInput)
 }
 
 func (r *mutationResolver) Reauthenticate(ctx context.Context, input auth.ReauthenticateInput) (*model.ReauthenticatePayload, error) {
-	at, err := r.Auth.Reauthenticate(ctx, input.Password)
+	at, err := r.Auth.Reauthenticate(ctx, input)
 	return &model.ReauthenticatePayload{AuthenticatedAt: at}, err
 }
 
@@ -158,6 +158,35 @@ func (r *mutationResolver) RevokeInvitation(ctx context.Context, input model.Rev
 	return &model.RevokeInvitationPayload{Email: input.Email}, r.Auth.RevokeInvitation(ctx, input.Email)
 }
 
+func (r *mutationResolver) CompleteLogin(ctx context.Context, input auth.CompleteLoginInput) (*auth.LoginPayload, error) {
+	return r.Auth.CompleteLogin(ctx, input)
+}
+
+func (r *mutationResolver) StartTotp(ctx context.Context, input *model.StartTotpInput) (*auth.StartTotpPayload, error) {
+	if input == nil {
+		input = &model.StartTotpInput{}
+	}
+	return r.Auth.StartTOTP(ctx, input.Name)
+}
+
+func (r *mutationResolver) ConfirmTotp(ctx context.Context, input auth.ConfirmTotpInput) (*auth.ConfirmTotpPayload, error) {
+	return r.Auth.ConfirmTOTP(ctx, input.Code)
+}
+
+func (r *mutationResolver) RemoveFactor(ctx context.Context, input model.RemoveFactorInput) (*model.RemoveFactorPayload, error) {
+	factor, err := r.Auth.RemoveFactor(ctx, input.ID)
+	return &model.RemoveFactorPayload{Factor: factor}, err
+}
+
+func (r *mutationResolver) NewRecoveryCodes(ctx context.Context) (*auth.NewRecoveryCodesPayload, error) {
+	return r.Auth.NewRecoveryCodes(ctx)
+}
+
+func (r *mutationResolver) ResetFactors(ctx context.Context, input model.ResetFactorsInput) (*model.ResetFactorsPayload, error) {
+	u, removed, err := r.Auth.ResetFactors(ctx, input.ID)
+	return &model.ResetFactorsPayload{User: u, RemovedFactors: removed}, err
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return viewer(ctx).User, nil
 }
@@ -212,6 +241,15 @@ func (r *userResolver) Sessions(ctx context.Context, obj *db.User, first *int, a
 
 func (r *userResolver) APITokens(ctx context.Context, obj *db.User, first *int, after *string, last *int, before *string) (*relay.Connection[db.APIToken], error) {
 	return r.apiTokens(ctx, obj.ID, relay.Args{First: first, After: after, Last: last, Before: before})
+}
+
+func (r *userResolver) Factors(ctx context.Context, obj *db.User) ([]*db.Factor, error) {
+	return r.Auth.Factors(ctx, obj.ID)
+}
+
+func (r *userResolver) RecoveryCodesLeft(ctx context.Context, obj *db.User) (*int, error) {
+	left, err := r.Auth.RecoveryCodesLeft(ctx, obj.ID)
+	return &left, err
 }
 
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }

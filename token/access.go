@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -32,13 +33,32 @@ type Claims struct {
 	Generation int    `json:"gen"`   // of the refresh token issued with it
 	Scope      string `json:"scope"` // space-separated
 
+	// How sure the server is of the user (RFC 9068, section 2.2.1); absent in tokens of earlier versions.
+	AuthTime int64    `json:"auth_time,omitempty"` // when the user last proved who they are
+	Methods  []string `json:"amr,omitempty"`       // and how, in the whole session (RFC 8176)
+	Class    string   `json:"acr,omitempty"`       // ClassPassword or ClassMFA
+
 	// Extra are additional claims of the program that issues the tokens; nil if there are none. They cannot have the names
 	// above.
 	Extra map[string]any `json:"-"`
 }
 
+// The values of the claim acr: levels of authenticator assurance as in NIST SP 800-63B.
+const (
+	ClassPassword = "aal1" // one factor
+	ClassMFA      = "aal2" // two factors of different kinds
+)
+
+// ClassOf is the class of a session that has proved its user by the methods.
+func ClassOf(methods []string) string {
+	if slices.Contains(methods, "mfa") {
+		return ClassMFA
+	}
+	return ClassPassword
+}
+
 // reserved are the claims that Extra cannot have: those of Claims, in the order of its fields.
-var reserved = []string{"iss", "aud", "sub", "client_id", "exp", "iat", "nbf", "jti", "sid", "gen", "scope"}
+var reserved = []string{"iss", "aud", "sub", "client_id", "exp", "iat", "nbf", "jti", "sid", "gen", "scope", "auth_time", "amr", "acr"}
 
 // MarshalJSON implements json.Marshaler.
 func (c *Claims) MarshalJSON() ([]byte, error) {

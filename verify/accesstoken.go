@@ -37,6 +37,7 @@ func (v *Verifier) verifyAccessToken(ctx context.Context, text string, digest di
 	}
 	t.scope = c.Scope
 	t.viewer = Viewer{UserID: c.Subject, SessionID: c.SessionID, Scopes: strings.Fields(c.Scope), Expires: time.Unix(c.Expiry, 0), Claims: c.Extra}
+	t.viewer.authenticated(c.AuthTime, c.Methods, c.Class, v.now)
 	v.tokens.put(ticket, digest, t, t.viewer.Expires.Add(token.ClockSkew).UnixNano())
 	return t, nil
 }

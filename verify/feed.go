@@ -49,8 +49,9 @@ type feed struct {
 
 // userRevoked says that the user's access tokens are revoked, except those with exactly this scope claim.
 type userRevoked struct {
-	scope string
-	until int64
+	scope    string
+	until    int64
+	withheld bool // the scopes are given only after a second factor: tokens without any scope are valid too
 }
 
 func newFeed(s *server, log *slog.Logger, now func() time.Time, forget func(func(string) bool)) *feed {
@@ -80,7 +81,7 @@ func (f *feed) status(t *verified) status {
 	if !f.synced() || t.viewer.Expires.Before(f.cutoff) {
 		return unknown
 	}
-	if user, changed := f.users[t.viewer.UserID]; changed && user.scope != t.scope {
+	if user, changed := f.users[t.viewer.UserID]; changed && user.scope != t.scope && !(user.withheld && t.scope == "") {
 		return revoked
 	}
 	return valid
@@ -207,9 +208,10 @@ type revocation struct {
 		Until int64  `json:"until"`
 	} `json:"sessions"`
 	Users []struct {
-		ID    string `json:"sub"`
-		Scope string `json:"scope"`
-		Until int64  `json:"until"`
+		ID       string `json:"sub"`
+		Scope    string `json:"scope"`
+		Until    int64  `json:"until"`
+		Withheld bool   `json:"withheld"`
 	} `json:"users"`
 	Now int64 `json:"now,omitempty"`
 }
@@ -296,7 +298,7 @@ func (f *feed) add(r revocation) error {
 		f.sessions[s.ID] = s.Until
 	}
 	for _, u := range r.Users {
-		f.users[u.ID] = userRevoked{u.Scope, u.Until}
+		f.users[u.ID] = userRevoked{u.Scope, u.Until, u.Withheld}
 		changed[u.ID] = true
 	}
 	f.forget(func(userID string) bool { return changed[userID] })

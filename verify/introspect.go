@@ -163,6 +163,9 @@ func (v *Verifier) parseAnswer(data []byte) (answer, error) {
 		Expiry    int64            `json:"exp"`
 		Issuer    string           `json:"iss"`
 		Audience  jwt.ClaimStrings `json:"aud"`
+		AuthTime  int64            `json:"auth_time"`
+		Methods   []string         `json:"amr"`
+		Class     string           `json:"acr"`
 	}
 	if err := json.Unmarshal(data, &response); err != nil {
 		return answer{}, fmt.Errorf("introspect: %w", err)
@@ -180,6 +183,7 @@ func (v *Verifier) parseAnswer(data []byte) (answer, error) {
 		return answer{}, errors.New(`introspect: "sub" is not a user ID`)
 	}
 	viewer := &Viewer{UserID: response.Subject, SessionID: response.SessionID, Scopes: strings.Fields(response.Scope)}
+	viewer.authenticated(response.AuthTime, response.Methods, response.Class, v.now)
 	if response.Expiry != 0 {
 		viewer.Expires = time.Unix(response.Expiry, 0)
 	}

@@ -17,10 +17,34 @@ type Viewer struct {
 	Scopes    []string  // granted to the viewer
 	Expires   time.Time // when the token expires; zero if never
 
+	// How sure the server was of the user when it issued the token; empty for an API token. A session that proves more later
+	// shows it in its next access token.
+	AuthTime time.Time // when the user last proved who they are (auth_time)
+	Methods  []string  // and how (amr, RFC 8176): "pwd", "otp", "mfa" …; do not modify them
+	Class    string    // "aal1", or "aal2" with a second factor (acr)
+
 	// Claims are the additional claims that the server's program adds to access tokens; nil if there are none. Do not modify
 	// them.
 	Claims map[string]any
+
+	now func() time.Time
 }
+
+func (v *Viewer) authenticated(at int64, methods []string, class string, now func() time.Time) {
+	if at != 0 {
+		v.AuthTime = time.Unix(at, 0)
+	}
+	v.Methods, v.Class, v.now = methods, class, now
+}
+
+// AuthenticatedWithin reports whether the user has proved who they are within the duration, as @recentAuth asks. For an API
+// token it is false. If it is false for a session, the client calls the mutations reauthenticate and refresh.
+func (v *Viewer) AuthenticatedWithin(d time.Duration) bool {
+	return !v.AuthTime.IsZero() && v.now != nil && !v.now().After(v.AuthTime.Add(d))
+}
+
+// MFA reports whether the user has proved a second factor in the session, as @mfa asks. For an API token it is false.
+func (v *Viewer) MFA() bool { return slices.Contains(v.Methods, "mfa") }
 
 // Satisfies reports whether the viewer has all scopes of at least one alternative: [[a, b], [c]] means (a and b) or c, as in
 // @requiresScopes.

@@ -70,7 +70,11 @@ func writeError(w http.ResponseWriter, r *http.Request, s *auth.Service, err err
 	s.ReportUnavailable(r.Context(), err)
 	var unauthenticated *auth.UnauthenticatedError
 	var forbidden *auth.ForbiddenError
+	var factor *auth.MFARequiredError
 	switch {
+	case errors.As(err, &factor): // RFC 9470, section 3
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", acr_values="`+token.ClassMFA+`"`)
+		writeOAuthError(w, http.StatusUnauthorized, "insufficient_user_authentication", factor.Error())
 	case errors.As(err, &unauthenticated):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		writeOAuthError(w, http.StatusUnauthorized, "invalid_client", unauthenticated.Error())

@@ -150,13 +150,13 @@ func newSigningKey(secrets Secrets, now, activeAt db.Time) (*db.SigningKey, erro
 	}
 	id := db.NewID(db.KeyID)
 	return &db.SigningKey{
-		ID: id, Algorithm: token.Algorithm, PublicKey: base64.StdEncoding.EncodeToString(pkix), SealedKey: secrets.seal(id, pkcs8),
+		ID: id, Algorithm: token.Algorithm, PublicKey: base64.StdEncoding.EncodeToString(pkix), SealedKey: secrets.Seal(id, pkcs8),
 		CreatedAt: now, ActiveAt: activeAt,
 	}, nil
 }
 
 func openSigningKey(secrets Secrets, row *db.SigningKey) (signingKey, error) {
-	pkcs8, err := secrets.open(row.ID, row.SealedKey)
+	pkcs8, err := secrets.Open(row.ID, row.SealedKey)
 	if err != nil {
 		return signingKey{}, err
 	}

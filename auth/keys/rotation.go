@@ -128,14 +128,14 @@ func (r *Ring) Reseal(ctx context.Context) (resealed int, err error) {
 			return err
 		}
 		for _, key := range live {
-			if _, err := r.o.Secrets[:1].open(key.ID, key.SealedKey); err == nil {
+			if _, err := r.o.Secrets[:1].Open(key.ID, key.SealedKey); err == nil {
 				continue
 			}
-			plain, err := r.o.Secrets.open(key.ID, key.SealedKey)
+			plain, err := r.o.Secrets.Open(key.ID, key.SealedKey)
 			if err != nil {
 				return fmt.Errorf("signing key %s: %w", key.ID, err)
 			}
-			if err := tx.ResealSigningKey(ctx, key.ID, r.o.Secrets.seal(key.ID, plain)); err != nil {
+			if err := tx.ResealSigningKey(ctx, key.ID, r.o.Secrets.Seal(key.ID, plain)); err != nil {
 				return err
 			}
 			resealed++

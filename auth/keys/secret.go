@@ -75,15 +75,16 @@ func (s Secret) aead() cipher.AEAD {
 	return aead
 }
 
-// seal encrypts under the first secret (AES-256-GCM). What is sealed for one name opens for no other.
-func (all Secrets) seal(name string, plain []byte) string {
+// Seal encrypts under the first secret (AES-256-GCM). What is sealed for one name opens for no other.
+func (all Secrets) Seal(name string, plain []byte) string {
 	return base64.StdEncoding.EncodeToString(all[0].aead().Seal(nil, nil, plain, []byte(name)))
 }
 
 // ErrWrongSecret says that none of the secrets opens the signing keys in the database.
 var ErrWrongSecret = errors.New("none of the secrets opens the signing keys in the database")
 
-func (all Secrets) open(name, sealed string) ([]byte, error) {
+// Open decrypts what was sealed for the name, or returns ErrWrongSecret.
+func (all Secrets) Open(name, sealed string) ([]byte, error) {
 	b, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil {
 		return nil, fmt.Errorf("sealed %s: %w", name, err)

@@ -28,7 +28,9 @@ func (e *executableSchema) Direct() *direct.Schema {
 				graphql.NewInputUnmarshaler("AuditFilter", x.unmarshalInputAuditFilter),
 				graphql.NewInputUnmarshaler("ChangeEmailInput", x.unmarshalInputChangeEmailInput),
 				graphql.NewInputUnmarshaler("ChangePasswordInput", x.unmarshalInputChangePasswordInput),
+				graphql.NewInputUnmarshaler("CompleteLoginInput", x.unmarshalInputCompleteLoginInput),
 				graphql.NewInputUnmarshaler("CompleteRegistrationInput", x.unmarshalInputCompleteRegistrationInput),
+				graphql.NewInputUnmarshaler("ConfirmTotpInput", x.unmarshalInputConfirmTotpInput),
 				graphql.NewInputUnmarshaler("CreateApiTokenInput", x.unmarshalInputCreateApiTokenInput),
 				graphql.NewInputUnmarshaler("CreateUserInput", x.unmarshalInputCreateUserInput),
 				graphql.NewInputUnmarshaler("DeleteUserInput", x.unmarshalInputDeleteUserInput),
@@ -41,14 +43,17 @@ func (e *executableSchema) Direct() *direct.Schema {
 				graphql.NewInputUnmarshaler("ReauthenticateInput", x.unmarshalInputReauthenticateInput),
 				graphql.NewInputUnmarshaler("RefreshInput", x.unmarshalInputRefreshInput),
 				graphql.NewInputUnmarshaler("RegisterInput", x.unmarshalInputRegisterInput),
+				graphql.NewInputUnmarshaler("RemoveFactorInput", x.unmarshalInputRemoveFactorInput),
 				graphql.NewInputUnmarshaler("RequestEmailLoginInput", x.unmarshalInputRequestEmailLoginInput),
 				graphql.NewInputUnmarshaler("RequestPasswordResetInput", x.unmarshalInputRequestPasswordResetInput),
+				graphql.NewInputUnmarshaler("ResetFactorsInput", x.unmarshalInputResetFactorsInput),
 				graphql.NewInputUnmarshaler("ResetPasswordInput", x.unmarshalInputResetPasswordInput),
 				graphql.NewInputUnmarshaler("RevokeApiTokenInput", x.unmarshalInputRevokeApiTokenInput),
 				graphql.NewInputUnmarshaler("RevokeInvitationInput", x.unmarshalInputRevokeInvitationInput),
 				graphql.NewInputUnmarshaler("RevokeSessionInput", x.unmarshalInputRevokeSessionInput),
 				graphql.NewInputUnmarshaler("RevokeSessionsInput", x.unmarshalInputRevokeSessionsInput),
 				graphql.NewInputUnmarshaler("SetUserPasswordInput", x.unmarshalInputSetUserPasswordInput),
+				graphql.NewInputUnmarshaler("StartTotpInput", x.unmarshalInputStartTotpInput),
 				graphql.NewInputUnmarshaler("UndoEmailChangeInput", x.unmarshalInputUndoEmailChangeInput),
 				graphql.NewInputUnmarshaler("UpdateUserInput", x.unmarshalInputUpdateUserInput),
 				graphql.NewInputUnmarshaler("VerifyEmailInput", x.unmarshalInputVerifyEmailInput),
@@ -234,6 +239,33 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"ConfirmTotpPayload": {
+		Implementors: confirmTotpPayloadImplementors,
+		Value:        direct.Value[auth.ConfirmTotpPayload],
+		Fields: map[string]direct.Field{
+			"factor": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ConfirmTotpPayload).Factor
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_ConfirmTotpPayload_factor(ctx, field)
+				},
+			},
+			"recoveryCodes": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ConfirmTotpPayload).RecoveryCodes
+					return direct.List(w, nil, v, true, func(item *string) bool {
+						v := *item
+						return w.String(v)
+					})
+				},
+			},
+		},
+	},
 	"CreateApiTokenPayload": {
 		Implementors: createApiTokenPayloadImplementors,
 		Value:        direct.Value[auth.CreateAPITokenPayload],
@@ -351,6 +383,50 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"Factor": {
+		Implementors: factorImplementors,
+		Value:        direct.Value[db.Factor],
+		Fields: map[string]direct.Field{
+			"id": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).ID
+					return w.String(v)
+				},
+			},
+			"kind": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).Kind
+					return w.String(string(v))
+				},
+			},
+			"name": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).Name
+					return w.String(v)
+				},
+			},
+			"createdAt": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).CreatedAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+			"lastUsedAt": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Factor).LastUsedAt
+					if v == nil {
+						return w.Null(false)
+					}
+					return w.Leaf(scalar.MarshalTime(*v), false)
+				},
+			},
+		},
+	},
 	"InviteUserPayload": {
 		Implementors: inviteUserPayloadImplementors,
 		Value:        direct.Value[model.InviteUserPayload],
@@ -429,6 +505,21 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.LogoutPayload).RevokedAPITokens
 					return w.Int(v)
+				},
+			},
+		},
+	},
+	"NewRecoveryCodesPayload": {
+		Implementors: newRecoveryCodesPayloadImplementors,
+		Value:        direct.Value[auth.NewRecoveryCodesPayload],
+		Fields: map[string]direct.Field{
+			"recoveryCodes": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.NewRecoveryCodesPayload).RecoveryCodes
+					return direct.List(w, nil, v, true, func(item *string) bool {
+						v := *item
+						return w.String(v)
+					})
 				},
 			},
 		},
@@ -546,6 +637,24 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"RemoveFactorPayload": {
+		Implementors: removeFactorPayloadImplementors,
+		Value:        direct.Value[model.RemoveFactorPayload],
+		Fields: map[string]direct.Field{
+			"factor": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.RemoveFactorPayload).Factor
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_RemoveFactorPayload_factor(ctx, field)
+				},
+			},
+		},
+	},
 	"RequestEmailLoginPayload": {
 		Implementors: requestEmailLoginPayloadImplementors,
 		Value:        direct.Value[model.RequestEmailLoginPayload],
@@ -565,6 +674,30 @@ var directObjects = map[string]direct.Object{
 			"expiresIn": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.RequestPasswordResetPayload).ExpiresIn
+					return w.Int(v)
+				},
+			},
+		},
+	},
+	"ResetFactorsPayload": {
+		Implementors: resetFactorsPayloadImplementors,
+		Value:        direct.Value[model.ResetFactorsPayload],
+		Fields: map[string]direct.Field{
+			"user": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ResetFactorsPayload).User
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_ResetFactorsPayload_user(ctx, field)
+				},
+			},
+			"removedFactors": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.ResetFactorsPayload).RemovedFactors
 					return w.Int(v)
 				},
 			},
@@ -984,6 +1117,36 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"StartTotpPayload": {
+		Implementors: startTotpPayloadImplementors,
+		Value:        direct.Value[auth.StartTotpPayload],
+		Fields: map[string]direct.Field{
+			"secret": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).Secret
+					return w.String(v)
+				},
+			},
+			"uri": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).URI
+					return w.String(v)
+				},
+			},
+			"qrCode": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).QRCode
+					return w.String(v)
+				},
+			},
+			"expiresAt": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartTotpPayload).ExpiresAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+		},
+	},
 	"UndoEmailChangePayload": {
 		Implementors: undoEmailChangePayloadImplementors,
 		Value:        direct.Value[model.UndoEmailChangePayload],
@@ -1129,6 +1292,18 @@ var directObjects = map[string]direct.Object{
 				Directives: []string{"authenticated"},
 				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
 					return ec.(*executionContext)._User_apiTokens(ctx, field, obj.(*db.User))
+				},
+			},
+			"factors": {
+				Directives: []string{"authenticated"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._User_factors(ctx, field, obj.(*db.User))
+				},
+			},
+			"recoveryCodesLeft": {
+				Directives: []string{"authenticated"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._User_recoveryCodesLeft(ctx, field, obj.(*db.User))
 				},
 			},
 		},

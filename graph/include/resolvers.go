@@ -3,6 +3,7 @@ package include
 import (
 	"bytes"
 	"fmt"
+	"go/types"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -64,12 +65,16 @@ func (p *includer) forward(field *codegen.Field) string {
 		}
 		arguments = append(arguments, name)
 	}
-	return fmt.Sprintf("return %s.%s().%s(%s)", p.options.Resolver, goName(p.original(field.Object.Name)), field.GoFieldName, strings.Join(arguments, ", "))
+	call := fmt.Sprintf("%s.%s().%s(%s)", p.options.Resolver, goName(p.original(field.Object.Name)), field.GoFieldName, strings.Join(arguments, ", "))
+	if other, isPointer := field.TypeReference.GO.(*types.Pointer); isPointer && field.Type.Name() == "Int" && other.String() != "*int" {
+		call = fmt.Sprintf("%s.IntAs[%s](%s)", templates.CurrentImports.Lookup(module+"graph/relay"), templates.CurrentImports.LookupType(other.Elem()), call)
+	}
+	return "return " + call
 }
 
 // isForward reports whether a body is what forward once wrote, perhaps with other arguments.
 func (p *includer) isForward(body string) bool {
-	return regexp.MustCompile(`^return ` + regexp.QuoteMeta(p.options.Resolver) + `\.\w+\(\)\.\w+\([\w., ()]*\)$`).MatchString(strings.TrimSpace(body))
+	return regexp.MustCompile(`^return (\w+\.IntAs\[\w+\]\()?` + regexp.QuoteMeta(p.options.Resolver) + `\.\w+\(\)\.\w+\([\w., ()]*\)$`).MatchString(strings.TrimSpace(body))
 }
 
 // isLeaf reports whether the field is a scalar or an enum, or a list of these.
@@ -85,7 +90,7 @@ func (p *includer) GenerateCode(data *codegen.Data) error {
 		// Guards are the directives of Latchkey's schema. Set those of the project's own schema in what it returns.
 		func Guards(service *{{ lookup "auth" }}.Service) DirectiveRoot {
 			d := {{ lookup "graph" }}.Directives(service)
-			return DirectiveRoot{Public: d.Public, Authenticated: d.Authenticated, RequiresScopes: d.RequiresScopes, AsNewViewer: d.AsNewViewer}
+			return DirectiveRoot{Public: d.Public, Authenticated: d.Authenticated, RequiresScopes: d.RequiresScopes, AsNewViewer: d.AsNewViewer, RecentAuth: d.RecentAuth, Mfa: d.Mfa}
 		}
 	`)
 	return templates.Render(templates.Options{

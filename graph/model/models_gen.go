@@ -112,7 +112,7 @@ type LogoutPayload struct {
 
 // The result of verifying the password.
 type ReauthenticatePayload struct {
-	// When the password was last verified in the session: now.
+	// When the user last proved who they are in the session: now.
 	AuthenticatedAt db.Time `json:"authenticatedAt"`
 }
 
@@ -120,6 +120,18 @@ type ReauthenticatePayload struct {
 type RegisterPayload struct {
 	// The session, where the server verifies addresses after the first login; otherwise null.
 	Login *auth.LoginPayload `json:"login,omitempty"`
+}
+
+// Which second factor to remove.
+type RemoveFactorInput struct {
+	// The ID of the factor.
+	ID string `json:"id"`
+}
+
+// The removed second factor.
+type RemoveFactorPayload struct {
+	// The factor.
+	Factor *db.Factor `json:"factor"`
 }
 
 // Who wants to log in by e-mail.
@@ -148,6 +160,20 @@ type RequestPasswordResetInput struct {
 type RequestPasswordResetPayload struct {
 	// How long the link is valid if one was sent, in seconds.
 	ExpiresIn int `json:"expiresIn"`
+}
+
+// Whose second factors to remove.
+type ResetFactorsInput struct {
+	// The ID of the user.
+	ID string `json:"id"`
+}
+
+// The result of removing a user's second factors.
+type ResetFactorsPayload struct {
+	// The user.
+	User *db.User `json:"user"`
+	// How many factors were removed.
+	RemovedFactors int `json:"removedFactors"`
 }
 
 // The result of setting a new password.
@@ -216,6 +242,12 @@ type RevokeSessionsPayload struct {
 type SetUserPasswordPayload struct {
 	// The user.
 	User *db.User `json:"user"`
+}
+
+// A new authenticator app.
+type StartTotpInput struct {
+	// What the user calls the app, at most 200 bytes; by default "Authenticator app".
+	Name *string `json:"name,omitempty"`
 }
 
 // The result of restoring an address.

@@ -108,6 +108,15 @@ func Int[T ~int32 | ~int64](n *T) *int {
 	return &converted
 }
 
+// IntAs converts the result of a resolver, for the same projects.
+func IntAs[T ~int32 | ~int64](n *int, err error) (*T, error) {
+	if n == nil || err != nil {
+		return nil, err
+	}
+	converted := T(*n)
+	return &converted, nil
+}
+
 // Page converts the arguments. kind is the kind of the IDs in the list.
 func (a Args) Page(kind string) (p db.Page, err error) {
 	if a.First != nil && a.Last != nil {

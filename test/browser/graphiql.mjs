@@ -9,6 +9,7 @@
 // well and nothing on the page was blocked, broken or loaded from elsewhere.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { chromium } from 'playwright-core';
 
 const [givenUrl, givenPassword, screenshot] = process.argv.slice(2);
@@ -54,6 +55,7 @@ try {
 	await fitTelephones();
 	await logOut();
 	await keepNoSecrets(token);
+	await logInWithSecondFactor();
 	assert.equal(faults.length, 0, 'the page has faults');
 	ok('nothing was blocked, broken or loaded from elsewhere');
 } catch (error) {
@@ -281,6 +283,51 @@ async function keepNoSecrets(token) {
 	const kept = await stored('sessionStorage');
 	assert.ok(!kept.includes(token) && !kept.includes('lr_'), 'the browser keeps a token');
 	ok('the browser keeps no token, and nothing once the tab is closed');
+}
+
+// logInWithSecondFactor gives admin an authenticator app, logs in with a recovery code, and removes the app again.
+async function logInWithSecondFactor() {
+	const { login } = await api('mutation($p: String!) { login(input: {username: "admin", password: $p}) { accessToken } }', { p: password });
+	const { startTotp } = await api('mutation { startTotp { secret } }', {}, login.accessToken);
+	const { confirmTotp } = await api('mutation($c: String!) { confirmTotp(input: {code: $c}) { factor { id } recoveryCodes } }', { c: oneTimePassword(startTotp.secret) }, login.accessToken);
+	try {
+		const code = page.getByLabel('Code');
+		assert.ok(!(await code.isVisible()), 'a code is asked for before it is needed');
+		await submit(password);
+		await page.getByRole('alert').getByText('authenticator app').waitFor();
+		await code.fill('000000-wrong');
+		await page.getByRole('button', { name: 'Log in' }).click();
+		await page.getByRole('alert').getByText('the code is wrong').waitFor();
+		await code.fill(confirmTotp.recoveryCodes[0]);
+		await page.getByRole('button', { name: 'Log in' }).click();
+		await page.locator('#viewer').getByText('admin', { exact: true }).waitFor();
+	} finally {
+		await api('mutation($id: ID!) { removeFactor(input: {id: $id}) { factor { id } } }', { id: confirmTotp.factor.id }, login.accessToken);
+	}
+	await logOut();
+	assert.ok(!(await page.getByLabel('Code').isVisible()), 'the field for a code stays');
+	ok('the bar asks for a code of the second factor');
+}
+
+// api asks the server without the page.
+async function api(query, variables, token) {
+	const headers = { 'Content-Type': 'application/json' };
+	if (token) headers.Authorization = `Bearer ${token}`;
+	const response = await fetch(new URL('graphql', url), { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+	const { data, errors } = await response.json();
+	assert.ok(!errors, JSON.stringify(errors));
+	return data;
+}
+
+// oneTimePassword is what an authenticator app shows now (RFC 6238).
+function oneTimePassword(secret) {
+	const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+	const bits = [...secret].map((letter) => letters.indexOf(letter).toString(2).padStart(5, '0')).join('');
+	const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+	const step = Buffer.alloc(8);
+	step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+	const mac = createHmac('sha1', key).update(step).digest();
+	return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
 // stored returns one of the browser's stores as text.

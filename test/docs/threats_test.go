@@ -1,10 +1,10 @@
 package docs
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -17,10 +17,13 @@ func TestEveryThreatIsAnsweredInTheDocuments(t *testing.T) {
 		t.Errorf("there are only %d rows", len(rows))
 	}
 	tests := everyTest(t)
-	for i, row := range rows {
-		if row[1] != fmt.Sprint(i+1) {
-			t.Fatalf("row %d is that of T%s", i+1, row[1])
+	last := 0
+	for _, row := range rows {
+		n, err := strconv.Atoi(row[1])
+		if err != nil || n <= last || n > last+1 && n%10 != 0 { // a group may begin with a round number
+			t.Fatalf("T%s follows T%d", row[1], last)
 		}
+		last = n
 		held := strings.TrimSpace(row[4])
 		names := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(held, -1)
 		if len(names) == 0 && !strings.HasPrefix(held, "not applicable: ") {

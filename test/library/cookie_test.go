@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey/latchkey/app"
 	"github.com/latchkey/latchkey/auth"
@@ -193,4 +195,29 @@ func TestWithoutTheSettingNoCookieIsSetOrRead(t *testing.T) {
 	}
 	token := strings.Split(strings.SplitAfter(body, `"refreshToken":"`)[1], `"`)[0]
 	b.want("MALFORMED", refresh, auth.CookieHeader, "cookie", "Cookie", "__Host-latchkey="+token)
+}
+
+// The second step of a login sets the cookie, and the first does not. T187.
+func TestASecondFactorEndsInTheCookieToo(t *testing.T) {
+	t.Setenv("LATCHKEY_COOKIE", "strict")
+	servertest.Each(t, app.Options{}, func(t *testing.T, s *servertest.Server) {
+		ann := s.User("ann")
+		secret := ann.Ask(`mutation { startTotp { secret } }`).Want("").Text("startTotp.secret")
+		ann.Ask(`mutation($c: String!) { confirmTotp(input: {code: $c}) { factor { id } } }`, "c", servertest.TOTP(t, secret, s.Clock.Now())).Want("")
+		s.Clock.Advance(30 * time.Second)
+		b := newBrowser(t, s)
+		asks := []string{auth.CookieHeader, "cookie", "Sec-Fetch-Site", "same-origin"}
+		_, body := b.post(logIn, asks...)
+		challenge := regexp.MustCompile(`lc_[\w.-]+`).FindString(body)
+		if b.kept() != "" || challenge == "" {
+			t.Fatalf("after the password: %s", body)
+		}
+		complete := `mutation { completeLogin(input: {challenge: \"` + challenge + `\", code: \"` + servertest.TOTP(t, secret, s.Clock.Now()) + `\"}) { accessToken refreshToken } }`
+		b.want("FORBIDDEN", complete, auth.CookieHeader, "cookie", "Sec-Fetch-Site", "cross-site")
+		b.want(`"refreshToken":null`, complete, asks...)
+		if kept := b.kept(); !strings.HasPrefix(kept, "lr_") {
+			t.Errorf("after the code, the cookie is %q", kept)
+		}
+		b.want(`"refreshToken":null`, refresh, asks...)
+	})
 }

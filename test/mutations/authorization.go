@@ -15,7 +15,7 @@ func authorization() []mutation {
 		},
 		{
 			"T70 T72: a caller without the scopes is refused", "auth/viewer.go",
-			"if !v.operator && !v.Scopes.Satisfy(alternatives) {", "if !v.operator && !v.Scopes.Satisfy(alternatives) && v.User == nil {",
+			"case v.operator || v.Scopes.Satisfy(alternatives):", "case v.operator || v.Scopes.Satisfy(alternatives) || v.User != nil:",
 			"./test/threats", "TestT070_",
 		},
 		{
@@ -285,7 +285,7 @@ func authorization() []mutation {
 		},
 		{
 			"T80: each directive has a function", "graph/directives.go",
-			", AsNewViewer: d.asNewViewer}", "}",
+			", Mfa: d.mfa}", "}",
 			"./graph", "TestEveryDirective",
 		},
 		{

@@ -59,22 +59,22 @@ func browser() []mutation {
 			"./test/threats", "TestT088_",
 		},
 		{
-			"T89: the page runs no script of its own text", "web/graphiql/graphiql.go",
+			"T89: the page runs no script of its own text", "internal/static/static.go",
 			"style-src 'self'; ", "style-src 'self' 'unsafe-inline'; ",
 			"./test/threats", "TestT089_",
 		},
 		{
-			"T89: the page stands in no frame, by its policy", "web/graphiql/graphiql.go",
+			"T89: the page stands in no frame, by its policy", "internal/static/static.go",
 			"form-action 'none'; frame-ancestors 'none'", "form-action 'none'",
 			"./test/threats", "TestT089_",
 		},
 		{
-			"T89: the page stands in no frame, for old browsers", "web/graphiql/graphiql.go",
+			"T89: the page stands in no frame, for old browsers", "internal/static/static.go",
 			`"X-Frame-Options":            "DENY",`, "",
 			"./test/threats", "TestT089_",
 		},
 		{
-			"T89: the page loads nothing from elsewhere", "web/graphiql/graphiql.go",
+			"T89: the page loads nothing from elsewhere", "internal/static/static.go",
 			"connect-src 'self'; ", "connect-src https:; ",
 			"./test/threats", "TestT089_",
 		},

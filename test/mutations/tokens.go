@@ -181,7 +181,7 @@ func tokens() []mutation {
 		},
 		{
 			"T36: a change checks that the session has not ended", "auth/change.go",
-			"return s.rights.Granted(o.Roles), sessionError(o, now, Expired)", "return s.rights.Granted(o.Roles), nil",
+			"return scopes, sessionError(o, now, Expired)", "return scopes, nil",
 			"./auth", "TestNothingIsChanged",
 		},
 		{
@@ -251,7 +251,7 @@ func tokens() []mutation {
 		},
 		{
 			"T39: an access token with other scopes than the user's is refused", "auth/middleware.go",
-			"if c.Scope != scopes.String() {", "if c.Scope != scopes.String() && c.Scope == \"\" {",
+			"if c.Scope != v.Scopes.String() {", "if c.Scope != v.Scopes.String() && c.Scope == \"\" {",
 			"./test/threats", "TestT039_ALoweredRoleIsLost",
 		},
 		{

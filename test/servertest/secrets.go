@@ -26,7 +26,7 @@ type secrets struct {
 }
 
 // The forms of tokens; the group is what makes them secret.
-var tokenForms = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.([\w-]{20,})|\blr_[\w.-]+\.([\w-]{20,})|\blk_(\w{30})\w{6}\b|\bll_\w+\.([\w-]{20,})`)
+var tokenForms = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.([\w-]{20,})|\bl[rc]_[\w.-]+\.([\w-]{20,})|\blk_(\w{30})\w{6}\b|"secret":"([A-Z2-7]{32})"|\b((?:[0-9a-z]{4}-){3}[0-9a-z]{4})\b|\bll_\w+\.([\w-]{20,})`)
 
 // Where documents and variables have passwords.
 var (

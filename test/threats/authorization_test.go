@@ -55,11 +55,16 @@ func TestT070_WhatOthersMayDoIsClosedToAnonymousClientsAndUsers(t *testing.T) {
 			"disableUser":       {`mutation { disableUser(input: {id: "` + bobID + `"}) { user { id } } }`, forbidden},
 			"enableUser":        {`mutation { enableUser(input: {id: "` + bobID + `"}) { user { id } } }`, forbidden},
 			"setUserPassword":   {`mutation { setUserPassword(input: {id: "` + adminID + `", password: "another password 1"}) { user { id } } }`, forbidden},
+			"startTotp":         {`mutation { startTotp { secret } }`, ok},
+			"confirmTotp":       {`mutation { confirmTotp(input: {code: "000000"}) { factor { id } } }`, "not tried"},
+			"removeFactor":      {`mutation { removeFactor(input: {id: "` + db.NewID(db.FactorID) + `"}) { factor { id } } }`, "NOT_FOUND"},
+			"newRecoveryCodes":  {`mutation { newRecoveryCodes { recoveryCodes } }`, "CONFLICT"},
+			"resetFactors":      {`mutation { resetFactors(input: {id: "` + bobID + `"}) { removedFactors } }`, forbidden},
 			"revokeSessions":    {`mutation { revokeSessions(input: {id: "` + bobID + `"}) { endedSessions } }`, forbidden},
 		}
 		fields := f.query(`{ __schema { queryType { fields { name } } mutationType { fields { name } } subscriptionType { fields { name } } } }`).Body
 		for _, name := range regexp.MustCompile(`"name":"(\w+)"`).FindAllStringSubmatch(fields, -1) {
-			if _, tried := rows[name[1]]; !tried && !slices.Contains([]string{"login", "refresh", "_service"}, name[1]) {
+			if _, tried := rows[name[1]]; !tried && !slices.Contains([]string{"login", "completeLogin", "refresh", "_service"}, name[1]) {
 				t.Errorf("%s is not tried", name[1])
 			}
 		}

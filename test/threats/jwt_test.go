@@ -590,7 +590,7 @@ func TestT067_ATokenSaysLittleAndNotForLong(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t))
 	g := newForger(t, f)
 	names := slices.Sorted(maps.Keys(g.claims))
-	if want := []string{"aud", "client_id", "exp", "gen", "iat", "iss", "jti", "scope", "sid", "sub"}; !slices.Equal(names, want) {
+	if want := []string{"acr", "amr", "aud", "auth_time", "client_id", "exp", "gen", "iat", "iss", "jti", "scope", "sid", "sub"}; !slices.Equal(names, want) {
 		t.Errorf("claims %v, want %v", names, want)
 	}
 	if life := g.claims["exp"].(float64) - g.claims["iat"].(float64); life <= 0 || life > 15*60 {

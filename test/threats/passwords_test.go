@@ -19,11 +19,13 @@ import (
 
 // Passwords and names, T1 to T28: what threats_accounts_test.go leaves.
 
-// Response times must not tell which accounts exist. T12.
+// Response times must not tell which accounts exist, nor which have a second factor. T12, T242.
 func TestT011_TheTimeOfARefusalDoesNotTellWhetherThereIsSuchAUser(t *testing.T) {
 	f := startFrontWithUsers(t, dbtest.SQLite(t), expensive)
 	admin, _, _ := f.Session("admin", servertest.AdminPassword)
 	_, _, bob := f.Session("bob", servertest.BobPassword)
+	alice, _, _ := f.Session("alice", servertest.AlicePassword)
+	f.enrol(alice)
 	failed := f.events(auth.EventLoginFailed)
 	f.Ask(admin, `mutation($id: ID!) { disableUser(input: {id: $id}) { user { id } } }`, "id", bob).Want("")
 	f.Ask(admin, `mutation { createUser(input: {username: "without"}) { user { id } } }`).Want("") // a password

@@ -11,6 +11,7 @@ const LatchkeySession = (endpoint) => {
 	const listeners = new Set();
 	let current = null; // {accessToken, expires, user}
 	let refreshing = null;
+	let challenge = null; // of a login that waits for a second factor
 
 	const set = (payload) => {
 		current = payload && { accessToken: payload.accessToken, expires: Date.parse(payload.expiresAt), user: payload.user };
@@ -31,7 +32,7 @@ const LatchkeySession = (endpoint) => {
 		const response = await fetch(endpoint, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
 		const { data, errors } = await response.json();
 		if (!errors) return data;
-		throw Object.assign(new Error(errors[0].message), { code: errors[0].extensions?.code });
+		throw Object.assign(new Error(errors[0].message), errors[0].extensions);
 	};
 
 	const refresh = async () => {
@@ -57,12 +58,25 @@ const LatchkeySession = (endpoint) => {
 		get secondsLeft() {
 			return current ? Math.max(0, Math.round((current.expires - Date.now()) / 1000)) : 0;
 		},
+		// logIn throws an Error with the code MFA_REQUIRED if the user has a second factor; then completeLogIn goes on.
 		async logIn(username, password) {
-			const { login } = await ask(
-				`mutation LogIn($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { ${fields} } }`,
-				{ u: username, p: password },
+			try {
+				const { login } = await ask(
+					`mutation LogIn($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { ${fields} } }`,
+					{ u: username, p: password },
+				);
+				set(login);
+			} catch (error) {
+				challenge = error.challenge ?? null;
+				throw error;
+			}
+		},
+		async completeLogIn(code) {
+			const { completeLogin } = await ask(
+				`mutation CompleteLogIn($x: String!, $c: String!) { completeLogin(input: {challenge: $x, code: $c}) { ${fields} } }`,
+				{ x: challenge, c: code },
 			);
-			set(login);
+			set(completeLogin);
 		},
 		// logInWith logs in by what was sent by mail: the fields of EmailLoginInput, with the variables that they use.
 		async logInWith(input, declared, variables) {

@@ -128,6 +128,30 @@ func (r *mutationResolver) RevokeInvitation(ctx context.Context, input model.Rev
 	return r.Latchkey.Mutation().RevokeInvitation(ctx, input)
 }
 
+func (r *mutationResolver) CompleteLogin(ctx context.Context, input auth.CompleteLoginInput) (*auth.LoginPayload, error) {
+	return r.Latchkey.Mutation().CompleteLogin(ctx, input)
+}
+
+func (r *mutationResolver) StartTotp(ctx context.Context, input *model.StartTotpInput) (*auth.StartTotpPayload, error) {
+	return r.Latchkey.Mutation().StartTotp(ctx, input)
+}
+
+func (r *mutationResolver) ConfirmTotp(ctx context.Context, input auth.ConfirmTotpInput) (*auth.ConfirmTotpPayload, error) {
+	return r.Latchkey.Mutation().ConfirmTotp(ctx, input)
+}
+
+func (r *mutationResolver) RemoveFactor(ctx context.Context, input model.RemoveFactorInput) (*model.RemoveFactorPayload, error) {
+	return r.Latchkey.Mutation().RemoveFactor(ctx, input)
+}
+
+func (r *mutationResolver) NewRecoveryCodes(ctx context.Context) (*auth.NewRecoveryCodesPayload, error) {
+	return r.Latchkey.Mutation().NewRecoveryCodes(ctx)
+}
+
+func (r *mutationResolver) ResetFactors(ctx context.Context, input model.ResetFactorsInput) (*model.ResetFactorsPayload, error) {
+	return r.Latchkey.Mutation().ResetFactors(ctx, input)
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return r.Latchkey.Query().Me(ctx)
 }
@@ -182,6 +206,14 @@ func (r *userResolver) Sessions(ctx context.Context, obj *db.User, first *int, a
 
 func (r *userResolver) APITokens(ctx context.Context, obj *db.User, first *int, after *string, last *int, before *string) (*relay.Connection[db.APIToken], error) {
 	return r.Latchkey.User().APITokens(ctx, obj, first, after, last, before)
+}
+
+func (r *userResolver) Factors(ctx context.Context, obj *db.User) ([]*db.Factor, error) {
+	return r.Latchkey.User().Factors(ctx, obj)
+}
+
+func (r *userResolver) RecoveryCodesLeft(ctx context.Context, obj *db.User) (*int, error) {
+	return r.Latchkey.User().RecoveryCodesLeft(ctx, obj)
 }
 
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }

@@ -3,12 +3,21 @@ const LatchkeyBar = (session) => {
 	'use strict';
 
 	const form = document.getElementById('login');
+	const askForCode = document.getElementById('code');
 	const viewer = document.getElementById('viewer');
 	const name = document.getElementById('viewer-name');
 	const scopes = document.getElementById('viewer-scopes');
 	const left = document.getElementById('viewer-left');
 	const logout = document.getElementById('logout');
 	const message = document.getElementById('bar-message');
+
+	// needCode shows or hides the field for a code of the second factor.
+	const needCode = (needed) => {
+		askForCode.hidden = !needed;
+		form.elements.code.required = needed;
+		form.elements.username.readOnly = form.elements.password.readOnly = needed;
+		if (needed) form.elements.code.focus();
+	};
 
 	// attempt runs the action of a button; while it runs, the bar takes no other. Then the keyboard is at the next element.
 	const attempt = async (action, next) => {
@@ -19,6 +28,10 @@ const LatchkeyBar = (session) => {
 			await action();
 		} catch (error) {
 			message.textContent = error.code ? error.message : 'The server cannot be reached.';
+			if (error.code === 'MFA_REQUIRED') {
+				message.textContent = 'Enter a code of your authenticator app, or a recovery code.';
+				needCode(true);
+			} else if (error.field === 'challenge') needCode(false); // log in again
 		} finally {
 			for (const button of buttons) button.disabled = false;
 		}
@@ -27,10 +40,12 @@ const LatchkeyBar = (session) => {
 
 	form.addEventListener('submit', (event) => {
 		event.preventDefault();
-		const { username, password } = form.elements;
+		const { username, password, code } = form.elements;
 		attempt(async () => {
-			await session.logIn(username.value, password.value);
+			if (askForCode.hidden) await session.logIn(username.value, password.value);
+			else await session.completeLogIn(code.value);
 			form.reset();
+			needCode(false);
 		}, logout);
 	});
 	logout.addEventListener('click', () => attempt(() => session.logOut(), form.elements.username));

@@ -10,5 +10,5 @@ import (
 // Guards are the directives of Latchkey's schema. Set those of the project's own schema in what it returns.
 func Guards(service *auth.Service) DirectiveRoot {
 	d := graph.Directives(service)
-	return DirectiveRoot{Public: d.Public, Authenticated: d.Authenticated, RequiresScopes: d.RequiresScopes, AsNewViewer: d.AsNewViewer}
+	return DirectiveRoot{Public: d.Public, Authenticated: d.Authenticated, RequiresScopes: d.RequiresScopes, AsNewViewer: d.AsNewViewer, RecentAuth: d.RecentAuth, Mfa: d.Mfa}
 }

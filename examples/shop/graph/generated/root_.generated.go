@@ -35,7 +35,9 @@ type ResolverRoot interface {
 type DirectiveRoot struct {
 	AsNewViewer    func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Authenticated  func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
+	Mfa            func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Public         func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
+	RecentAuth     func(ctx context.Context, obj any, next graphql.Resolver, within string) (res any, err error)
 	RequiresScopes func(ctx context.Context, obj any, next graphql.Resolver, scopes [][]string) (res any, err error)
 }
 
@@ -71,6 +73,11 @@ type ComplexityRoot struct {
 		User             func(childComplexity int) int
 	}
 
+	ConfirmTotpPayload struct {
+		Factor        func(childComplexity int) int
+		RecoveryCodes func(childComplexity int) int
+	}
+
 	CreateApiTokenPayload struct {
 		APIToken func(childComplexity int) int
 		Token    func(childComplexity int) int
@@ -100,6 +107,14 @@ type ComplexityRoot struct {
 		Data func(childComplexity int) int
 	}
 
+	Factor struct {
+		CreatedAt  func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Kind       func(childComplexity int) int
+		LastUsedAt func(childComplexity int) int
+		Name       func(childComplexity int) int
+	}
+
 	InviteUserPayload struct {
 		ExpiresAt func(childComplexity int) int
 	}
@@ -121,7 +136,9 @@ type ComplexityRoot struct {
 	Mutation struct {
 		ChangeEmail          func(childComplexity int, input model.ChangeEmailInput) int
 		ChangePassword       func(childComplexity int, input auth.ChangePasswordInput) int
+		CompleteLogin        func(childComplexity int, input auth.CompleteLoginInput) int
 		CompleteRegistration func(childComplexity int, input auth.CompleteRegistrationInput) int
+		ConfirmTotp          func(childComplexity int, input auth.ConfirmTotpInput) int
 		CreateAPIToken       func(childComplexity int, input auth.CreateAPITokenInput) int
 		CreateUser           func(childComplexity int, input auth.CreateUserInput) int
 		DeleteAccount        func(childComplexity int) int
@@ -133,12 +150,15 @@ type ComplexityRoot struct {
 		Login                func(childComplexity int, input auth.LoginInput) int
 		LoginByEmail         func(childComplexity int, input auth.EmailLoginInput) int
 		Logout               func(childComplexity int, input *model.LogoutInput) int
+		NewRecoveryCodes     func(childComplexity int) int
 		PlaceOrder           func(childComplexity int, input model1.PlaceOrderInput) int
 		Reauthenticate       func(childComplexity int, input auth.ReauthenticateInput) int
 		Refresh              func(childComplexity int, input *auth.RefreshInput) int
 		Register             func(childComplexity int, input auth.RegisterInput) int
+		RemoveFactor         func(childComplexity int, input model.RemoveFactorInput) int
 		RequestEmailLogin    func(childComplexity int, input model.RequestEmailLoginInput) int
 		RequestPasswordReset func(childComplexity int, input model.RequestPasswordResetInput) int
+		ResetFactors         func(childComplexity int, input model.ResetFactorsInput) int
 		ResetPassword        func(childComplexity int, input auth.ResetPasswordInput) int
 		RevokeAPIToken       func(childComplexity int, input model.RevokeAPITokenInput) int
 		RevokeInvitation     func(childComplexity int, input model.RevokeInvitationInput) int
@@ -146,9 +166,14 @@ type ComplexityRoot struct {
 		RevokeSessions       func(childComplexity int, input model.RevokeSessionsInput) int
 		SetUserPassword      func(childComplexity int, input auth.SetUserPasswordInput) int
 		ShipOrder            func(childComplexity int, input model1.ShipOrderInput) int
+		StartTotp            func(childComplexity int, input *model.StartTotpInput) int
 		UndoEmailChange      func(childComplexity int, input auth.UndoEmailChangeInput) int
 		UpdateUser           func(childComplexity int, input model.UpdateUserInput) int
 		VerifyEmail          func(childComplexity int, input auth.VerifyEmailInput) int
+	}
+
+	NewRecoveryCodesPayload struct {
+		RecoveryCodes func(childComplexity int) int
 	}
 
 	Order struct {
@@ -200,12 +225,21 @@ type ComplexityRoot struct {
 		Login func(childComplexity int) int
 	}
 
+	RemoveFactorPayload struct {
+		Factor func(childComplexity int) int
+	}
+
 	RequestEmailLoginPayload struct {
 		ExpiresIn func(childComplexity int) int
 	}
 
 	RequestPasswordResetPayload struct {
 		ExpiresIn func(childComplexity int) int
+	}
+
+	ResetFactorsPayload struct {
+		RemovedFactors func(childComplexity int) int
+		User           func(childComplexity int) int
 	}
 
 	ResetPasswordPayload struct {
@@ -284,6 +318,13 @@ type ComplexityRoot struct {
 		User func(childComplexity int) int
 	}
 
+	StartTotpPayload struct {
+		ExpiresAt func(childComplexity int) int
+		QRCode    func(childComplexity int) int
+		Secret    func(childComplexity int) int
+		URI       func(childComplexity int) int
+	}
+
 	Subscription struct {
 		AllSecurityEvents func(childComplexity int) int
 		OrderChanged      func(childComplexity int) int
@@ -299,22 +340,24 @@ type ComplexityRoot struct {
 	}
 
 	User struct {
-		APITokens       func(childComplexity int, first *int, after *string, last *int, before *string) int
-		CreatedAt       func(childComplexity int) int
-		DisabledAt      func(childComplexity int) int
-		Email           func(childComplexity int) int
-		EmailVerifiedAt func(childComplexity int) int
-		ID              func(childComplexity int) int
-		LastLoginAt     func(childComplexity int) int
-		Locale          func(childComplexity int) int
-		Name            func(childComplexity int) int
-		Orders          func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Points          func(childComplexity int) int
-		RoleNames       func(childComplexity int) int
-		Scopes          func(childComplexity int) int
-		Sessions        func(childComplexity int, first *int, after *string, last *int, before *string) int
-		UpdatedAt       func(childComplexity int) int
-		Username        func(childComplexity int) int
+		APITokens         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		CreatedAt         func(childComplexity int) int
+		DisabledAt        func(childComplexity int) int
+		Email             func(childComplexity int) int
+		EmailVerifiedAt   func(childComplexity int) int
+		Factors           func(childComplexity int) int
+		ID                func(childComplexity int) int
+		LastLoginAt       func(childComplexity int) int
+		Locale            func(childComplexity int) int
+		Name              func(childComplexity int) int
+		Orders            func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Points            func(childComplexity int) int
+		RecoveryCodesLeft func(childComplexity int) int
+		RoleNames         func(childComplexity int) int
+		Scopes            func(childComplexity int) int
+		Sessions          func(childComplexity int, first *int, after *string, last *int, before *string) int
+		UpdatedAt         func(childComplexity int) int
+		Username          func(childComplexity int) int
 	}
 
 	UserConnection struct {
@@ -453,6 +496,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ChangePasswordPayload.User(childComplexity), true
 
+	case "ConfirmTotpPayload.factor":
+		if e.ComplexityRoot.ConfirmTotpPayload.Factor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmTotpPayload.Factor(childComplexity), true
+	case "ConfirmTotpPayload.recoveryCodes":
+		if e.ComplexityRoot.ConfirmTotpPayload.RecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmTotpPayload.RecoveryCodes(childComplexity), true
+
 	case "CreateApiTokenPayload.apiToken":
 		if e.ComplexityRoot.CreateApiTokenPayload.APIToken == nil {
 			break
@@ -507,6 +563,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ExportAccountPayload.Data(childComplexity), true
+
+	case "Factor.createdAt":
+		if e.ComplexityRoot.Factor.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.CreatedAt(childComplexity), true
+	case "Factor.id":
+		if e.ComplexityRoot.Factor.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.ID(childComplexity), true
+	case "Factor.kind":
+		if e.ComplexityRoot.Factor.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.Kind(childComplexity), true
+	case "Factor.lastUsedAt":
+		if e.ComplexityRoot.Factor.LastUsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.LastUsedAt(childComplexity), true
+	case "Factor.name":
+		if e.ComplexityRoot.Factor.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Factor.Name(childComplexity), true
 
 	case "InviteUserPayload.expiresAt":
 		if e.ComplexityRoot.InviteUserPayload.ExpiresAt == nil {
@@ -587,6 +674,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(auth.ChangePasswordInput)), true
+	case "Mutation.completeLogin":
+		if e.ComplexityRoot.Mutation.CompleteLogin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeLogin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteLogin(childComplexity, args["input"].(auth.CompleteLoginInput)), true
 	case "Mutation.completeRegistration":
 		if e.ComplexityRoot.Mutation.CompleteRegistration == nil {
 			break
@@ -598,6 +696,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompleteRegistration(childComplexity, args["input"].(auth.CompleteRegistrationInput)), true
+	case "Mutation.confirmTotp":
+		if e.ComplexityRoot.Mutation.ConfirmTotp == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmTotp_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmTotp(childComplexity, args["input"].(auth.ConfirmTotpInput)), true
 	case "Mutation.createApiToken":
 		if e.ComplexityRoot.Mutation.CreateAPIToken == nil {
 			break
@@ -709,6 +818,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Logout(childComplexity, args["input"].(*model.LogoutInput)), true
+	case "Mutation.newRecoveryCodes":
+		if e.ComplexityRoot.Mutation.NewRecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.NewRecoveryCodes(childComplexity), true
 	case "Mutation.placeOrder":
 		if e.ComplexityRoot.Mutation.PlaceOrder == nil {
 			break
@@ -753,6 +868,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Register(childComplexity, args["input"].(auth.RegisterInput)), true
+	case "Mutation.removeFactor":
+		if e.ComplexityRoot.Mutation.RemoveFactor == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeFactor_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveFactor(childComplexity, args["input"].(model.RemoveFactorInput)), true
 	case "Mutation.requestEmailLogin":
 		if e.ComplexityRoot.Mutation.RequestEmailLogin == nil {
 			break
@@ -775,6 +901,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RequestPasswordReset(childComplexity, args["input"].(model.RequestPasswordResetInput)), true
+	case "Mutation.resetFactors":
+		if e.ComplexityRoot.Mutation.ResetFactors == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_resetFactors_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ResetFactors(childComplexity, args["input"].(model.ResetFactorsInput)), true
 	case "Mutation.resetPassword":
 		if e.ComplexityRoot.Mutation.ResetPassword == nil {
 			break
@@ -852,6 +989,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ShipOrder(childComplexity, args["input"].(model1.ShipOrderInput)), true
+	case "Mutation.startTotp":
+		if e.ComplexityRoot.Mutation.StartTotp == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startTotp_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartTotp(childComplexity, args["input"].(*model.StartTotpInput)), true
 	case "Mutation.undoEmailChange":
 		if e.ComplexityRoot.Mutation.UndoEmailChange == nil {
 			break
@@ -885,6 +1033,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.VerifyEmail(childComplexity, args["input"].(auth.VerifyEmailInput)), true
+
+	case "NewRecoveryCodesPayload.recoveryCodes":
+		if e.ComplexityRoot.NewRecoveryCodesPayload.RecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NewRecoveryCodesPayload.RecoveryCodes(childComplexity), true
 
 	case "Order.id":
 		if e.ComplexityRoot.Order.ID == nil {
@@ -1075,6 +1230,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RegisterPayload.Login(childComplexity), true
 
+	case "RemoveFactorPayload.factor":
+		if e.ComplexityRoot.RemoveFactorPayload.Factor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveFactorPayload.Factor(childComplexity), true
+
 	case "RequestEmailLoginPayload.expiresIn":
 		if e.ComplexityRoot.RequestEmailLoginPayload.ExpiresIn == nil {
 			break
@@ -1088,6 +1250,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RequestPasswordResetPayload.ExpiresIn(childComplexity), true
+
+	case "ResetFactorsPayload.removedFactors":
+		if e.ComplexityRoot.ResetFactorsPayload.RemovedFactors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetFactorsPayload.RemovedFactors(childComplexity), true
+	case "ResetFactorsPayload.user":
+		if e.ComplexityRoot.ResetFactorsPayload.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetFactorsPayload.User(childComplexity), true
 
 	case "ResetPasswordPayload.endedSessions":
 		if e.ComplexityRoot.ResetPasswordPayload.EndedSessions == nil {
@@ -1341,6 +1516,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetUserPasswordPayload.User(childComplexity), true
 
+	case "StartTotpPayload.expiresAt":
+		if e.ComplexityRoot.StartTotpPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.ExpiresAt(childComplexity), true
+	case "StartTotpPayload.qrCode":
+		if e.ComplexityRoot.StartTotpPayload.QRCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.QRCode(childComplexity), true
+	case "StartTotpPayload.secret":
+		if e.ComplexityRoot.StartTotpPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.Secret(childComplexity), true
+	case "StartTotpPayload.uri":
+		if e.ComplexityRoot.StartTotpPayload.URI == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartTotpPayload.URI(childComplexity), true
+
 	case "Subscription.allSecurityEvents":
 		if e.ComplexityRoot.Subscription.AllSecurityEvents == nil {
 			break
@@ -1409,6 +1609,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.EmailVerifiedAt(childComplexity), true
+	case "User.factors":
+		if e.ComplexityRoot.User.Factors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Factors(childComplexity), true
 	case "User.id":
 		if e.ComplexityRoot.User.ID == nil {
 			break
@@ -1450,6 +1656,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Points(childComplexity), true
+	case "User.recoveryCodesLeft":
+		if e.ComplexityRoot.User.RecoveryCodesLeft == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.RecoveryCodesLeft(childComplexity), true
 	case "User.roles":
 		if e.ComplexityRoot.User.RoleNames == nil {
 			break
@@ -1550,7 +1762,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AuditFilter", ec.unmarshalInputAuditFilter),
 			graphql.NewInputUnmarshaler("ChangeEmailInput", ec.unmarshalInputChangeEmailInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CompleteLoginInput", ec.unmarshalInputCompleteLoginInput),
 			graphql.NewInputUnmarshaler("CompleteRegistrationInput", ec.unmarshalInputCompleteRegistrationInput),
+			graphql.NewInputUnmarshaler("ConfirmTotpInput", ec.unmarshalInputConfirmTotpInput),
 			graphql.NewInputUnmarshaler("CreateApiTokenInput", ec.unmarshalInputCreateApiTokenInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("DeleteUserInput", ec.unmarshalInputDeleteUserInput),
@@ -1564,8 +1778,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ReauthenticateInput", ec.unmarshalInputReauthenticateInput),
 			graphql.NewInputUnmarshaler("RefreshInput", ec.unmarshalInputRefreshInput),
 			graphql.NewInputUnmarshaler("RegisterInput", ec.unmarshalInputRegisterInput),
+			graphql.NewInputUnmarshaler("RemoveFactorInput", ec.unmarshalInputRemoveFactorInput),
 			graphql.NewInputUnmarshaler("RequestEmailLoginInput", ec.unmarshalInputRequestEmailLoginInput),
 			graphql.NewInputUnmarshaler("RequestPasswordResetInput", ec.unmarshalInputRequestPasswordResetInput),
+			graphql.NewInputUnmarshaler("ResetFactorsInput", ec.unmarshalInputResetFactorsInput),
 			graphql.NewInputUnmarshaler("ResetPasswordInput", ec.unmarshalInputResetPasswordInput),
 			graphql.NewInputUnmarshaler("RevokeApiTokenInput", ec.unmarshalInputRevokeApiTokenInput),
 			graphql.NewInputUnmarshaler("RevokeInvitationInput", ec.unmarshalInputRevokeInvitationInput),
@@ -1573,6 +1789,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RevokeSessionsInput", ec.unmarshalInputRevokeSessionsInput),
 			graphql.NewInputUnmarshaler("SetUserPasswordInput", ec.unmarshalInputSetUserPasswordInput),
 			graphql.NewInputUnmarshaler("ShipOrderInput", ec.unmarshalInputShipOrderInput),
+			graphql.NewInputUnmarshaler("StartTotpInput", ec.unmarshalInputStartTotpInput),
 			graphql.NewInputUnmarshaler("UndoEmailChangeInput", ec.unmarshalInputUndoEmailChangeInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
 			graphql.NewInputUnmarshaler("VerifyEmailInput", ec.unmarshalInputVerifyEmailInput),
@@ -1771,6 +1988,20 @@ directive @requiresScopes(
   """
   scopes: [[String!]!]!
 ) on FIELD_DEFINITION
+"""
+In addition to the access directive: the session must have proved who its user is within the duration; otherwise
+REAUTHENTICATION_REQUIRED. API tokens are refused.
+"""
+directive @recentAuth(
+  """
+  Such as "10m" or "1h30m".
+  """
+  within: String!
+) on FIELD_DEFINITION
+"""
+In addition to the access directive: the session must have proved a second factor; otherwise MFA_REQUIRED. API tokens are refused.
+"""
+directive @mfa on FIELD_DEFINITION
 """
 Every field of this type must have an access directive.
 """
@@ -2017,7 +2248,8 @@ Mutations.
 type Mutation {
   """
   Opens a session for a user name (or e-mail) and password. Send the access token with further requests:
-  ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. Fails with INVALID_CREDENTIALS.
+  ` + "`" + `Authorization: Bearer <accessToken>` + "`" + `. Fails with INVALID_CREDENTIALS, and for a user who has a second factor with
+  MFA_REQUIRED and a challenge for completeLogin.
   """
   login(
     """
@@ -2046,8 +2278,9 @@ type Mutation {
   ): LogoutPayload @authenticated
   """
   Verifies the viewer's password again, in the current session. Mutations that create API tokens, grant roles, set
-  passwords or delete users need a login or this mutation within the last hour; otherwise they fail with
-  REAUTHENTICATION_REQUIRED. Not allowed with an API token.
+  passwords, delete users or change second factors need a login or this mutation within the last hour; otherwise they
+  fail with REAUTHENTICATION_REQUIRED. A user who has a second factor proves it too; without a code the mutation fails
+  with MFA_REQUIRED. Not allowed with an API token.
   """
   reauthenticate(
     """
@@ -2271,6 +2504,62 @@ type Mutation {
     """
     input: RevokeInvitationInput!
   ): RevokeInvitationPayload @requiresScopes(scopes: [["users:write"]])
+  """
+  The second step of a login that failed with MFA_REQUIRED. Fails with INVALID_CREDENTIALS if the code is wrong, and with
+  BAD_USER_INPUT for the field challenge if that can no longer be used: after five codes or five minutes, or when the
+  password was changed.
+  """
+  completeLogin(
+    """
+    The challenge and a code.
+    """
+    input: CompleteLoginInput!
+  ): LoginPayload @credentials @public
+  """
+  Begins to enrol an authenticator app as a second factor of the viewer. It is in force after confirmTotp. Needs a recent
+  login and, of a user who has a second factor, one that was proved in the session. Not allowed with an API token.
+  """
+  startTotp(
+    """
+    The name of the app.
+    """
+    input: StartTotpInput
+  ): StartTotpPayload @credentials @authenticated
+  """
+  Puts the authenticator app of startTotp into force, and returns ten recovery codes to a user who has none. The session
+  then counts as one with a second factor. Needs what startTotp needs. Not allowed with an API token.
+  """
+  confirmTotp(
+    """
+    A code of the app.
+    """
+    input: ConfirmTotpInput!
+  ): ConfirmTotpPayload @credentials @authenticated
+  """
+  Removes one of the viewer's second factors; with the last one, the recovery codes too. Needs a recent login, with a second
+  factor. Not allowed with an API token.
+  """
+  removeFactor(
+    """
+    Which factor.
+    """
+    input: RemoveFactorInput!
+  ): RemoveFactorPayload @authenticated
+  """
+  Replaces the viewer's recovery codes by ten new ones. Needs a recent login, with a second factor. Not allowed with an API
+  token.
+  """
+  newRecoveryCodes: NewRecoveryCodesPayload @credentials @authenticated
+  """
+  Removes the second factors and recovery codes of another user, who has lost them and has no more scopes than the viewer.
+  Needs a recent login. Not allowed with an API token.
+  """
+  resetFactors(
+    """
+    Which user.
+    """
+    input: ResetFactorsInput!
+  ): ResetFactorsPayload @requiresScopes(scopes: [["users:write"]])
 }
 """
 A person or program that has an account.
@@ -2372,6 +2661,14 @@ type User implements Node @key(fields: "id") @sensitive {
     """
     before: String
   ): ApiTokenConnection @authenticated
+  """
+  The user's second factors, oldest first.
+  """
+  factors: [Factor!] @goField(forceResolver: true) @listSize(assumedSize: 10) @authenticated
+  """
+  How many recovery codes the user has not used.
+  """
+  recoveryCodesLeft: Int @goField(forceResolver: true) @authenticated
 }
 """
 One login on one device.
@@ -2398,7 +2695,7 @@ type Session implements Node @sensitive {
   """
   createdAt: Time! @authenticated
   """
-  When the password was last verified: login, reauthenticate or changePassword.
+  When the user last proved who they are: login, reauthenticate or, without a second factor, changePassword.
   """
   authenticatedAt: Time! @authenticated
   """
@@ -2571,6 +2868,30 @@ enum SecurityEventKind {
   The user exported the data of the account.
   """
   DATA_EXPORTED
+  """
+  A second factor was added.
+  """
+  FACTOR_ADDED
+  """
+  The user removed a second factor.
+  """
+  FACTOR_REMOVED
+  """
+  An administrator removed the user's second factors and recovery codes.
+  """
+  FACTORS_RESET
+  """
+  The user received new recovery codes.
+  """
+  RECOVERY_CODES_CREATED
+  """
+  A recovery code was used; detail says how many are left.
+  """
+  RECOVERY_CODE_USED
+  """
+  A code of the second factor was wrong, after the right password or in a session.
+  """
+  SECOND_FACTOR_FAILED
 }
 """
 A security event of an account.
@@ -2894,20 +3215,24 @@ type LogoutPayload {
   revokedApiTokens: Int!
 }
 """
-The viewer's password.
+The viewer's password, and a code of a viewer who has a second factor.
 """
 input ReauthenticateInput {
   """
   The password; INVALID_CREDENTIALS if it is wrong.
   """
   password: String!
+  """
+  A one-time password of the authenticator app, or a recovery code.
+  """
+  code: String
 }
 """
 The result of verifying the password.
 """
 type ReauthenticatePayload {
   """
-  When the password was last verified in the session: now.
+  When the user last proved who they are in the session: now.
   """
   authenticatedAt: Time!
 }
@@ -3467,6 +3792,154 @@ type RevokeInvitationPayload {
   """
   email: String!
 }
+"""
+A kind of second factor.
+"""
+enum FactorKind {
+  """
+  An authenticator app that shows one-time passwords (RFC 6238).
+  """
+  TOTP
+}
+"""
+Something that a user proves beside the password.
+"""
+type Factor @sensitive {
+  """
+  Opaque.
+  """
+  id: ID! @authenticated
+  """
+  The kind of factor.
+  """
+  kind: FactorKind! @authenticated
+  """
+  What the user calls it.
+  """
+  name: String! @authenticated
+  """
+  When the user began to enrol it.
+  """
+  createdAt: Time! @authenticated
+  """
+  When it was last proved.
+  """
+  lastUsedAt: Time @authenticated
+}
+"""
+The second step of a login.
+"""
+input CompleteLoginInput {
+  """
+  From the error MFA_REQUIRED of login.
+  """
+  challenge: String!
+  """
+  A one-time password of the authenticator app, or a recovery code; INVALID_CREDENTIALS if it is wrong.
+  """
+  code: String!
+}
+"""
+A new authenticator app.
+"""
+input StartTotpInput {
+  """
+  What the user calls the app, at most 200 bytes; by default "Authenticator app".
+  """
+  name: String
+}
+"""
+What an authenticator app needs to know. It is never returned again. Keep it secret.
+"""
+type StartTotpPayload {
+  """
+  To be typed into the app, if it cannot read the QR code.
+  """
+  secret: String!
+  """
+  The same for apps, with the issuer and the account: ` + "`" + `otpauth://totp/…` + "`" + `.
+  """
+  uri: String!
+  """
+  The URI as a QR code: the text of an SVG image.
+  """
+  qrCode: String!
+  """
+  Until when confirmTotp must be called.
+  """
+  expiresAt: Time!
+}
+"""
+A code of the authenticator app that is being enrolled.
+"""
+input ConfirmTotpInput {
+  """
+  The six digits; INVALID_CREDENTIALS if they are wrong.
+  """
+  code: String!
+}
+"""
+The second factor that is now in force.
+"""
+type ConfirmTotpPayload {
+  """
+  The factor.
+  """
+  factor: Factor!
+  """
+  Codes that replace the app if it is lost, for one use each. They are never returned again. Empty if the user has some already.
+  """
+  recoveryCodes: [String!]!
+}
+"""
+Which second factor to remove.
+"""
+input RemoveFactorInput {
+  """
+  The ID of the factor.
+  """
+  id: ID!
+}
+"""
+The removed second factor.
+"""
+type RemoveFactorPayload {
+  """
+  The factor.
+  """
+  factor: Factor!
+}
+"""
+New recovery codes. Earlier ones are void.
+"""
+type NewRecoveryCodesPayload {
+  """
+  Codes that replace the app if it is lost, for one use each. They are never returned again.
+  """
+  recoveryCodes: [String!]!
+}
+"""
+Whose second factors to remove.
+"""
+input ResetFactorsInput {
+  """
+  The ID of the user.
+  """
+  id: ID!
+}
+"""
+The result of removing a user's second factors.
+"""
+type ResetFactorsPayload {
+  """
+  The user.
+  """
+  user: User!
+  """
+  How many factors were removed.
+  """
+  removedFactors: Int!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -3537,6 +4010,16 @@ func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ChangePasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ConfirmTotpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "factor":
+		return ec.fieldContext_ConfirmTotpPayload_factor(ctx, field)
+	case "recoveryCodes":
+		return ec.fieldContext_ConfirmTotpPayload_recoveryCodes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfirmTotpPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateApiTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "token":
@@ -3595,6 +4078,22 @@ func (ec *executionContext) childFields_ExportAccountPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type ExportAccountPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Factor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Factor_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Factor_kind(ctx, field)
+	case "name":
+		return ec.fieldContext_Factor_name(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Factor_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Factor_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Factor", field.Name)
+}
+
 func (ec *executionContext) childFields_InviteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "expiresAt":
@@ -3629,6 +4128,14 @@ func (ec *executionContext) childFields_LogoutPayload(ctx context.Context, field
 		return ec.fieldContext_LogoutPayload_revokedApiTokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LogoutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_NewRecoveryCodesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "recoveryCodes":
+		return ec.fieldContext_NewRecoveryCodesPayload_recoveryCodes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NewRecoveryCodesPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Order(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3707,6 +4214,14 @@ func (ec *executionContext) childFields_RegisterPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RegisterPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveFactorPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "factor":
+		return ec.fieldContext_RemoveFactorPayload_factor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveFactorPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RequestEmailLoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "expiresIn":
@@ -3721,6 +4236,16 @@ func (ec *executionContext) childFields_RequestPasswordResetPayload(ctx context.
 		return ec.fieldContext_RequestPasswordResetPayload_expiresIn(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RequestPasswordResetPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ResetFactorsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_ResetFactorsPayload_user(ctx, field)
+	case "removedFactors":
+		return ec.fieldContext_ResetFactorsPayload_removedFactors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ResetFactorsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ResetPasswordPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3875,6 +4400,20 @@ func (ec *executionContext) childFields_SetUserPasswordPayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type SetUserPasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_StartTotpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "secret":
+		return ec.fieldContext_StartTotpPayload_secret(ctx, field)
+	case "uri":
+		return ec.fieldContext_StartTotpPayload_uri(ctx, field)
+	case "qrCode":
+		return ec.fieldContext_StartTotpPayload_qrCode(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_StartTotpPayload_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartTotpPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UndoEmailChangePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "restored":
@@ -3921,6 +4460,10 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_sessions(ctx, field)
 	case "apiTokens":
 		return ec.fieldContext_User_apiTokens(ctx, field)
+	case "factors":
+		return ec.fieldContext_User_factors(ctx, field)
+	case "recoveryCodesLeft":
+		return ec.fieldContext_User_recoveryCodesLeft(ctx, field)
 	case "points":
 		return ec.fieldContext_User_points(ctx, field)
 	case "orders":
