@@ -25,7 +25,7 @@ func secondFactors() []mutation {
 		},
 		{
 			"T234: where the owner has been, guesses from elsewhere do not count", "auth/secondfactor.go",
-			"if err != nil || known {", "if err != nil {",
+			"if err != nil || known {", "if err != nil || known && u.ID == \"\" {",
 			"./test/threats", "TestT234_",
 		},
 		{
@@ -105,7 +105,7 @@ func secondFactors() []mutation {
 		},
 		{
 			"T246: a new password does not renew the login", "auth/stepup.go",
-			"if err != nil || has {\n\t\treturn err\n\t}\n\treturn tx.Authenticated", "if err != nil {\n\t\treturn err\n\t}\n\treturn tx.Authenticated",
+			"if err != nil || has {\n\t\treturn err\n\t}\n\treturn tx.Authenticated", "if err != nil || has && userID == \"\" {\n\t\treturn err\n\t}\n\treturn tx.Authenticated",
 			"./test/threats", "TestT246_",
 		},
 		{
@@ -115,7 +115,7 @@ func secondFactors() []mutation {
 		},
 		{
 			"T247: @mfa looks at the session", "auth/stepup.go",
-			"if err == nil && !slices.Contains(session.Methods, MethodMFA) {\n\t\terr = &MFARequiredError{}", "if err == nil && session == nil {\n\t\terr = &MFARequiredError{}",
+			"if err == nil && !slices.Contains(session.Methods, MethodMFA) {\n\t\terr = &MFARequiredError{}", "if err == nil && !slices.Contains(session.Methods, MethodPassword) {\n\t\terr = &MFARequiredError{}",
 			"./graph", "TestStepUpDirectivesLetOnlySessionsPass",
 		},
 		{
