@@ -38,6 +38,8 @@ type Options struct {
 	Claims      func(ctx context.Context, u *db.User) (map[string]any, error) // see auth.Options
 	UserCreated func(ctx context.Context, tx *db.DB, u *db.User) error        // see auth.Options
 
+	Providers []auth.Provider // by which users can log in, in addition to those of LATCHKEY_PROVIDERS_FILE
+
 	// For programs with existing users and directives: see docs/existing-project.md.
 	DatabaseURL string                                                            // overrides DATABASE_URL, if the program uses that variable for something else
 	Guards      []string                                                          // the program's own directives that count as access directives, such as "hasRole": see graph.HasRole

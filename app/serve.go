@@ -153,8 +153,13 @@ func listen(addr, setting string) (net.Listener, error) {
 
 // wire connects the packages, in the order of their dependencies. The context ends when the server is asked to stop.
 func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *ServeSettings, log *slog.Logger) (*Server, error) {
+	loginProviders, err := o.Login.providers(p.Providers)
+	if err != nil {
+		return nil, err
+	}
 	service, err := auth.New(ctx, auth.Options{
 		DB: d, Secrets: secrets, Rights: p.rights, Claims: p.Claims, UserCreated: p.UserCreated,
+		Providers: loginProviders, RedirectURIs: o.Login.RedirectURIs,
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})

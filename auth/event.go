@@ -33,6 +33,8 @@ const (
 	EventSessionRevoked      db.EventKind = "SESSION_REVOKED"
 	EventUserDeleted         db.EventKind = "USER_DELETED"
 	EventAllRevoked          db.EventKind = "ALL_REVOKED"
+	EventIdentityLinked      db.EventKind = "IDENTITY_LINKED"
+	EventIdentityUnlinked    db.EventKind = "IDENTITY_UNLINKED"
 )
 
 // event returns an event that the viewer causes now. userID and objectID, the affected account and object, may be "".

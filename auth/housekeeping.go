@@ -118,7 +118,7 @@ func (h *housekeeper) clockPlausible(ctx context.Context, now db.Time) (plausibl
 func (h *housekeeper) deleteOld(ctx context.Context, now db.Time) error {
 	err1 := h.db.DeleteExpiredThrottles(ctx, now)
 	_, err2 := h.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
-	err3 := h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour))
+	err3 := errors.Join(h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour)), h.db.DeleteExpiredProviderLogins(ctx, now))
 	if h.keepEvents == 0 {
 		return errors.Join(err1, err2, err3)
 	}

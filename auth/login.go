@@ -62,7 +62,7 @@ func loginOutcome(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, ErrInvalidCredentials):
+	case errors.Is(err, ErrInvalidCredentials), errors.Is(err, ErrProviderLogin), errors.Is(err, ErrIdentityNotLinked), errors.Is(err, ErrSignupDisabled):
 		return "refused"
 	case limited:
 		return "limited"
@@ -142,6 +142,7 @@ func (s *Service) recordThrottled(ctx context.Context, u *db.User, err error) er
 // Methods of authentication, as in the claim `amr` (RFC 8176, section 2).
 const (
 	MethodPassword = "pwd"
+	MethodProvider = "fed" // another provider, which may have asked for anything; not in RFC 8176
 )
 
 // A proof says how a user has proved who they are.
@@ -149,6 +150,9 @@ type proof struct {
 	methods []string
 	newHash string   // the password's hash with newer parameters; "" to keep the hash
 	guess   *attempt // which succeeds with the login; nil if nothing was guessed
+
+	identity    *db.Identity // of a log-in by a provider; nil: none
+	providerSID string       // the session at the provider; "" if unknown
 }
 
 // completeLogin is the end of every way to log in: the user has proved who they are.
@@ -163,11 +167,11 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 	client := ViewerFrom(ctx).Client
 	session := &db.Session{
 		ID: db.NewID(db.SessionID), UserID: u.ID, Device: client.Device, IP: client.IP, LoginNetwork: networkOf(client.IP), Generation: 1,
-		Methods: p.methods, CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
+		Methods: p.methods, Provider: p.provider(), ProviderSID: nilIfEmpty(p.providerSID), CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
 	}
 	tell := (*db.DB).NotifySoon // a login revokes nothing
 	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
-		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, p.newHash, now)
+		err := errors.Join(tx.RecordLogin(ctx, u.ID, u.PasswordHash, p.newHash, now), p.touchIdentity(ctx, tx, now))
 		if errors.Is(err, db.ErrNotFound) {
 			return nil, errChanged
 		}
@@ -178,9 +182,9 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 			return nil, err
 		}
 		ended, err := tx.EndOldSessions(ctx, u.ID, s.maxSessions, endedByNewer, now)
-		detail := ""
+		detail := p.detail()
 		if ended > 0 {
-			tell, detail = (*db.DB).Notify, fmt.Sprintf("%d older sessions ended: at most %d at a time", ended, s.maxSessions)
+			tell, detail = (*db.DB).Notify, strings.TrimSpace(detail+fmt.Sprintf(" %d older sessions ended: at most %d at a time", ended, s.maxSessions))
 		}
 		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, detail)), err
 	})

@@ -17,6 +17,7 @@ const (
 	endedByDisable  = "user disabled"
 	endedByNewer    = "too many sessions"
 	endedByAll      = "all sessions ended"
+	endedByProvider = "logout at the provider"
 )
 
 // sessionError returns nil if the session is valid, otherwise an UnauthenticatedError; expired is the reason if it has expired.

@@ -11,11 +11,12 @@ import (
 
 // Kinds of IDs.
 const (
-	UserID    = "user"
-	SessionID = "session"
-	TokenID   = "token"
-	KeyID     = "key"
-	EventID   = "event"
+	UserID     = "user"
+	SessionID  = "session"
+	TokenID    = "token"
+	KeyID      = "key"
+	EventID    = "event"
+	IdentityID = "identity"
 )
 
 // ErrBadID says that a text is not an ID of the wanted kind.

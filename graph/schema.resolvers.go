@@ -16,6 +16,10 @@ import (
 	"github.com/latchkey/latchkey/graph/relay"
 )
 
+func (r *logoutPayloadResolver) ProviderLogoutURL(ctx context.Context, obj *model.LogoutPayload, redirectURI *string) (*string, error) {
+	return r.Auth.ProviderLogoutURL(ctx, redirectURI)
+}
+
 func (r *mutationResolver) Login(ctx context.Context, input auth.LoginInput) (*auth.LoginPayload, error) {
 	return r.Auth.Login(ctx, input)
 }
@@ -94,6 +98,28 @@ func (r *mutationResolver) DeleteUser(ctx context.Context, input model.DeleteUse
 	return &model.DeleteUserPayload{DeletedUserID: input.ID}, r.Auth.DeleteUser(ctx, input.ID)
 }
 
+func (r *mutationResolver) StartProviderLogin(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Auth.StartProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) CompleteProviderLogin(ctx context.Context, input auth.CompleteProviderLoginInput) (*auth.LoginPayload, error) {
+	return r.Auth.CompleteProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) StartIdentityLink(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Auth.StartIdentityLink(ctx, input)
+}
+
+func (r *mutationResolver) LinkIdentity(ctx context.Context, input auth.CompleteProviderLoginInput) (*model.LinkIdentityPayload, error) {
+	identity, err := r.Auth.LinkIdentity(ctx, input)
+	return &model.LinkIdentityPayload{Identity: identity}, err
+}
+
+func (r *mutationResolver) UnlinkIdentity(ctx context.Context, input model.UnlinkIdentityInput) (*model.UnlinkIdentityPayload, error) {
+	identity, err := r.Auth.UnlinkIdentity(ctx, input.ID)
+	return &model.UnlinkIdentityPayload{Identity: identity}, err
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return viewer(ctx).User, nil
 }
@@ -122,6 +148,10 @@ func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error)
 	return r.service(ctx)
 }
 
+func (r *queryResolver) LoginProviders(ctx context.Context) ([]*auth.LoginProvider, error) {
+	return r.Auth.LoginProviders(), nil
+}
+
 func (r *sessionResolver) Current(ctx context.Context, obj *db.Session) (bool, error) {
 	return obj.ID == viewer(ctx).SessionID, nil
 }
@@ -146,6 +176,12 @@ func (r *userResolver) APITokens(ctx context.Context, obj *db.User, first *int, 
 	return r.apiTokens(ctx, obj.ID, relay.Args{First: first, After: after, Last: last, Before: before})
 }
 
+func (r *userResolver) Identities(ctx context.Context, obj *db.User) ([]*db.Identity, error) {
+	return r.Auth.Identities(ctx, obj.ID)
+}
+
+func (r *Resolver) LogoutPayload() generated.LogoutPayloadResolver { return &logoutPayloadResolver{r} }
+
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
@@ -157,9 +193,10 @@ func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subsc
 func (r *Resolver) User() generated.UserResolver { return &userResolver{r} }
 
 type (
-	mutationResolver     struct{ *Resolver }
-	queryResolver        struct{ *Resolver }
-	sessionResolver      struct{ *Resolver }
-	subscriptionResolver struct{ *Resolver }
-	userResolver         struct{ *Resolver }
+	logoutPayloadResolver struct{ *Resolver }
+	mutationResolver      struct{ *Resolver }
+	queryResolver         struct{ *Resolver }
+	sessionResolver       struct{ *Resolver }
+	subscriptionResolver  struct{ *Resolver }
+	userResolver          struct{ *Resolver }
 )

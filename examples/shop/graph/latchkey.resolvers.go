@@ -16,6 +16,10 @@ import (
 	"github.com/latchkey/latchkey/graph/relay"
 )
 
+func (r *logoutPayloadResolver) ProviderLogoutURL(ctx context.Context, obj *model.LogoutPayload, redirectURI *string) (*string, error) {
+	return r.Latchkey.LogoutPayload().ProviderLogoutURL(ctx, obj, redirectURI)
+}
+
 func (r *mutationResolver) Login(ctx context.Context, input auth.LoginInput) (*auth.LoginPayload, error) {
 	return r.Latchkey.Mutation().Login(ctx, input)
 }
@@ -76,6 +80,26 @@ func (r *mutationResolver) DeleteUser(ctx context.Context, input model.DeleteUse
 	return r.Latchkey.Mutation().DeleteUser(ctx, input)
 }
 
+func (r *mutationResolver) StartProviderLogin(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Latchkey.Mutation().StartProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) CompleteProviderLogin(ctx context.Context, input auth.CompleteProviderLoginInput) (*auth.LoginPayload, error) {
+	return r.Latchkey.Mutation().CompleteProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) StartIdentityLink(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Latchkey.Mutation().StartIdentityLink(ctx, input)
+}
+
+func (r *mutationResolver) LinkIdentity(ctx context.Context, input auth.CompleteProviderLoginInput) (*model.LinkIdentityPayload, error) {
+	return r.Latchkey.Mutation().LinkIdentity(ctx, input)
+}
+
+func (r *mutationResolver) UnlinkIdentity(ctx context.Context, input model.UnlinkIdentityInput) (*model.UnlinkIdentityPayload, error) {
+	return r.Latchkey.Mutation().UnlinkIdentity(ctx, input)
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return r.Latchkey.Query().Me(ctx)
 }
@@ -104,6 +128,10 @@ func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error)
 	return r.Latchkey.Query().Service(ctx)
 }
 
+func (r *queryResolver) LoginProviders(ctx context.Context) ([]*auth.LoginProvider, error) {
+	return r.Latchkey.Query().LoginProviders(ctx)
+}
+
 func (r *sessionResolver) Current(ctx context.Context, obj *db.Session) (bool, error) {
 	return r.Latchkey.Session().Current(ctx, obj)
 }
@@ -128,6 +156,12 @@ func (r *userResolver) APITokens(ctx context.Context, obj *db.User, first *int, 
 	return r.Latchkey.User().APITokens(ctx, obj, first, after, last, before)
 }
 
+func (r *userResolver) Identities(ctx context.Context, obj *db.User) ([]*db.Identity, error) {
+	return r.Latchkey.User().Identities(ctx, obj)
+}
+
+func (r *Resolver) LogoutPayload() generated.LogoutPayloadResolver { return &logoutPayloadResolver{r} }
+
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
@@ -139,9 +173,10 @@ func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subsc
 func (r *Resolver) User() generated.UserResolver { return &userResolver{r} }
 
 type (
-	mutationResolver     struct{ *Resolver }
-	queryResolver        struct{ *Resolver }
-	sessionResolver      struct{ *Resolver }
-	subscriptionResolver struct{ *Resolver }
-	userResolver         struct{ *Resolver }
+	logoutPayloadResolver struct{ *Resolver }
+	mutationResolver      struct{ *Resolver }
+	queryResolver         struct{ *Resolver }
+	sessionResolver       struct{ *Resolver }
+	subscriptionResolver  struct{ *Resolver }
+	userResolver          struct{ *Resolver }
 )

@@ -25,6 +25,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	LogoutPayload() LogoutPayloadResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Session() SessionResolver
@@ -88,6 +89,18 @@ type ComplexityRoot struct {
 		User func(childComplexity int) int
 	}
 
+	Identity struct {
+		CreatedAt  func(childComplexity int) int
+		Email      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		LastUsedAt func(childComplexity int) int
+		Provider   func(childComplexity int) int
+	}
+
+	LinkIdentityPayload struct {
+		Identity func(childComplexity int) int
+	}
+
 	LoginPayload struct {
 		AccessToken       func(childComplexity int) int
 		ExpiresAt         func(childComplexity int) int
@@ -97,29 +110,40 @@ type ComplexityRoot struct {
 		User              func(childComplexity int) int
 	}
 
+	LoginProvider struct {
+		Label func(childComplexity int) int
+		Name  func(childComplexity int) int
+	}
+
 	LogoutPayload struct {
-		EndedSessions    func(childComplexity int) int
-		RevokedAPITokens func(childComplexity int) int
+		EndedSessions     func(childComplexity int) int
+		ProviderLogoutURL func(childComplexity int, redirectURI *string) int
+		RevokedAPITokens  func(childComplexity int) int
 	}
 
 	Mutation struct {
-		ChangePassword  func(childComplexity int, input auth.ChangePasswordInput) int
-		CreateAPIToken  func(childComplexity int, input auth.CreateAPITokenInput) int
-		CreateUser      func(childComplexity int, input auth.CreateUserInput) int
-		DeleteUser      func(childComplexity int, input model.DeleteUserInput) int
-		DisableUser     func(childComplexity int, input model.DisableUserInput) int
-		EnableUser      func(childComplexity int, input model.EnableUserInput) int
-		Login           func(childComplexity int, input auth.LoginInput) int
-		Logout          func(childComplexity int, input *model.LogoutInput) int
-		PlaceOrder      func(childComplexity int, input model1.PlaceOrderInput) int
-		Reauthenticate  func(childComplexity int, input auth.ReauthenticateInput) int
-		Refresh         func(childComplexity int, input *auth.RefreshInput) int
-		RevokeAPIToken  func(childComplexity int, input model.RevokeAPITokenInput) int
-		RevokeSession   func(childComplexity int, input model.RevokeSessionInput) int
-		RevokeSessions  func(childComplexity int, input model.RevokeSessionsInput) int
-		SetUserPassword func(childComplexity int, input auth.SetUserPasswordInput) int
-		ShipOrder       func(childComplexity int, input model1.ShipOrderInput) int
-		UpdateUser      func(childComplexity int, input model.UpdateUserInput) int
+		ChangePassword        func(childComplexity int, input auth.ChangePasswordInput) int
+		CompleteProviderLogin func(childComplexity int, input auth.CompleteProviderLoginInput) int
+		CreateAPIToken        func(childComplexity int, input auth.CreateAPITokenInput) int
+		CreateUser            func(childComplexity int, input auth.CreateUserInput) int
+		DeleteUser            func(childComplexity int, input model.DeleteUserInput) int
+		DisableUser           func(childComplexity int, input model.DisableUserInput) int
+		EnableUser            func(childComplexity int, input model.EnableUserInput) int
+		LinkIdentity          func(childComplexity int, input auth.CompleteProviderLoginInput) int
+		Login                 func(childComplexity int, input auth.LoginInput) int
+		Logout                func(childComplexity int, input *model.LogoutInput) int
+		PlaceOrder            func(childComplexity int, input model1.PlaceOrderInput) int
+		Reauthenticate        func(childComplexity int, input auth.ReauthenticateInput) int
+		Refresh               func(childComplexity int, input *auth.RefreshInput) int
+		RevokeAPIToken        func(childComplexity int, input model.RevokeAPITokenInput) int
+		RevokeSession         func(childComplexity int, input model.RevokeSessionInput) int
+		RevokeSessions        func(childComplexity int, input model.RevokeSessionsInput) int
+		SetUserPassword       func(childComplexity int, input auth.SetUserPasswordInput) int
+		ShipOrder             func(childComplexity int, input model1.ShipOrderInput) int
+		StartIdentityLink     func(childComplexity int, input auth.StartProviderLoginInput) int
+		StartProviderLogin    func(childComplexity int, input auth.StartProviderLoginInput) int
+		UnlinkIdentity        func(childComplexity int, input model.UnlinkIdentityInput) int
+		UpdateUser            func(childComplexity int, input model.UpdateUserInput) int
 	}
 
 	Order struct {
@@ -153,14 +177,15 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		AuditLog func(childComplexity int, first *int, after *string, last *int, before *string, filter *db.EventFilter) int
-		Entities func(childComplexity int, representations []map[string]any) int
-		Me       func(childComplexity int) int
-		Node     func(childComplexity int, id string) int
-		Orders   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Service  func(childComplexity int) int
-		User     func(childComplexity int, id string) int
-		Users    func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
+		AuditLog       func(childComplexity int, first *int, after *string, last *int, before *string, filter *db.EventFilter) int
+		Entities       func(childComplexity int, representations []map[string]any) int
+		LoginProviders func(childComplexity int) int
+		Me             func(childComplexity int) int
+		Node           func(childComplexity int, id string) int
+		Orders         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Service        func(childComplexity int) int
+		User           func(childComplexity int, id string) int
+		Users          func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
 	}
 
 	ReauthenticatePayload struct {
@@ -232,10 +257,20 @@ type ComplexityRoot struct {
 		User func(childComplexity int) int
 	}
 
+	StartProviderLoginPayload struct {
+		State    func(childComplexity int) int
+		URL      func(childComplexity int) int
+		Verifier func(childComplexity int) int
+	}
+
 	Subscription struct {
 		AllSecurityEvents func(childComplexity int) int
 		OrderChanged      func(childComplexity int) int
 		SecurityEvents    func(childComplexity int) int
+	}
+
+	UnlinkIdentityPayload struct {
+		Identity func(childComplexity int) int
 	}
 
 	UpdateUserPayload struct {
@@ -248,6 +283,7 @@ type ComplexityRoot struct {
 		DisabledAt  func(childComplexity int) int
 		Email       func(childComplexity int) int
 		ID          func(childComplexity int) int
+		Identities  func(childComplexity int) int
 		LastLoginAt func(childComplexity int) int
 		Name        func(childComplexity int) int
 		Orders      func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -425,6 +461,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EnableUserPayload.User(childComplexity), true
 
+	case "Identity.createdAt":
+		if e.ComplexityRoot.Identity.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.CreatedAt(childComplexity), true
+	case "Identity.email":
+		if e.ComplexityRoot.Identity.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Email(childComplexity), true
+	case "Identity.id":
+		if e.ComplexityRoot.Identity.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.ID(childComplexity), true
+	case "Identity.lastUsedAt":
+		if e.ComplexityRoot.Identity.LastUsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.LastUsedAt(childComplexity), true
+	case "Identity.provider":
+		if e.ComplexityRoot.Identity.Provider == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Provider(childComplexity), true
+
+	case "LinkIdentityPayload.identity":
+		if e.ComplexityRoot.LinkIdentityPayload.Identity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkIdentityPayload.Identity(childComplexity), true
+
 	case "LoginPayload.accessToken":
 		if e.ComplexityRoot.LoginPayload.AccessToken == nil {
 			break
@@ -462,12 +536,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LoginPayload.User(childComplexity), true
 
+	case "LoginProvider.label":
+		if e.ComplexityRoot.LoginProvider.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoginProvider.Label(childComplexity), true
+	case "LoginProvider.name":
+		if e.ComplexityRoot.LoginProvider.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoginProvider.Name(childComplexity), true
+
 	case "LogoutPayload.endedSessions":
 		if e.ComplexityRoot.LogoutPayload.EndedSessions == nil {
 			break
 		}
 
 		return e.ComplexityRoot.LogoutPayload.EndedSessions(childComplexity), true
+	case "LogoutPayload.providerLogoutUrl":
+		if e.ComplexityRoot.LogoutPayload.ProviderLogoutURL == nil {
+			break
+		}
+
+		args, err := ec.field_LogoutPayload_providerLogoutUrl_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.LogoutPayload.ProviderLogoutURL(childComplexity, args["redirectUri"].(*string)), true
 	case "LogoutPayload.revokedApiTokens":
 		if e.ComplexityRoot.LogoutPayload.RevokedAPITokens == nil {
 			break
@@ -486,6 +584,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(auth.ChangePasswordInput)), true
+	case "Mutation.completeProviderLogin":
+		if e.ComplexityRoot.Mutation.CompleteProviderLogin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeProviderLogin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteProviderLogin(childComplexity, args["input"].(auth.CompleteProviderLoginInput)), true
 	case "Mutation.createApiToken":
 		if e.ComplexityRoot.Mutation.CreateAPIToken == nil {
 			break
@@ -541,6 +650,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EnableUser(childComplexity, args["input"].(model.EnableUserInput)), true
+	case "Mutation.linkIdentity":
+		if e.ComplexityRoot.Mutation.LinkIdentity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_linkIdentity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LinkIdentity(childComplexity, args["input"].(auth.CompleteProviderLoginInput)), true
 	case "Mutation.login":
 		if e.ComplexityRoot.Mutation.Login == nil {
 			break
@@ -651,6 +771,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ShipOrder(childComplexity, args["input"].(model1.ShipOrderInput)), true
+	case "Mutation.startIdentityLink":
+		if e.ComplexityRoot.Mutation.StartIdentityLink == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startIdentityLink_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartIdentityLink(childComplexity, args["input"].(auth.StartProviderLoginInput)), true
+	case "Mutation.startProviderLogin":
+		if e.ComplexityRoot.Mutation.StartProviderLogin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startProviderLogin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartProviderLogin(childComplexity, args["input"].(auth.StartProviderLoginInput)), true
+	case "Mutation.unlinkIdentity":
+		if e.ComplexityRoot.Mutation.UnlinkIdentity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_unlinkIdentity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UnlinkIdentity(childComplexity, args["input"].(model.UnlinkIdentityInput)), true
 	case "Mutation.updateUser":
 		if e.ComplexityRoot.Mutation.UpdateUser == nil {
 			break
@@ -781,6 +934,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Entities(childComplexity, args["representations"].([]map[string]any)), true
 
+	case "Query.loginProviders":
+		if e.ComplexityRoot.Query.LoginProviders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.LoginProviders(childComplexity), true
 	case "Query.me":
 		if e.ComplexityRoot.Query.Me == nil {
 			break
@@ -1065,6 +1224,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetUserPasswordPayload.User(childComplexity), true
 
+	case "StartProviderLoginPayload.state":
+		if e.ComplexityRoot.StartProviderLoginPayload.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartProviderLoginPayload.State(childComplexity), true
+	case "StartProviderLoginPayload.url":
+		if e.ComplexityRoot.StartProviderLoginPayload.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartProviderLoginPayload.URL(childComplexity), true
+	case "StartProviderLoginPayload.verifier":
+		if e.ComplexityRoot.StartProviderLoginPayload.Verifier == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartProviderLoginPayload.Verifier(childComplexity), true
+
 	case "Subscription.allSecurityEvents":
 		if e.ComplexityRoot.Subscription.AllSecurityEvents == nil {
 			break
@@ -1083,6 +1261,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.SecurityEvents(childComplexity), true
+
+	case "UnlinkIdentityPayload.identity":
+		if e.ComplexityRoot.UnlinkIdentityPayload.Identity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnlinkIdentityPayload.Identity(childComplexity), true
 
 	case "UpdateUserPayload.user":
 		if e.ComplexityRoot.UpdateUserPayload.User == nil {
@@ -1126,6 +1311,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.ID(childComplexity), true
+	case "User.identities":
+		if e.ComplexityRoot.User.Identities == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Identities(childComplexity), true
 	case "User.lastLoginAt":
 		if e.ComplexityRoot.User.LastLoginAt == nil {
 			break
@@ -1247,6 +1438,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AuditFilter", ec.unmarshalInputAuditFilter),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
+			graphql.NewInputUnmarshaler("CompleteProviderLoginInput", ec.unmarshalInputCompleteProviderLoginInput),
 			graphql.NewInputUnmarshaler("CreateApiTokenInput", ec.unmarshalInputCreateApiTokenInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
 			graphql.NewInputUnmarshaler("DeleteUserInput", ec.unmarshalInputDeleteUserInput),
@@ -1262,6 +1454,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RevokeSessionsInput", ec.unmarshalInputRevokeSessionsInput),
 			graphql.NewInputUnmarshaler("SetUserPasswordInput", ec.unmarshalInputSetUserPasswordInput),
 			graphql.NewInputUnmarshaler("ShipOrderInput", ec.unmarshalInputShipOrderInput),
+			graphql.NewInputUnmarshaler("StartProviderLoginInput", ec.unmarshalInputStartProviderLoginInput),
+			graphql.NewInputUnmarshaler("UnlinkIdentityInput", ec.unmarshalInputUnlinkIdentityInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
 		)
 	}
@@ -1667,6 +1861,10 @@ type Query {
   For gateways: this schema. Callers who may introspect the schema may read it here.
   """
   _service: _Service! @public
+  """
+  The providers by which users can log in, for the buttons of a log-in page.
+  """
+  loginProviders: [LoginProvider!] @public @listSize(assumedSize: 10)
 }
 """
 The type name and the key of an object: {__typename: "User", id: "user_…"}.
@@ -1845,6 +2043,55 @@ type Mutation {
     """
     input: DeleteUserInput!
   ): DeleteUserPayload @requiresScopes(scopes: [["users:write"]])
+  """
+  Begins a log-in by a provider. Store state and verifier in the page (sessionStorage), send the browser to the URL, and call
+  completeProviderLogin within ten minutes.
+  """
+  startProviderLogin(
+    """
+    Which provider, and the page to which it sends the user back.
+    """
+    input: StartProviderLoginInput!
+  ): StartProviderLoginPayload @credentials @public
+  """
+  Opens a session for the user who has logged in at the provider. It can be called once for a log-in. Fails with
+  PROVIDER_LOGIN_FAILED, IDENTITY_NOT_LINKED or SIGNUP_DISABLED.
+  """
+  completeProviderLogin(
+    """
+    What the provider's redirect has brought, and the verifier.
+    """
+    input: CompleteProviderLoginInput!
+  ): LoginPayload @credentials @public
+  """
+  Begins to link an account at a provider to the viewer, as startProviderLogin begins a log-in. Needs a recent login; otherwise
+  it fails with REAUTHENTICATION_REQUIRED. Not allowed with an API token.
+  """
+  startIdentityLink(
+    """
+    Which provider, and the page to which it sends the user back.
+    """
+    input: StartProviderLoginInput!
+  ): StartProviderLoginPayload @credentials @authenticated
+  """
+  Links the account at the provider to the viewer, in the session that called startIdentityLink.
+  """
+  linkIdentity(
+    """
+    What the provider's redirect has brought, and the verifier.
+    """
+    input: CompleteProviderLoginInput!
+  ): LinkIdentityPayload @credentials @authenticated
+  """
+  Removes the link to an account at a provider: the viewer's own, unless it is the last way to log in, or, with users:write, that
+  of a user with no more scopes. Sessions that began by it stay. Needs a recent login. Not allowed with an API token.
+  """
+  unlinkIdentity(
+    """
+    Which identity.
+    """
+    input: UnlinkIdentityInput!
+  ): UnlinkIdentityPayload @authenticated
 }
 """
 A person or program that has an account.
@@ -1938,6 +2185,10 @@ type User implements Node @key(fields: "id") @sensitive {
     """
     before: String
   ): ApiTokenConnection @authenticated
+  """
+  The user's accounts at providers by which the user can log in, oldest first; at most 20.
+  """
+  identities: [Identity!] @listSize(assumedSize: 5) @authenticated
 }
 """
 One login on one device.
@@ -2105,6 +2356,14 @@ enum SecurityEventKind {
   A key that signs access tokens was retired.
   """
   SIGNING_KEY_RETIRED
+  """
+  An account at a provider was linked; detail names the provider.
+  """
+  IDENTITY_LINKED
+  """
+  The link to an account at a provider was removed; detail names the provider.
+  """
+  IDENTITY_UNLINKED
 }
 """
 A security event of an account.
@@ -2426,6 +2685,16 @@ type LogoutPayload {
   How many API tokens were revoked.
   """
   revokedApiTokens: Int!
+  """
+  If the current session began by a provider that has a page to log out there too: its URL, for the browser. The provider may
+  ask the user.
+  """
+  providerLogoutUrl(
+    """
+    Where the provider sends the user then: one of LATCHKEY_REDIRECT_URIS, and known to the provider.
+    """
+    redirectUri: String
+  ): String @goField(forceResolver: true)
 }
 """
 The viewer's password.
@@ -2723,6 +2992,122 @@ type DeleteUserPayload {
   """
   deletedUserId: ID!
 }
+"""
+A provider by which users can log in.
+"""
+type LoginProvider {
+  """
+  Its name in the settings, for startProviderLogin.
+  """
+  name: String!
+  """
+  Its name for users, such as Google.
+  """
+  label: String!
+}
+"""
+Which provider, and where it sends the user back.
+"""
+input StartProviderLoginInput {
+  """
+  The name of the provider: see loginProviders.
+  """
+  provider: String!
+  """
+  A page of the application, as LATCHKEY_REDIRECT_URIS has it and as it is registered at the provider.
+  """
+  redirectUri: String!
+}
+"""
+A log-in or a link that has begun.
+"""
+type StartProviderLoginPayload {
+  """
+  Send the browser there.
+  """
+  url: String!
+  """
+  The redirect brings it back, as the parameter state. If it brings another one, do not complete the log-in.
+  """
+  state: String!
+  """
+  Keep it secret in the page that has called the mutation. Only it can complete the log-in.
+  """
+  verifier: String!
+}
+"""
+What the provider's redirect has brought, as parameters of the page's URL, and the verifier.
+"""
+input CompleteProviderLoginInput {
+  """
+  The parameter state.
+  """
+  state: String!
+  """
+  As returned when the log-in began.
+  """
+  verifier: String!
+  """
+  The parameter code.
+  """
+  code: String!
+  """
+  The parameter iss, if the redirect has it (RFC 9207).
+  """
+  iss: String
+}
+"""
+An account at a provider, by which the user can log in.
+"""
+type Identity @sensitive {
+  """
+  Opaque.
+  """
+  id: ID! @authenticated
+  """
+  The name of the provider in the settings.
+  """
+  provider: String! @authenticated
+  """
+  The e-mail address at the provider at the last login; it may not be verified.
+  """
+  email: String @authenticated
+  """
+  When the account was linked.
+  """
+  createdAt: Time! @authenticated
+  """
+  When the user last logged in by it, or when it was linked.
+  """
+  lastUsedAt: Time! @authenticated
+}
+"""
+The linked account.
+"""
+type LinkIdentityPayload {
+  """
+  The identity.
+  """
+  identity: Identity!
+}
+"""
+Which identity to remove.
+"""
+input UnlinkIdentityInput {
+  """
+  The ID of the identity.
+  """
+  id: ID!
+}
+"""
+The removed identity.
+"""
+type UnlinkIdentityPayload {
+  """
+  The identity, as it was.
+  """
+  identity: Identity!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2827,6 +3212,30 @@ func (ec *executionContext) childFields_EnableUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type EnableUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Identity_id(ctx, field)
+	case "provider":
+		return ec.fieldContext_Identity_provider(ctx, field)
+	case "email":
+		return ec.fieldContext_Identity_email(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Identity_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Identity_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
+}
+
+func (ec *executionContext) childFields_LinkIdentityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "identity":
+		return ec.fieldContext_LinkIdentityPayload_identity(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkIdentityPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_LoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "accessToken":
@@ -2845,12 +3254,24 @@ func (ec *executionContext) childFields_LoginPayload(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type LoginPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_LoginProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_LoginProvider_name(ctx, field)
+	case "label":
+		return ec.fieldContext_LoginProvider_label(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LoginProvider", field.Name)
+}
+
 func (ec *executionContext) childFields_LogoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "endedSessions":
 		return ec.fieldContext_LogoutPayload_endedSessions(ctx, field)
 	case "revokedApiTokens":
 		return ec.fieldContext_LogoutPayload_revokedApiTokens(ctx, field)
+	case "providerLogoutUrl":
+		return ec.fieldContext_LogoutPayload_providerLogoutUrl(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LogoutPayload", field.Name)
 }
@@ -3053,6 +3474,26 @@ func (ec *executionContext) childFields_SetUserPasswordPayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type SetUserPasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_StartProviderLoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_StartProviderLoginPayload_url(ctx, field)
+	case "state":
+		return ec.fieldContext_StartProviderLoginPayload_state(ctx, field)
+	case "verifier":
+		return ec.fieldContext_StartProviderLoginPayload_verifier(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartProviderLoginPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UnlinkIdentityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "identity":
+		return ec.fieldContext_UnlinkIdentityPayload_identity(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnlinkIdentityPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -3087,6 +3528,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_sessions(ctx, field)
 	case "apiTokens":
 		return ec.fieldContext_User_apiTokens(ctx, field)
+	case "identities":
+		return ec.fieldContext_User_identities(ctx, field)
 	case "points":
 		return ec.fieldContext_User_points(ctx, field)
 	case "orders":
