@@ -52,6 +52,9 @@ func (Provider) Format(f fmt.State, _ rune) { fmt.Fprint(f, "REDACTED") }
 // LogValue implements slog.LogValuer.
 func (Provider) LogValue() slog.Value { return slog.StringValue("REDACTED") }
 
+// MarshalJSON implements json.Marshaler.
+func (Provider) MarshalJSON() ([]byte, error) { return []byte(`"REDACTED"`), nil }
+
 // Claims are what a provider says about a user.
 type Claims struct {
 	Issuer        string

@@ -3,8 +3,6 @@ package server
 import (
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,87 +18,22 @@ import (
 
 // Logging in by other providers: what users and operators rely on. See test/threats for what attackers try.
 
-const callback = "https://app.example.com/callback"
-
-const (
-	startLogin    = `mutation($p: String!, $r: String!) { startProviderLogin(input: {provider: $p, redirectUri: $r}) { url state verifier } }`
-	startLink     = `mutation($p: String!, $r: String!) { startIdentityLink(input: {provider: $p, redirectUri: $r}) { url state verifier } }`
-	completeLogin = `mutation($i: CompleteProviderLoginInput!) { completeProviderLogin(input: $i) { accessToken refreshToken user { id username email name roles identities { id provider email } } } }`
-	completeLink  = `mutation($i: CompleteProviderLoginInput!) { linkIdentity(input: $i) { identity { id provider email } } }`
-	unlink        = `mutation($id: ID!) { unlinkIdentity(input: {id: $id}) { identity { id } } }`
-)
-
-// withProvider starts a provider, and a server that has it under the name acme. more has further members of its JSON.
-func withProvider(t *testing.T, database, more string) (*oidctest.Provider, *servertest.Server) {
-	t.Helper()
-	clock := func() time.Time { return time.Now() }
-	op := oidctest.Start(t, func() time.Time { return clock() })
-	s := servertest.Latchkey(t, database, func(s *servertest.Settings) {
-		s.MaxAuthAge = time.Hour
-		s.Login.RedirectURIs = []string{callback}
-		s.Login.ProvidersFile = providersFile(t, `{"name": "acme", "label": "Acme", "issuer": "`+op.URL+`", "clientId": "latchkey", "clientSecret": "`+oidctest.ClientSecret+`"`+more+`}`)
-	})
-	clock = s.Clock.Now
-	return op, s
-}
-
-func providersFile(t *testing.T, providers string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "providers.json")
-	if err := os.WriteFile(file, []byte(`{"providers": [`+providers+`]}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-// start begins a log-in, or a link.
-func start(t *testing.T, s *servertest.Server, token, document string) (url, state, verifier string) {
-	t.Helper()
-	r := s.Ask(token, document, "p", "acme", "r", callback).Want("")
-	name, _, _ := strings.Cut(strings.TrimPrefix(document, "mutation($p: String!, $r: String!) { "), "(")
-	return r.Text(name + ".url"), r.Text(name + ".state"), r.Text(name + ".verifier")
-}
-
-// complete completes what start has begun, as the user of the provider.
-func complete(t *testing.T, s *servertest.Server, op *oidctest.Provider, token, begin, end string, user map[string]any) *servertest.Reply {
-	t.Helper()
-	u, _, verifier := start(t, s, token, begin)
-	return s.Ask(token, end, "i", inputOf(op.Authorize(t, u, user), verifier))
-}
-
-func inputOf(q url.Values, verifier string) map[string]any {
-	return map[string]any{"state": q.Get("state"), "code": q.Get("code"), "iss": q.Get("iss"), "verifier": verifier}
-}
-
-func logIn(t *testing.T, s *servertest.Server, op *oidctest.Provider, user map[string]any) *servertest.Reply {
-	t.Helper()
-	return complete(t, s, op, "", startLogin, completeLogin, user)
-}
-
-func carol(more ...any) map[string]any {
-	claims := map[string]any{"sub": "248289761001", "email": "carol@example.org", "email_verified": true, "preferred_username": "carol", "name": "Carol"}
-	for i := 0; i+1 < len(more); i += 2 {
-		claims[more[i].(string)] = more[i+1]
-	}
-	return claims
-}
-
 func TestAUserWithoutAnAccountSignsUpAndLogsInAgainByTheProvider(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		op, s := withProvider(t, url, `, "signup": true`)
+		op, s := oidctest.Serve(t, url, `, "signup": true`)
 		providers := s.Ask("", `{ loginProviders { name label } }`).Want("")
 		if providers.Text("loginProviders.0.name") != "acme" || providers.Text("loginProviders.0.label") != "Acme" {
 			t.Errorf("got %s", providers.Body)
 		}
-		first := logIn(t, s, op, carol()).Want("")
+		first := op.LogIn(t, s, oidctest.Carol()).Want("")
 		if first.Text("completeProviderLogin.user.username") != "carol" || first.Text("completeProviderLogin.user.email") != "carol@example.org" || first.Text("completeProviderLogin.user.name") != "Carol" {
 			t.Errorf("got %s", first.Body)
 		}
 		if identity := first.Text("completeProviderLogin.user.identities.0.provider"); identity != "acme" {
 			t.Errorf("got the identity %s", identity)
 		}
-		again := logIn(t, s, op, carol("email", "carol@new.example.org", "preferred_username", "another")).Want("")
+		again := op.LogIn(t, s, oidctest.Carol("email", "carol@new.example.org", "preferred_username", "another")).Want("")
 		if again.Text("completeProviderLogin.user.id") != first.Text("completeProviderLogin.user.id") {
 			t.Errorf("another user: %s", again.Body)
 		}
@@ -116,12 +49,13 @@ func TestAUserWithoutAnAccountSignsUpAndLogsInAgainByTheProvider(t *testing.T) {
 	})
 }
 
+// T269.
 func TestASecondUserOfTheSameNameGetsAnotherUserName(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		op, s := withProvider(t, url, `, "signup": true`)
+		op, s := oidctest.Serve(t, url, `, "signup": true`)
 		for sub, c := range map[string]struct{ claimed, want string }{"1": {"alice", "alice-"}, "2": {"Ann Ö/<b>", "Annb"}, "3": {"dave@corp.example", "dave"}, "4": {"Зоя", "acme-user"}} {
-			r := logIn(t, s, op, map[string]any{"sub": sub, "preferred_username": c.claimed, "email": ""}).Want("")
+			r := op.LogIn(t, s, map[string]any{"sub": sub, "preferred_username": c.claimed, "email": ""}).Want("")
 			if name := r.Text("completeProviderLogin.user.username"); name != c.want && (c.want != "alice-" || !strings.HasPrefix(name, "alice-")) {
 				t.Errorf("%s: got %s, want %s", c.claimed, name, c.want)
 			}
@@ -129,37 +63,38 @@ func TestASecondUserOfTheSameNameGetsAnotherUserName(t *testing.T) {
 	})
 }
 
+// T269.
 func TestSignUpIsForTheDomainsOfTheSettings(t *testing.T) {
 	t.Parallel()
-	op, s := withProvider(t, dbtest.SQLite(t), `, "signup": true, "domains": ["example.org"]`)
-	logIn(t, s, op, carol()).Want("")
+	op, s := oidctest.Serve(t, dbtest.SQLite(t), `, "signup": true, "domains": ["example.org"]`)
+	op.LogIn(t, s, oidctest.Carol()).Want("")
 	for _, email := range []string{"mallory@example.com", "mallory@sub.example.org", "mallory@example.org.evil.test", "example.org", ""} {
-		logIn(t, s, op, carol("sub", email+"!", "email", email)).Want("SIGNUP_DISABLED")
+		op.LogIn(t, s, oidctest.Carol("sub", email+"!", "email", email)).Want("SIGNUP_DISABLED")
 	}
-	logIn(t, s, op, carol("sub", "z", "email", "z@example.org", "email_verified", false)).Want("SIGNUP_DISABLED")
+	op.LogIn(t, s, oidctest.Carol("sub", "z", "email", "z@example.org", "email_verified", false)).Want("SIGNUP_DISABLED")
 }
 
 func TestAUserLinksAnIdentityAndLogsInByIt(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		op, s := withProvider(t, url, "")
-		logIn(t, s, op, carol()).Want("SIGNUP_DISABLED")
+		op, s := oidctest.Serve(t, url, "")
+		op.LogIn(t, s, oidctest.Carol()).Want("SIGNUP_DISABLED")
 		alice, bob := s.Login("alice"), s.Login("bob")
-		linked := complete(t, s, op, alice, startLink, completeLink, carol()).Want("")
+		linked := op.Link(t, s, alice, oidctest.Carol()).Want("")
 		id := linked.Text("linkIdentity.identity.id")
-		r := logIn(t, s, op, carol()).Want("")
+		r := op.LogIn(t, s, oidctest.Carol()).Want("")
 		if r.Text("completeProviderLogin.user.username") != "alice" {
 			t.Errorf("got %s", r.Body)
 		}
-		complete(t, s, op, alice, startLink, completeLink, carol()).Want("CONFLICT")
-		complete(t, s, op, bob, startLink, completeLink, carol()).Want("CONFLICT")
+		op.Link(t, s, alice, oidctest.Carol()).Want("CONFLICT")
+		op.Link(t, s, bob, oidctest.Carol()).Want("CONFLICT")
 		if others := s.Ask(s.Login("admin"), `query($id: ID!) { user(id: $id) { identities { provider } } }`, "id", r.Text("completeProviderLogin.user.id")).Want(""); others.Text("user.identities.0.provider") != "acme" {
 			t.Errorf("got %s", others.Body)
 		}
-		s.Ask(bob, unlink, "id", id).Want("NOT_FOUND")
-		s.Ask(alice, unlink, "id", id).Want("")
-		s.Ask(alice, unlink, "id", id).Want("NOT_FOUND")
-		logIn(t, s, op, carol()).Want("SIGNUP_DISABLED")
+		s.Ask(bob, oidctest.Unlink, "id", id).Want("NOT_FOUND")
+		s.Ask(alice, oidctest.Unlink, "id", id).Want("")
+		s.Ask(alice, oidctest.Unlink, "id", id).Want("NOT_FOUND")
+		op.LogIn(t, s, oidctest.Carol()).Want("SIGNUP_DISABLED")
 		for _, kind := range []db.EventKind{auth.EventIdentityLinked, auth.EventIdentityUnlinked} {
 			if n := s.Ask(s.Login("admin"), `query($k: [SecurityEventKind!]) { auditLog(filter: {kinds: $k}) { totalCount } }`, "k", []string{string(kind)}); n.Text("auditLog.totalCount") != "1" {
 				t.Errorf("%s: %s", kind, n.Body)
@@ -168,57 +103,58 @@ func TestAUserLinksAnIdentityAndLogsInByIt(t *testing.T) {
 	})
 }
 
+// T265.
 func TestTheLastWayInStays(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		op, s := withProvider(t, url, `, "signup": true`)
-		r := logIn(t, s, op, carol()).Want("")
+		op, s := oidctest.Serve(t, url, `, "signup": true`)
+		r := op.LogIn(t, s, oidctest.Carol()).Want("")
 		token, id := r.Text("completeProviderLogin.accessToken"), r.Text("completeProviderLogin.user.identities.0.id")
-		s.Ask(token, unlink, "id", id).Want("CONFLICT")
-		complete(t, s, op, token, startLink, completeLink, carol("sub", "second")).Want("")
-		s.Ask(token, unlink, "id", id).Want("")
-		s.Ask(s.Login("admin"), unlink, "id", s.Ask(token, `{ me { identities { id } } }`).Text("me.identities.0.id")).Want("")
+		s.Ask(token, oidctest.Unlink, "id", id).Want("CONFLICT")
+		op.Link(t, s, token, oidctest.Carol("sub", "second")).Want("")
+		s.Ask(token, oidctest.Unlink, "id", id).Want("")
+		s.Ask(s.Login("admin"), oidctest.Unlink, "id", s.Ask(token, `{ me { identities { id } } }`).Text("me.identities.0.id")).Want("")
 	})
 }
 
 // Many providers tell the address by UserInfo alone.
 func TestTheAddressMayComeFromUserInfo(t *testing.T) {
 	t.Parallel()
-	op, s := withProvider(t, dbtest.SQLite(t), `, "signup": true`)
-	op.UserInfo(carol())
-	if r := logIn(t, s, op, map[string]any{"sub": "248289761001"}).Want(""); r.Text("completeProviderLogin.user.email") != "carol@example.org" {
+	op, s := oidctest.Serve(t, dbtest.SQLite(t), `, "signup": true`)
+	op.UserInfo(oidctest.Carol())
+	if r := op.LogIn(t, s, map[string]any{"sub": "248289761001"}).Want(""); r.Text("completeProviderLogin.user.email") != "carol@example.org" {
 		t.Errorf("got %s", r.Body)
 	}
-	op.UserInfo(carol("sub", "another"))
-	logIn(t, s, op, map[string]any{"sub": "2"}).Want("PROVIDER_LOGIN_FAILED")
+	op.UserInfo(oidctest.Carol("sub", "another"))
+	op.LogIn(t, s, map[string]any{"sub": "2"}).Want("PROVIDER_LOGIN_FAILED")
 }
 
 func TestALogInCanBeStartedInOneProcessAndCompletedInAnother(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		op, s := withProvider(t, url, `, "signup": true`)
+		op, s := oidctest.Serve(t, url, `, "signup": true`)
 		other := s.Replica()
-		u, _, verifier := start(t, s, "", startLogin)
-		other.Ask("", completeLogin, "i", inputOf(op.Authorize(t, u, carol()), verifier)).Want("")
+		f := oidctest.Begin(t, s, "", oidctest.StartLogin)
+		other.Ask("", oidctest.CompleteLogin, "i", f.Input(op.Authorize(t, f.URL, oidctest.Carol()))).Want("")
 	})
 }
 
-// A provider that is down must not take the other ways to log in with it.
+// T260. A provider that is down must not take the other ways to log in with it.
 func TestAServerStartsAndLogsInWhileAProviderIsDown(t *testing.T) {
 	t.Parallel()
-	op, s := withProvider(t, dbtest.SQLite(t), `, "signup": true`)
+	op, s := oidctest.Serve(t, dbtest.SQLite(t), `, "signup": true`)
 	op.Handle(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
-	s.Ask("", startLogin, "p", "acme", "r", callback).Want("UNAVAILABLE")
+	s.Ask("", oidctest.StartLogin, "p", "acme", "r", oidctest.Callback).Want("UNAVAILABLE")
 	s.Login("alice")
 	if n := op.Requests("/.well-known/openid-configuration"); n != 1 {
 		t.Errorf("the provider was asked %d times before the first log-in", n)
 	}
-	s.Ask("", startLogin, "p", "acme", "r", callback).Want("UNAVAILABLE")
+	s.Ask("", oidctest.StartLogin, "p", "acme", "r", oidctest.Callback).Want("UNAVAILABLE")
 	if n := op.Requests("/.well-known/openid-configuration"); n != 1 {
 		t.Errorf("the provider was asked again at once: %d times", n)
 	}
 	op.Handle(nil)
-	for deadline := time.Now().Add(15 * time.Second); s.Ask("", startLogin, "p", "acme", "r", callback).Code() != ""; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(15 * time.Second); s.Ask("", oidctest.StartLogin, "p", "acme", "r", oidctest.Callback).Code() != ""; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the provider is up again, and no log-in begins")
 		}
@@ -227,32 +163,32 @@ func TestAServerStartsAndLogsInWhileAProviderIsDown(t *testing.T) {
 
 func TestALogoutTellsWhereToLogOutAtTheProvider(t *testing.T) {
 	t.Parallel()
-	op, s := withProvider(t, dbtest.SQLite(t), `, "signup": true`)
+	op, s := oidctest.Serve(t, dbtest.SQLite(t), `, "signup": true`)
 	logout := func(token, to string) *servertest.Reply {
 		return s.Ask(token, `mutation($to: String) { logout { endedSessions providerLogoutUrl(redirectUri: $to) } }`, "to", to)
 	}
-	token := logIn(t, s, op, carol()).Want("").Text("completeProviderLogin.accessToken")
-	want := op.URL + "/logout?client_id=latchkey&post_logout_redirect_uri=" + url.QueryEscape(callback)
-	if r := logout(token, callback).Want(""); r.Text("logout.providerLogoutUrl") != want {
+	token := op.LogIn(t, s, oidctest.Carol()).Want("").Text("completeProviderLogin.accessToken")
+	want := op.URL + "/logout?client_id=latchkey&post_logout_redirect_uri=" + url.QueryEscape(oidctest.Callback)
+	if r := logout(token, oidctest.Callback).Want(""); r.Text("logout.providerLogoutUrl") != want {
 		t.Errorf("got %s", r.Body)
 	}
 	s.Ask(token, `{ me { id } }`).Want("UNAUTHENTICATED REVOKED")
-	if r := logout(s.Login("alice"), callback).Want(""); r.Get("logout.providerLogoutUrl") != nil {
+	if r := logout(s.Login("alice"), oidctest.Callback).Want(""); r.Get("logout.providerLogoutUrl") != nil {
 		t.Errorf("a session by password: %s", r.Body)
 	}
-	token = logIn(t, s, op, carol()).Want("").Text("completeProviderLogin.accessToken")
+	token = op.LogIn(t, s, oidctest.Carol()).Want("").Text("completeProviderLogin.accessToken")
 	logout(token, "https://evil.test/").Want("BAD_USER_INPUT redirectUri")
 }
 
-// What a provider's configuration says about linking decides between convenience and the risk of a provider's mistake.
+// T257. What a provider's configuration says about linking decides between convenience and the risk of a provider's mistake.
 func TestAVerifiedAddressLinksOnlyWhereTheSettingsSaySo(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		op, s := withProvider(t, url, `, "linkVerified": true`)
+		op, s := oidctest.Serve(t, url, `, "linkVerified": true`)
 		as := func(more ...any) map[string]any {
-			return carol(append([]any{"email", "alice@example.com"}, more...)...)
+			return oidctest.Carol(append([]any{"email", "alice@example.com"}, more...)...)
 		}
-		logIn(t, s, op, as()).Want("IDENTITY_NOT_LINKED") // not verified here
+		op.LogIn(t, s, as()).Want("IDENTITY_NOT_LINKED") // not verified here
 		alice, err := s.DB.UserByLogin(t.Context(), "alice", "")
 		if err != nil {
 			t.Fatal(err)
@@ -261,27 +197,27 @@ func TestAVerifiedAddressLinksOnlyWhereTheSettingsSaySo(t *testing.T) {
 		if err := s.DB.SaveUser(t.Context(), alice); err != nil {
 			t.Fatal(err)
 		}
-		logIn(t, s, op, as("email_verified", false)).Want("SIGNUP_DISABLED") // not verified there
-		if r := logIn(t, s, op, as()).Want(""); r.Text("completeProviderLogin.user.id") != alice.ID {
+		op.LogIn(t, s, as("email_verified", false)).Want("SIGNUP_DISABLED") // not verified there
+		if r := op.LogIn(t, s, as()).Want(""); r.Text("completeProviderLogin.user.id") != alice.ID {
 			t.Errorf("got %s", r.Body)
 		}
-		logIn(t, s, op, as("email_verified", false)).Want("") // linked now
+		op.LogIn(t, s, as("email_verified", false)).Want("") // linked now
 	})
 }
 
-// A user who logs out at the employer's provider, or is dismissed there, must not stay logged in here.
+// T268. A user who logs out at the employer's provider, or is dismissed there, must not stay logged in here.
 func TestALogoutAtTheProviderEndsTheSessionsThatBeganByIt(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		op, s := withProvider(t, url, `, "signup": true`)
+		op, s := oidctest.Serve(t, url, `, "signup": true`)
 		session := func(sid string) string {
-			return logIn(t, s, op, carol("sid", sid)).Want("").Text("completeProviderLogin.accessToken")
+			return op.LogIn(t, s, oidctest.Carol("sid", sid)).Want("").Text("completeProviderLogin.accessToken")
 		}
 		alive := func(token string) bool { return s.Ask(token, `{ me { id } }`).Code() == "" }
 		first, second := session("sid-1"), session("sid-2")
 		event := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
 		claims := func(more ...any) map[string]any {
-			c := map[string]any{"iss": op.URL, "aud": oidctest.ClientID, "sub": carol()["sub"], "jti": "1", "iat": s.Clock.Now().Unix(), "exp": s.Clock.Now().Add(time.Minute).Unix(), "events": event}
+			c := map[string]any{"iss": op.URL, "aud": oidctest.ClientID, "sub": oidctest.Carol()["sub"], "jti": "1", "iat": s.Clock.Now().Unix(), "exp": s.Clock.Now().Add(time.Minute).Unix(), "events": event}
 			for i := 0; i+1 < len(more); i += 2 {
 				if c[more[i].(string)] = more[i+1]; more[i+1] == nil {
 					delete(c, more[i].(string))
