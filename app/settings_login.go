@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/latchkey/latchkey/auth"
 )
@@ -50,7 +51,7 @@ func (s *LoginSettings) providers(own []auth.Provider) ([]auth.Provider, error) 
 	if err != nil {
 		return nil, &usageError{fmt.Errorf("LATCHKEY_PROVIDERS_FILE: %w", err)}
 	}
-	all := own[:len(own):len(own)]
+	all := slices.Clip(own)
 	for _, f := range file.Providers {
 		p := auth.Provider{}
 		switch f.Type {

@@ -76,7 +76,7 @@ func (s *Service) loginAs(ctx context.Context, provider *providers.Client, claim
 // An address that the provider has not verified says nothing.
 func (s *Service) unknownIdentity(ctx context.Context, provider *providers.Client, claims *providers.Claims) (*db.Identity, error) {
 	verified := verifiedEmail(claims)
-	owner, err := &db.User{}, error(db.ErrNotFound)
+	owner, err := &db.User{}, db.ErrNotFound
 	if verified != nil {
 		owner, err = s.db.UserByLogin(ctx, "", *verified)
 	}
