@@ -1,4 +1,4 @@
-# `make help` lists the targets. Only audits, browser, browsers, web, clients, webhooks, client and federation need Node.
+# `make help` lists the targets. Only audits, browser, browsers, web, clients, webhooks, client, federation and oidc need Node.
 
 URL      ?= http://127.0.0.1:8080
 FUZZTIME ?= 10s
@@ -16,7 +16,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 # no memory: that took half of the tests' CPU time.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race -gcflags=golang.org/x/crypto/...=-race=false)
 
-.PHONY: help test mutations lint generate bench bench-compare microbench fuzz damaged audits browser web clients webhooks client build vuln sbom bench-scale soak browsers scale federation
+.PHONY: help test mutations lint generate bench bench-compare microbench fuzz damaged audits browser web clients webhooks client build vuln sbom bench-scale soak browsers scale federation oidc
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -120,6 +120,10 @@ web: ## Uses the pages of accounts, examples/web, GraphiQL with a cookie, and Gr
 federation: ## Composes Latchkey and examples/notes with three composers, and runs them behind Hive Gateway.
 	cd test/federation && npm ci --no-audit --no-fund
 	cd test/federation && node federation.mjs
+
+oidc: ## Logs in by a certified OpenID provider (npm), as docs/log-in-by-providers.md says, on SQLite and PostgreSQL.
+	cd test/oidc && npm ci --no-audit --no-fund
+	LATCHKEY_TEST_OIDC=1 go test -count=1 -v ./test/oidc
 
 build: ## Builds one static binary, ./latchkey, reproducibly.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X github.com/latchkey/latchkey/app.stamp=$(VERSION)' -o latchkey .

@@ -42,6 +42,8 @@ type Options struct {
 	ExportAccount func(ctx context.Context, u *db.User) (map[string]any, error) // see auth.Accounts
 	OnEvent       func(ctx context.Context, tx *db.DB, e *db.Event) error       // see auth.Options and docs/hooks.md
 
+	Providers []auth.Provider // by which users can log in, in addition to those of LATCHKEY_PROVIDERS_FILE
+
 	// For programs with existing users and directives: see docs/existing-project.md.
 	DatabaseURL string                                                            // overrides DATABASE_URL, if the program uses that variable for something else
 	Guards      []string                                                          // the program's own directives that count as access directives, such as "hasRole": see graph.HasRole

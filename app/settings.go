@@ -67,6 +67,7 @@ type ServeSettings struct {
 	EveryField     bool            `name:"every-field" env:"LATCHKEY_EVERY_FIELD" help:"Do not start unless every field of every type of the program's own schema files has an access directive."`
 	Audit          string          `env:"LATCHKEY_AUDIT" enum:"enforce,report" default:"enforce" help:"enforce: do not start if a root field has no access directive; report: log such fields and leave them open to everyone, while a project adopts Latchkey."`
 	Guard          GuardSettings   `embed:""`
+	Login          LoginSettings   `embed:""`
 	Accounts       AccountSettings `embed:""`
 	Limits         graph.Limits    `embed:"" prefix:"limit-" envprefix:"LATCHKEY_LIMIT_"`
 	Webhooks       WebhookSettings `kong:"-"` // those of all commands
@@ -145,6 +146,9 @@ func (s *ServeSettings) Validate() error {
 		return fmt.Errorf("%s must be at least 1: it cannot be unlimited; choose a number that your server can handle", name)
 	}
 	if err := errors.Join(s.Guard.validate(s.Limits, s.Streams), s.Accounts.validate()); err != nil {
+		return err
+	}
+	if err := s.Login.validate(); err != nil {
 		return err
 	}
 	switch {

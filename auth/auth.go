@@ -69,6 +69,7 @@ type Service struct {
 	stats       stats
 	interest    *interest
 	house       *housekeeper
+	providers   loginProviders
 }
 
 // Options are what a Service needs. Only the zero values of Audience, Lifetimes, Now and Log have a meaning.
@@ -89,6 +90,9 @@ type Options struct {
 	Now         func() time.Time // time.Now if nil
 	Log         *slog.Logger     // slog.Default() if nil
 	Accounts    Accounts         // what users may do with their accounts themselves
+
+	Providers    []Provider // by which users can log in
+	RedirectURIs []string   // pages to which providers may send users back
 
 	// Claims returns further claims for a user's access tokens, under names that are not registered or Latchkey's own (see
 	// token.Claims). The holder of a token can read them. May be nil.
@@ -155,6 +159,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.keys, err = s.openKeys(ctx, o)
+	if err == nil {
+		s.providers, err = newLoginProviders(o)
+	}
 	s.house = &housekeeper{db: o.DB, keys: s.keys, keepEvents: o.KeepEvents, now: o.Now, idle: s.Idle, log: o.Log, cleaned: boottime.Now()}
 	return s, err
 }

@@ -47,6 +47,9 @@ const (
 	EventRecoveryCodesCreated db.EventKind = "RECOVERY_CODES_CREATED"
 	EventRecoveryCodeUsed     db.EventKind = "RECOVERY_CODE_USED"
 	EventSecondFactorFailed   db.EventKind = "SECOND_FACTOR_FAILED"
+
+	EventIdentityLinked   db.EventKind = "IDENTITY_LINKED"
+	EventIdentityUnlinked db.EventKind = "IDENTITY_UNLINKED"
 )
 
 // EventKinds are all kinds.

@@ -118,7 +118,8 @@ func (h *housekeeper) clockPlausible(ctx context.Context, now db.Time) (plausibl
 func (h *housekeeper) deleteOld(ctx context.Context, now db.Time) error {
 	err1 := errors.Join(h.db.DeleteExpiredThrottles(ctx, now), h.db.DeleteExpiredLoginChallenges(ctx, now))
 	_, err2 := h.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
-	err3 := errors.Join(h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour)), h.db.DeleteOldWebhooks(ctx, now))
+	err3 := errors.Join(h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour)), h.db.DeleteOldWebhooks(ctx, now),
+		h.db.DeleteExpiredProviderLogins(ctx, now))
 	err4 := h.db.DeleteMailsBefore(ctx, now.Add(-mailKept))
 	err5 := h.db.DeleteLinksBefore(ctx, now.Add(-24*time.Hour))
 	if h.keepEvents == 0 {

@@ -72,7 +72,8 @@ func loginOutcome(err error) string {
 		return "ok"
 	case challenged:
 		return "challenged"
-	case errors.Is(err, ErrInvalidCredentials), errors.Is(err, ErrWrongCode), errors.Is(err, ErrInvalidLink), errors.Is(err, errVoid):
+	case errors.Is(err, ErrInvalidCredentials), errors.Is(err, ErrWrongCode), errors.Is(err, ErrInvalidLink), errors.Is(err, errVoid),
+		errors.Is(err, ErrProviderLogin), errors.Is(err, ErrIdentityNotLinked), errors.Is(err, ErrSignupDisabled):
 		return "refused"
 	case limited:
 		return "limited"
@@ -154,6 +155,7 @@ const (
 	MethodPassword = "pwd"
 	MethodOTP      = "otp" // a one-time password or a recovery code, which is one too
 	MethodMFA      = "mfa" // two factors of different kinds
+	MethodProvider = "fed" // another provider, which may have asked for anything; not in RFC 8176
 )
 
 // A proof says how a user has proved who they are.
@@ -163,7 +165,9 @@ type proof struct {
 	guess   *attempt // which succeeds with the login; nil if nothing was guessed
 
 	// settle uses up what proved the second factor, in the transaction that stores the session. It may run more than once.
-	settle func(tx *db.DB) error
+	settle      func(tx *db.DB) error
+	identity    *db.Identity // of a log-in by a provider; nil: none
+	providerSID string       // the session at the provider; "" if unknown
 }
 
 // completeLogin is the end of every way to log in: the user has proved who they are. If the user has a second factor that
@@ -186,14 +190,14 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 	client := ViewerFrom(ctx).Client
 	session := &db.Session{
 		ID: db.NewID(db.SessionID), UserID: u.ID, Device: client.Device, IP: client.IP, LoginNetwork: networkOf(client.IP), Generation: 1,
-		Methods: p.methods, CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
+		Methods: p.methods, Provider: p.provider(), ProviderSID: nilIfEmpty(p.providerSID), CreatedAt: now, AuthenticatedAt: now, RotatedAt: now, IdleAt: now.Add(s.lifetimes.RefreshIdle), ExpiresAt: now.Add(s.lifetimes.Session),
 	}
 	tell := (*db.DB).NotifySoon // a login revokes nothing
 	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
 		if err := checkFactors(ctx, tx, u, p); err != nil {
 			return nil, err
 		}
-		err := tx.RecordLogin(ctx, u.ID, u.PasswordHash, p.newHash, now)
+		err := errors.Join(tx.RecordLogin(ctx, u.ID, u.PasswordHash, p.newHash, now), p.touchIdentity(ctx, tx, now))
 		if errors.Is(err, db.ErrNotFound) {
 			return nil, errChanged
 		}
@@ -204,9 +208,9 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 			return nil, err
 		}
 		ended, err := tx.EndOldSessions(ctx, u.ID, s.maxSessions, endedByNewer, now)
-		detail := ""
+		detail := p.detail()
 		if ended > 0 {
-			tell, detail = (*db.DB).Notify, fmt.Sprintf("%d older sessions ended: at most %d at a time", ended, s.maxSessions)
+			tell, detail = (*db.DB).Notify, strings.TrimSpace(detail+fmt.Sprintf(" %d older sessions ended: at most %d at a time", ended, s.maxSessions))
 		}
 		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, detail)), err
 	})

@@ -18,6 +18,7 @@ const (
 	endedByNewer    = "too many sessions"
 	endedByAll      = "all sessions ended"
 	endedByEmail    = "change of the e-mail address undone"
+	endedByProvider = "logout at the provider"
 )
 
 // sessionError returns nil if the session is valid, otherwise an UnauthenticatedError; expired is the reason if it has expired.

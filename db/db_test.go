@@ -46,7 +46,7 @@ func addSession(t testing.TB, d *db.DB, userID string, idleAt, expiresAt db.Time
 	t.Helper()
 	s := &db.Session{
 		ID: db.NewID(db.SessionID), UserID: userID, Device: "a phone", IP: "192.0.2.1", LoginNetwork: "192.0.2.1", Generation: 1,
-		CreatedAt: noon, AuthenticatedAt: noon, Methods: db.JSONList[string]{"pwd"}, RotatedAt: noon, IdleAt: idleAt, ExpiresAt: expiresAt,
+		CreatedAt: noon, AuthenticatedAt: noon, Methods: db.JSONList[string]{"fed"}, Provider: ptr("acme"), ProviderSID: ptr("1"), RotatedAt: noon, IdleAt: idleAt, ExpiresAt: expiresAt,
 	}
 	if err := d.CreateSession(t.Context(), s); err != nil {
 		t.Fatal(err)

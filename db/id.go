@@ -23,6 +23,7 @@ const (
 
 	FactorID         = "factor"
 	LoginChallengeID = "challenge"
+	IdentityID       = "identity"
 )
 
 // ErrBadID says that a text is not an ID of the wanted kind.

@@ -15,6 +15,8 @@ type Session struct {
 	CreatedAt       Time             `db:"created_at"`
 	AuthenticatedAt Time             `db:"authenticated_at"` // when the user last proved who they are
 	Methods         JSONList[string] `db:"methods"`          // how the user has proved who they are: see RFC 8176
+	Provider        *string          `db:"provider"`         // that the user logged in by; nil: none
+	ProviderSID     *string          `db:"provider_sid"`     // the provider's own session
 	RotatedAt       Time             `db:"rotated_at"`       // login or last refresh
 	IdleAt          Time             `db:"idle_at"`          // expires then unless refreshed before
 	ExpiresAt       Time             `db:"expires_at"`       // expires then at the latest
@@ -39,10 +41,10 @@ func (s *Session) RefreshExpiry() Time {
 func (db *DB) CreateSession(ctx context.Context, s *Session) error {
 	_, err := db.Exec(ctx, "create session", `
 		INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, authenticated_at,
-			rotated_at, idle_at, expires_at, methods)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			rotated_at, idle_at, expires_at, methods, provider, provider_sid)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		s.ID, s.UserID, s.Device, s.IP, s.LoginNetwork, s.Generation, s.SeenGeneration, s.CreatedAt, s.AuthenticatedAt,
-		s.RotatedAt, s.IdleAt, s.ExpiresAt, s.Methods)
+		s.RotatedAt, s.IdleAt, s.ExpiresAt, s.Methods, s.Provider, s.ProviderSID)
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 var userColumns = map[string][]string{
 	"__typename": nil, "id": nil, "username": {"username"}, "email": {"email"}, "name": {"name"}, "roles": {"roles"}, "scopes": {"roles"},
 	"createdAt": {"created_at"}, "updatedAt": {"updated_at"}, "lastLoginAt": {"last_login_at"}, "disabledAt": {"disabled_at"},
-	"sessions": nil, "apiTokens": nil, "emailVerifiedAt": {"email_verified_at"}, "locale": {"locale"}, "factors": nil, "recoveryCodesLeft": nil,
+	"sessions": nil, "apiTokens": nil, "emailVerifiedAt": {"email_verified_at"}, "locale": {"locale"}, "factors": nil, "recoveryCodesLeft": nil, "identities": nil,
 }
 
 // selectedColumns returns the columns of users that the client's selection from a connection needs, or nil if these may be

@@ -45,6 +45,11 @@ const (
 	RateLimited              Code = "RATE_LIMITED" // with retryAfter, in seconds
 	Unavailable              Code = "UNAVAILABLE"
 	Internal                 Code = "INTERNAL_SERVER_ERROR"
+
+	// Of log-ins by providers:
+	ProviderLoginFailed Code = "PROVIDER_LOGIN_FAILED"
+	IdentityNotLinked   Code = "IDENTITY_NOT_LINKED"
+	SignupDisabled      Code = "SIGNUP_DISABLED"
 )
 
 // The codes of requests that are rejected before they are executed.
@@ -71,6 +76,7 @@ const (
 var Codes = []Code{
 	Unauthenticated, InvalidCredentials, Forbidden, ReauthenticationRequired, MFARequired, BadUserInput, InvalidLink, FeatureDisabled, NotFound, Conflict, RateLimited, Unavailable, Internal,
 	ParseFailed, ValidationFailed, BadRequest, MethodNotAllowed, NotAcceptable, UnsupportedMediaType, PayloadTooLarge,
+	ProviderLoginFailed, IdentityNotLinked, SignupDisabled,
 	QueryTooComplex, BatchingNotSupported, IncrementalNotSupported, DocumentNotRegistered, PersistedQueryNotFound, PersistedQueryNotSupported,
 }
 
@@ -169,6 +175,14 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		return conflict.Error(), code(Conflict)
 	case errors.As(err, &limited):
 		return limited.Error(), code(RateLimited, "retryAfter", limited.Seconds())
+	case errors.Is(err, auth.ErrProviderLogin):
+		return auth.ErrProviderLogin.Error(), code(ProviderLoginFailed)
+	case errors.Is(err, auth.ErrProviderUnavailable):
+		return auth.ErrProviderUnavailable.Error(), code(Unavailable)
+	case errors.Is(err, auth.ErrIdentityNotLinked):
+		return auth.ErrIdentityNotLinked.Error(), code(IdentityNotLinked)
+	case errors.Is(err, auth.ErrSignupDisabled):
+		return auth.ErrSignupDisabled.Error(), code(SignupDisabled)
 	case errors.Is(err, db.ErrUnavailable):
 		return "the service is not available now: try again", code(Unavailable)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

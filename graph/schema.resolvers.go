@@ -16,6 +16,10 @@ import (
 	"github.com/latchkey/latchkey/graph/relay"
 )
 
+func (r *logoutPayloadResolver) ProviderLogoutURL(ctx context.Context, obj *model.LogoutPayload, redirectURI *string) (*string, error) {
+	return r.Auth.ProviderLogoutURL(ctx, redirectURI)
+}
+
 func (r *mutationResolver) Login(ctx context.Context, input auth.LoginInput) (*auth.LoginPayload, error) {
 	return r.Auth.Login(ctx, input)
 }
@@ -187,6 +191,28 @@ func (r *mutationResolver) ResetFactors(ctx context.Context, input model.ResetFa
 	return &model.ResetFactorsPayload{User: u, RemovedFactors: removed}, err
 }
 
+func (r *mutationResolver) StartProviderLogin(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Auth.StartProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) CompleteProviderLogin(ctx context.Context, input auth.CompleteProviderLoginInput) (*auth.LoginPayload, error) {
+	return r.Auth.CompleteProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) StartIdentityLink(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Auth.StartIdentityLink(ctx, input)
+}
+
+func (r *mutationResolver) LinkIdentity(ctx context.Context, input auth.CompleteProviderLoginInput) (*model.LinkIdentityPayload, error) {
+	identity, err := r.Auth.LinkIdentity(ctx, input)
+	return &model.LinkIdentityPayload{Identity: identity}, err
+}
+
+func (r *mutationResolver) UnlinkIdentity(ctx context.Context, input model.UnlinkIdentityInput) (*model.UnlinkIdentityPayload, error) {
+	identity, err := r.Auth.UnlinkIdentity(ctx, input.ID)
+	return &model.UnlinkIdentityPayload{Identity: identity}, err
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return viewer(ctx).User, nil
 }
@@ -213,6 +239,10 @@ func (r *queryResolver) Entities(ctx context.Context, representations []map[stri
 
 func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
 	return r.service(ctx)
+}
+
+func (r *queryResolver) LoginProviders(ctx context.Context) ([]*auth.LoginProvider, error) {
+	return r.Auth.LoginProviders(), nil
 }
 
 func (r *sessionResolver) DeviceName(ctx context.Context, obj *db.Session) (string, error) {
@@ -252,6 +282,12 @@ func (r *userResolver) RecoveryCodesLeft(ctx context.Context, obj *db.User) (*in
 	return &left, err
 }
 
+func (r *userResolver) Identities(ctx context.Context, obj *db.User) ([]*db.Identity, error) {
+	return r.Auth.Identities(ctx, obj.ID)
+}
+
+func (r *Resolver) LogoutPayload() generated.LogoutPayloadResolver { return &logoutPayloadResolver{r} }
+
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
@@ -263,9 +299,10 @@ func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subsc
 func (r *Resolver) User() generated.UserResolver { return &userResolver{r} }
 
 type (
-	mutationResolver     struct{ *Resolver }
-	queryResolver        struct{ *Resolver }
-	sessionResolver      struct{ *Resolver }
-	subscriptionResolver struct{ *Resolver }
-	userResolver         struct{ *Resolver }
+	logoutPayloadResolver struct{ *Resolver }
+	mutationResolver      struct{ *Resolver }
+	queryResolver         struct{ *Resolver }
+	sessionResolver       struct{ *Resolver }
+	subscriptionResolver  struct{ *Resolver }
+	userResolver          struct{ *Resolver }
 )

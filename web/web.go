@@ -41,6 +41,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("POST /oauth/introspect", introspection(o.Auth))
 	mux.Handle("POST /oauth/revoke", revocation(o.Auth))
 	mux.Handle("GET /oauth/revocations", revocations(o.Auth, o.Stopping))
+	mux.Handle("POST /oidc/backchannel-logout/{provider}", providerLogout(o.Auth))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})

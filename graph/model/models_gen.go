@@ -94,6 +94,12 @@ type InviteUserPayload struct {
 	ExpiresAt db.Time `json:"expiresAt"`
 }
 
+// The linked account.
+type LinkIdentityPayload struct {
+	// The identity.
+	Identity *db.Identity `json:"identity"`
+}
+
 // Which sessions to end.
 type LogoutInput struct {
 	// Which of the viewer's sessions.
@@ -108,6 +114,9 @@ type LogoutPayload struct {
 	EndedSessions int `json:"endedSessions"`
 	// How many API tokens were revoked.
 	RevokedAPITokens int `json:"revokedApiTokens"`
+	// If the current session began by a provider that has a page to log out there too: its URL, for the browser. The provider may
+	// ask the user.
+	ProviderLogoutURL *string `json:"providerLogoutUrl,omitempty"`
 }
 
 // The result of verifying the password.
@@ -254,6 +263,18 @@ type StartTotpInput struct {
 type UndoEmailChangePayload struct {
 	// Whether the address was restored: always true.
 	Restored bool `json:"restored"`
+}
+
+// Which identity to remove.
+type UnlinkIdentityInput struct {
+	// The ID of the identity.
+	ID string `json:"id"`
+}
+
+// The removed identity.
+type UnlinkIdentityPayload struct {
+	// The identity, as it was.
+	Identity *db.Identity `json:"identity"`
 }
 
 // Changes of a user. Absent fields are left unchanged; null clears a field.

@@ -29,13 +29,13 @@ func TestEveryThreatIsAnsweredInTheDocuments(t *testing.T) {
 		if len(names) == 0 && !strings.HasPrefix(held, "not applicable: ") {
 			t.Errorf("T%s names no test: %s", row[1], held)
 		}
-		number := regexp.MustCompile(`T0*` + row[1] + `(\D|$)`)
+		says := regexp.MustCompile(`T0*` + row[1] + `(\D|$)`)
 		for _, name := range names {
 			text, isTest := tests[name[1]]
 			if _, err := os.Stat(filepath.Join("../..", name[1])); !isTest && err != nil {
 				t.Errorf("T%s: there is no %s", row[1], name[1])
 			}
-			if isTest && !number.MatchString(text) {
+			if isTest && !says.MatchString(text) {
 				t.Errorf("%s does not say that it holds T%s", name[1], row[1])
 			}
 		}

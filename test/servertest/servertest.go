@@ -92,6 +92,16 @@ func (s *Server) Replica() *Server {
 	return start(s.t, s.plan)
 }
 
+// ReplicaWith is Replica with changed settings.
+func (s *Server) ReplicaWith(change ...func(*Settings)) *Server {
+	s.t.Helper()
+	p := s.plan
+	for _, c := range change {
+		c(&p.settings)
+	}
+	return start(s.t, p)
+}
+
 func start(t testing.TB, p plan) *Server {
 	t.Helper()
 	s := &Server{Clock: p.clock, t: t, plan: p, log: new(log)}
