@@ -94,7 +94,7 @@ func (s *Service) tellOldAddress(ctx context.Context, tx *db.DB, u *db.User, old
 }
 
 // UndoEmailChange restores the address to which a link was sent. Whoever changed it knew the password: so the password, all
-// sessions and API tokens are revoked, and a link for a new password is sent to the restored address.
+// sessions, API tokens and links to providers are revoked, and a link for a new password is sent to the restored address.
 func (s *Service) UndoEmailChange(ctx context.Context, in UndoEmailChangeInput) error {
 	ctx = asNobody(ctx)
 	link, err := s.readLink(ctx, in.Token, mailUndoEmail)
@@ -112,6 +112,9 @@ func (s *Service) UndoEmailChange(ctx context.Context, in UndoEmailChangeInput) 
 		}
 		u.Email, u.EmailVerifiedAt, u.PasswordHash, u.UpdatedAt = &link.Email, &now, "", now
 		if err := inUse(tx.SaveUser(ctx, u)); err != nil {
+			return nil, err
+		}
+		if err := tx.DeleteIdentities(ctx, u.ID); err != nil { // one of them may be the thief's
 			return nil, err
 		}
 		ended, err := endEverything(ctx, tx, u.ID, endedByEmail, now, true)

@@ -59,6 +59,7 @@ var EventKinds = []db.EventKind{
 	EventUserEnabled, EventKeyCreated, EventKeyRetired, EventLoginThrottled, EventPasswordCheckFailed, EventReauthenticated,
 	EventSessionRevoked, EventUserDeleted, EventAllRevoked, EventUserInvited, EventInvitationRevoked, EventEmailVerified,
 	EventEmailChangeRequested, EventEmailChanged, EventEmailChangeUndone, EventDataExported,
+	EventIdentityLinked, EventIdentityUnlinked,
 	EventFactorAdded, EventFactorRemoved, EventFactorsReset, EventRecoveryCodesCreated, EventRecoveryCodeUsed, EventSecondFactorFailed,
 }
 

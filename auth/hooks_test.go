@@ -120,6 +120,12 @@ var caused = map[db.EventKind]func(f *fixture) error{
 		_, err := f.ChangeEmail(f.asUser("ann"), db.NewID("ann")+"@example.org", "")
 		return err
 	},
+	auth.EventIdentityUnlinked: func(f *fixture) error {
+		id, now := db.NewID(db.IdentityID), db.TimeOf(f.now())
+		err := f.db.CreateIdentity(f.t.Context(), &db.Identity{ID: id, UserID: f.ann.ID, Key: id, Provider: "acme", Issuer: "https://acme.test", Subject: id, CreatedAt: now, LastUsedAt: now})
+		_, failed := f.UnlinkIdentity(f.asUser("ann"), id)
+		return errors.Join(err, failed)
+	},
 	auth.EventFactorAdded: func(f *fixture) error { return addAndResetFactor(f, "ann") },
 	auth.EventFactorRemoved: func(f *fixture) error {
 		ctx := f.asUser("ann")
@@ -244,8 +250,9 @@ func TestTheHookAndWebhooksSeeEveryEvent(t *testing.T) {
 
 // inOrder are all kinds, those last after which others could not be caused.
 func inOrder() []db.EventKind {
+	elsewhere := auth.EventIdentityLinked // needs a provider: see test/server
 	last := []db.EventKind{auth.EventUserDisabled, auth.EventUserEnabled, auth.EventLoginThrottled, auth.EventPasswordChanged, auth.EventEmailChangeUndone, auth.EventUserDeleted}
-	kinds := slices.DeleteFunc(slices.Clone(auth.EventKinds), func(k db.EventKind) bool { return slices.Contains(last, k) })
+	kinds := slices.DeleteFunc(slices.Clone(auth.EventKinds), func(k db.EventKind) bool { return k == elsewhere || slices.Contains(last, k) })
 	return append(kinds, last...)
 }
 

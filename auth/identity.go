@@ -87,9 +87,12 @@ func (s *Service) keepsWayIn(ctx context.Context, tx *db.DB, userID string) erro
 	return err
 }
 
-// waysIn counts the ways in which a user can log in: the password, and identities at providers that are configured.
+// waysIn counts the ways in which a user can log in: the password, mail, and identities at providers that are configured.
 func (s *Service) waysIn(ctx context.Context, tx *db.DB, u *db.User) (ways int, err error) {
 	if u.PasswordHash != "" {
+		ways++
+	}
+	if u.Email != nil && s.accounts.Send != nil && (s.accounts.EmailLogin || s.accounts.PasswordReset) {
 		ways++
 	}
 	linked, err := tx.Identities(ctx, u.ID)

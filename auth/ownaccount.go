@@ -66,11 +66,15 @@ func (s *Service) ExportAccount(ctx context.Context) (map[string]any, error) {
 	sessions, err1 := s.db.Sessions(ctx, u.ID, s.timestamp(), page)
 	tokens, err2 := s.db.APITokens(ctx, u.ID, page)
 	events, err3 := s.db.Events(ctx, db.EventFilter{UserID: &u.ID}, page)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	identities, err4 := s.db.Identities(ctx, u.ID)
+	factors, err5 := s.db.Factors(ctx, u.ID)
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
 	exported["sessions"] = rowsOf(sessions.Rows, exportedSession)
 	exported["apiTokens"] = rowsOf(tokens.Rows, exportedToken)
+	exported["identities"] = rowsOf(identities, exportedIdentity)
+	exported["secondFactors"] = rowsOf(factors, exportedFactor)
 	exported["securityEvents"] = rowsOf(events.Rows, exportedEvent)
 	if events.HasPrevious {
 		exported["securityEventsNote"] = "only the newest 10,000"
@@ -109,6 +113,14 @@ func exportedToken(t *db.APIToken) map[string]any {
 	return map[string]any{
 		"id": t.ID, "name": t.Name, "scopes": t.ScopeNames(), "createdAt": t.CreatedAt, "expiresAt": t.ExpiresAt, "lastUsedAt": t.LastUsedAt,
 	}
+}
+
+func exportedIdentity(i *db.Identity) map[string]any {
+	return map[string]any{"id": i.ID, "provider": i.Provider, "issuer": i.Issuer, "subject": i.Subject, "email": i.Email, "createdAt": i.CreatedAt, "lastUsedAt": i.LastUsedAt}
+}
+
+func exportedFactor(f *db.Factor) map[string]any {
+	return map[string]any{"id": f.ID, "kind": f.Kind, "name": f.Name, "createdAt": f.CreatedAt, "lastUsedAt": f.LastUsedAt}
 }
 
 func exportedEvent(e *db.Event) map[string]any {

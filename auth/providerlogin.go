@@ -15,14 +15,7 @@ import (
 // CompleteProviderLogin opens a session for the user who is linked to the identity at the provider. An unknown identity
 // creates a user, or is linked to the user with the same address, only if the provider's configuration allows it.
 func (s *Service) CompleteProviderLogin(ctx context.Context, in CompleteProviderLoginInput) (*LoginPayload, error) {
-	cookie := ViewerFrom(ctx).Client.cookie
-	if err := cookie.check(); err != nil {
-		return nil, err
-	}
-	p, err := s.completeProviderLogin(asNobody(ctx), in)
-	s.stats.login(loginOutcome(err))
-	cookie.keep(p, s.timestamp())
-	return p, err
+	return s.loggingIn(ctx, func(ctx context.Context) (*LoginPayload, error) { return s.completeProviderLogin(ctx, in) })
 }
 
 func (s *Service) completeProviderLogin(ctx context.Context, in CompleteProviderLoginInput) (*LoginPayload, error) {

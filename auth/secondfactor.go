@@ -66,7 +66,10 @@ func (s *Service) CompleteLogin(ctx context.Context, in CompleteLoginInput) (*Lo
 // challenge stores that the first factor was proved, and returns an MFARequiredError.
 func (s *Service) challenge(ctx context.Context, u *db.User, p proof) error {
 	now := s.timestamp()
-	c := &db.LoginChallenge{ID: db.NewID(db.LoginChallengeID), UserID: u.ID, Methods: p.methods, ExpiresAt: now.Add(challengeLifetime)}
+	c := &db.LoginChallenge{ID: db.NewID(db.LoginChallengeID), UserID: u.ID, Methods: p.methods, ExpiresAt: now.Add(challengeLifetime), ProviderSID: p.providerSID}
+	if p.identity != nil {
+		c.IdentityID = &p.identity.ID
+	}
 	hash := u.PasswordHash
 	err := s.db.Transact(ctx, func(tx *db.DB) error {
 		if p.newHash != "" {
@@ -147,7 +150,13 @@ func (s *Service) answerChallenge(ctx context.Context, in CompleteLoginInput) (*
 		}
 		return err
 	}
-	p, err := s.openSession(ctx, u, proof{methods: withMFA(c.Methods), guess: guess, settle: settle})
+	proved := proof{methods: withMFA(c.Methods), guess: guess, settle: settle, providerSID: c.ProviderSID}
+	if c.IdentityID != nil {
+		if proved.identity, err = s.db.Identity(ctx, *c.IdentityID); err != nil { // it may have been unlinked meanwhile
+			return nil, replaced(err, db.ErrNotFound, errVoid)
+		}
+	}
+	p, err := s.openSession(ctx, u, proved)
 	if errors.Is(err, ErrWrongCode) {
 		err = s.recordWrongCode(ctx, u, "")
 	}

@@ -9,13 +9,17 @@ type LoginChallenge struct {
 	Methods   JSONList[string] `db:"methods"`  // how the first factor was proved
 	Attempts  int              `db:"attempts"` // codes that were tried
 	ExpiresAt Time             `db:"expires_at"`
+
+	IdentityID  *string `db:"identity_id"`  // of a log-in by another provider
+	ProviderSID string  `db:"provider_sid"` // the session there; "" if unknown
 }
 
 // CreateLoginChallenge stores a challenge.
 func (db *DB) CreateLoginChallenge(ctx context.Context, c *LoginChallenge) error {
 	_, err := db.Exec(ctx, "create login challenge", `
-		INSERT INTO login_challenges (id, user_id, methods, attempts, expires_at) VALUES ($1, $2, $3, 0, $4)`,
-		c.ID, c.UserID, c.Methods, c.ExpiresAt)
+		INSERT INTO login_challenges (id, user_id, methods, attempts, expires_at, identity_id, provider_sid)
+		VALUES ($1, $2, $3, 0, $4, $5, $6)`,
+		c.ID, c.UserID, c.Methods, c.ExpiresAt, c.IdentityID, c.ProviderSID)
 	return err
 }
 

@@ -60,6 +60,12 @@ func (db *DB) TouchIdentity(ctx context.Context, id string, email *string, at Ti
 	return db.ExecOne(ctx, "touch identity", `UPDATE identities SET last_used_at = $2, email = $3 WHERE id = $1`, id, at, email)
 }
 
+// DeleteIdentities removes all identities of a user.
+func (db *DB) DeleteIdentities(ctx context.Context, userID string) error {
+	_, err := db.Exec(ctx, "delete identities", `DELETE FROM identities WHERE user_id = $1`, userID)
+	return err
+}
+
 // DeleteIdentity deletes an identity of the user.
 func (db *DB) DeleteIdentity(ctx context.Context, userID, id string) error {
 	return db.ExecOne(ctx, "delete identity", `DELETE FROM identities WHERE id = $1 AND user_id = $2`, id, userID)

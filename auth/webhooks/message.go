@@ -34,7 +34,7 @@ const testType = "webhook.test"
 // DefaultEvents are the types that are sent unless others are chosen: what changes accounts, sessions and credentials.
 var DefaultEvents = []string{
 	"user.*", "session.started", "session.ended", "sessions.ended", "password.changed", "api_token.created", "api_token.revoked",
-	"factor.*", "email.*", "all.revoked",
+	"factor.*", "email.*", "identity.*", "all.revoked",
 }
 
 // types are the types of messages whose names do not follow from the kind of the event.

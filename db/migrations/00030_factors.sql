@@ -25,7 +25,10 @@ CREATE TABLE login_challenges (
     user_id    text        NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     methods    text        NOT NULL, -- JSON list: how the first factor was proved
     attempts   integer     NOT NULL, -- codes that were tried
-    expires_at timestamptz NOT NULL
+    expires_at timestamptz NOT NULL,
+    -- Of a log-in by another provider:
+    identity_id  text,
+    provider_sid text      NOT NULL
 );
 CREATE INDEX login_challenges_user_id ON login_challenges (user_id);
 CREATE INDEX login_challenges_expires_at ON login_challenges (expires_at);

@@ -16,6 +16,10 @@ import (
 	"github.com/latchkey/latchkey/graph/relay"
 )
 
+func (r *logoutPayloadResolver) ProviderLogoutURL(ctx context.Context, obj *model.LogoutPayload, redirectURI *string) (*string, error) {
+	return r.Latchkey.LogoutPayload().ProviderLogoutURL(ctx, obj, redirectURI)
+}
+
 func (r *mutationResolver) Login(ctx context.Context, input auth.LoginInput) (*auth.LoginPayload, error) {
 	return r.Latchkey.Mutation().Login(ctx, input)
 }
@@ -152,6 +156,26 @@ func (r *mutationResolver) ResetFactors(ctx context.Context, input model.ResetFa
 	return r.Latchkey.Mutation().ResetFactors(ctx, input)
 }
 
+func (r *mutationResolver) StartProviderLogin(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Latchkey.Mutation().StartProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) CompleteProviderLogin(ctx context.Context, input auth.CompleteProviderLoginInput) (*auth.LoginPayload, error) {
+	return r.Latchkey.Mutation().CompleteProviderLogin(ctx, input)
+}
+
+func (r *mutationResolver) StartIdentityLink(ctx context.Context, input auth.StartProviderLoginInput) (*auth.StartProviderLoginPayload, error) {
+	return r.Latchkey.Mutation().StartIdentityLink(ctx, input)
+}
+
+func (r *mutationResolver) LinkIdentity(ctx context.Context, input auth.CompleteProviderLoginInput) (*model.LinkIdentityPayload, error) {
+	return r.Latchkey.Mutation().LinkIdentity(ctx, input)
+}
+
+func (r *mutationResolver) UnlinkIdentity(ctx context.Context, input model.UnlinkIdentityInput) (*model.UnlinkIdentityPayload, error) {
+	return r.Latchkey.Mutation().UnlinkIdentity(ctx, input)
+}
+
 func (r *queryResolver) Me(ctx context.Context) (*db.User, error) {
 	return r.Latchkey.Query().Me(ctx)
 }
@@ -178,6 +202,10 @@ func (r *queryResolver) Entities(ctx context.Context, representations []map[stri
 
 func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
 	return r.Latchkey.Query().Service(ctx)
+}
+
+func (r *queryResolver) LoginProviders(ctx context.Context) ([]*auth.LoginProvider, error) {
+	return r.Latchkey.Query().LoginProviders(ctx)
 }
 
 func (r *sessionResolver) DeviceName(ctx context.Context, obj *db.Session) (string, error) {
@@ -216,6 +244,12 @@ func (r *userResolver) RecoveryCodesLeft(ctx context.Context, obj *db.User) (*in
 	return r.Latchkey.User().RecoveryCodesLeft(ctx, obj)
 }
 
+func (r *userResolver) Identities(ctx context.Context, obj *db.User) ([]*db.Identity, error) {
+	return r.Latchkey.User().Identities(ctx, obj)
+}
+
+func (r *Resolver) LogoutPayload() generated.LogoutPayloadResolver { return &logoutPayloadResolver{r} }
+
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
@@ -227,9 +261,10 @@ func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subsc
 func (r *Resolver) User() generated.UserResolver { return &userResolver{r} }
 
 type (
-	mutationResolver     struct{ *Resolver }
-	queryResolver        struct{ *Resolver }
-	sessionResolver      struct{ *Resolver }
-	subscriptionResolver struct{ *Resolver }
-	userResolver         struct{ *Resolver }
+	logoutPayloadResolver struct{ *Resolver }
+	mutationResolver      struct{ *Resolver }
+	queryResolver         struct{ *Resolver }
+	sessionResolver       struct{ *Resolver }
+	subscriptionResolver  struct{ *Resolver }
+	userResolver          struct{ *Resolver }
 )

@@ -31,6 +31,7 @@ func (e *executableSchema) Direct() *direct.Schema {
 				graphql.NewInputUnmarshaler("ChangeEmailInput", x.unmarshalInputChangeEmailInput),
 				graphql.NewInputUnmarshaler("ChangePasswordInput", x.unmarshalInputChangePasswordInput),
 				graphql.NewInputUnmarshaler("CompleteLoginInput", x.unmarshalInputCompleteLoginInput),
+				graphql.NewInputUnmarshaler("CompleteProviderLoginInput", x.unmarshalInputCompleteProviderLoginInput),
 				graphql.NewInputUnmarshaler("CompleteRegistrationInput", x.unmarshalInputCompleteRegistrationInput),
 				graphql.NewInputUnmarshaler("ConfirmTotpInput", x.unmarshalInputConfirmTotpInput),
 				graphql.NewInputUnmarshaler("CreateApiTokenInput", x.unmarshalInputCreateApiTokenInput),
@@ -57,8 +58,10 @@ func (e *executableSchema) Direct() *direct.Schema {
 				graphql.NewInputUnmarshaler("RevokeSessionsInput", x.unmarshalInputRevokeSessionsInput),
 				graphql.NewInputUnmarshaler("SetUserPasswordInput", x.unmarshalInputSetUserPasswordInput),
 				graphql.NewInputUnmarshaler("ShipOrderInput", x.unmarshalInputShipOrderInput),
+				graphql.NewInputUnmarshaler("StartProviderLoginInput", x.unmarshalInputStartProviderLoginInput),
 				graphql.NewInputUnmarshaler("StartTotpInput", x.unmarshalInputStartTotpInput),
 				graphql.NewInputUnmarshaler("UndoEmailChangeInput", x.unmarshalInputUndoEmailChangeInput),
+				graphql.NewInputUnmarshaler("UnlinkIdentityInput", x.unmarshalInputUnlinkIdentityInput),
 				graphql.NewInputUnmarshaler("UpdateUserInput", x.unmarshalInputUpdateUserInput),
 				graphql.NewInputUnmarshaler("VerifyEmailInput", x.unmarshalInputVerifyEmailInput),
 			)
@@ -431,6 +434,50 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"Identity": {
+		Implementors: identityImplementors,
+		Value:        direct.Value[db.Identity],
+		Fields: map[string]direct.Field{
+			"id": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Identity).ID
+					return w.String(v)
+				},
+			},
+			"provider": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Identity).Provider
+					return w.String(v)
+				},
+			},
+			"email": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Identity).Email
+					if v == nil {
+						return w.Null(false)
+					}
+					return w.String(*v)
+				},
+			},
+			"createdAt": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Identity).CreatedAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+			"lastUsedAt": {
+				Directives: []string{"authenticated"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Identity).LastUsedAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+		},
+	},
 	"InviteUserPayload": {
 		Implementors: inviteUserPayloadImplementors,
 		Value:        direct.Value[model.InviteUserPayload],
@@ -439,6 +486,24 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.InviteUserPayload).ExpiresAt
 					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+		},
+	},
+	"LinkIdentityPayload": {
+		Implementors: linkIdentityPayloadImplementors,
+		Value:        direct.Value[model.LinkIdentityPayload],
+		Fields: map[string]direct.Field{
+			"identity": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.LinkIdentityPayload).Identity
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_LinkIdentityPayload_identity(ctx, field)
 				},
 			},
 		},
@@ -495,6 +560,24 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"LoginProvider": {
+		Implementors: loginProviderImplementors,
+		Value:        direct.Value[auth.LoginProvider],
+		Fields: map[string]direct.Field{
+			"name": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.LoginProvider).Name
+					return w.String(v)
+				},
+			},
+			"label": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.LoginProvider).Label
+					return w.String(v)
+				},
+			},
+		},
+	},
 	"LogoutPayload": {
 		Implementors: logoutPayloadImplementors,
 		Value:        direct.Value[model.LogoutPayload],
@@ -509,6 +592,11 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.LogoutPayload).RevokedAPITokens
 					return w.Int(v)
+				},
+			},
+			"providerLogoutUrl": {
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._LogoutPayload_providerLogoutUrl(ctx, field, obj.(*model.LogoutPayload))
 				},
 			},
 		},
@@ -739,6 +827,12 @@ var directObjects = map[string]direct.Object{
 				Directives: []string{"public"},
 				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, _ any) graphql.Marshaler {
 					return ec.(*executionContext)._Query__service(ctx, field)
+				},
+			},
+			"loginProviders": {
+				Directives: []string{"public"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, _ any) graphql.Marshaler {
+					return ec.(*executionContext)._Query_loginProviders(ctx, field)
 				},
 			},
 			"orders": {
@@ -1259,6 +1353,30 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"StartProviderLoginPayload": {
+		Implementors: startProviderLoginPayloadImplementors,
+		Value:        direct.Value[auth.StartProviderLoginPayload],
+		Fields: map[string]direct.Field{
+			"url": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartProviderLoginPayload).URL
+					return w.String(v)
+				},
+			},
+			"state": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartProviderLoginPayload).State
+					return w.String(v)
+				},
+			},
+			"verifier": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartProviderLoginPayload).Verifier
+					return w.String(v)
+				},
+			},
+		},
+	},
 	"StartTotpPayload": {
 		Implementors: startTotpPayloadImplementors,
 		Value:        direct.Value[auth.StartTotpPayload],
@@ -1297,6 +1415,24 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.UndoEmailChangePayload).Restored
 					return w.Boolean(v)
+				},
+			},
+		},
+	},
+	"UnlinkIdentityPayload": {
+		Implementors: unlinkIdentityPayloadImplementors,
+		Value:        direct.Value[model.UnlinkIdentityPayload],
+		Fields: map[string]direct.Field{
+			"identity": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.UnlinkIdentityPayload).Identity
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_UnlinkIdentityPayload_identity(ctx, field)
 				},
 			},
 		},
@@ -1446,6 +1582,12 @@ var directObjects = map[string]direct.Object{
 				Directives: []string{"authenticated"},
 				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
 					return ec.(*executionContext)._User_recoveryCodesLeft(ctx, field, obj.(*db.User))
+				},
+			},
+			"identities": {
+				Directives: []string{"authenticated"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._User_identities(ctx, field, obj.(*db.User))
 				},
 			},
 			"points": {

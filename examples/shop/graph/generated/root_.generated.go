@@ -25,6 +25,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	LogoutPayload() LogoutPayloadResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Session() SessionResolver
@@ -115,8 +116,20 @@ type ComplexityRoot struct {
 		Name       func(childComplexity int) int
 	}
 
+	Identity struct {
+		CreatedAt  func(childComplexity int) int
+		Email      func(childComplexity int) int
+		ID         func(childComplexity int) int
+		LastUsedAt func(childComplexity int) int
+		Provider   func(childComplexity int) int
+	}
+
 	InviteUserPayload struct {
 		ExpiresAt func(childComplexity int) int
+	}
+
+	LinkIdentityPayload struct {
+		Identity func(childComplexity int) int
 	}
 
 	LoginPayload struct {
@@ -128,48 +141,59 @@ type ComplexityRoot struct {
 		User              func(childComplexity int) int
 	}
 
+	LoginProvider struct {
+		Label func(childComplexity int) int
+		Name  func(childComplexity int) int
+	}
+
 	LogoutPayload struct {
-		EndedSessions    func(childComplexity int) int
-		RevokedAPITokens func(childComplexity int) int
+		EndedSessions     func(childComplexity int) int
+		ProviderLogoutURL func(childComplexity int, redirectURI *string) int
+		RevokedAPITokens  func(childComplexity int) int
 	}
 
 	Mutation struct {
-		ChangeEmail          func(childComplexity int, input model.ChangeEmailInput) int
-		ChangePassword       func(childComplexity int, input auth.ChangePasswordInput) int
-		CompleteLogin        func(childComplexity int, input auth.CompleteLoginInput) int
-		CompleteRegistration func(childComplexity int, input auth.CompleteRegistrationInput) int
-		ConfirmTotp          func(childComplexity int, input auth.ConfirmTotpInput) int
-		CreateAPIToken       func(childComplexity int, input auth.CreateAPITokenInput) int
-		CreateUser           func(childComplexity int, input auth.CreateUserInput) int
-		DeleteAccount        func(childComplexity int) int
-		DeleteUser           func(childComplexity int, input model.DeleteUserInput) int
-		DisableUser          func(childComplexity int, input model.DisableUserInput) int
-		EnableUser           func(childComplexity int, input model.EnableUserInput) int
-		ExportAccount        func(childComplexity int) int
-		InviteUser           func(childComplexity int, input auth.InviteUserInput) int
-		Login                func(childComplexity int, input auth.LoginInput) int
-		LoginByEmail         func(childComplexity int, input auth.EmailLoginInput) int
-		Logout               func(childComplexity int, input *model.LogoutInput) int
-		NewRecoveryCodes     func(childComplexity int) int
-		PlaceOrder           func(childComplexity int, input model1.PlaceOrderInput) int
-		Reauthenticate       func(childComplexity int, input auth.ReauthenticateInput) int
-		Refresh              func(childComplexity int, input *auth.RefreshInput) int
-		Register             func(childComplexity int, input auth.RegisterInput) int
-		RemoveFactor         func(childComplexity int, input model.RemoveFactorInput) int
-		RequestEmailLogin    func(childComplexity int, input model.RequestEmailLoginInput) int
-		RequestPasswordReset func(childComplexity int, input model.RequestPasswordResetInput) int
-		ResetFactors         func(childComplexity int, input model.ResetFactorsInput) int
-		ResetPassword        func(childComplexity int, input auth.ResetPasswordInput) int
-		RevokeAPIToken       func(childComplexity int, input model.RevokeAPITokenInput) int
-		RevokeInvitation     func(childComplexity int, input model.RevokeInvitationInput) int
-		RevokeSession        func(childComplexity int, input model.RevokeSessionInput) int
-		RevokeSessions       func(childComplexity int, input model.RevokeSessionsInput) int
-		SetUserPassword      func(childComplexity int, input auth.SetUserPasswordInput) int
-		ShipOrder            func(childComplexity int, input model1.ShipOrderInput) int
-		StartTotp            func(childComplexity int, input *model.StartTotpInput) int
-		UndoEmailChange      func(childComplexity int, input auth.UndoEmailChangeInput) int
-		UpdateUser           func(childComplexity int, input model.UpdateUserInput) int
-		VerifyEmail          func(childComplexity int, input auth.VerifyEmailInput) int
+		ChangeEmail           func(childComplexity int, input model.ChangeEmailInput) int
+		ChangePassword        func(childComplexity int, input auth.ChangePasswordInput) int
+		CompleteLogin         func(childComplexity int, input auth.CompleteLoginInput) int
+		CompleteProviderLogin func(childComplexity int, input auth.CompleteProviderLoginInput) int
+		CompleteRegistration  func(childComplexity int, input auth.CompleteRegistrationInput) int
+		ConfirmTotp           func(childComplexity int, input auth.ConfirmTotpInput) int
+		CreateAPIToken        func(childComplexity int, input auth.CreateAPITokenInput) int
+		CreateUser            func(childComplexity int, input auth.CreateUserInput) int
+		DeleteAccount         func(childComplexity int) int
+		DeleteUser            func(childComplexity int, input model.DeleteUserInput) int
+		DisableUser           func(childComplexity int, input model.DisableUserInput) int
+		EnableUser            func(childComplexity int, input model.EnableUserInput) int
+		ExportAccount         func(childComplexity int) int
+		InviteUser            func(childComplexity int, input auth.InviteUserInput) int
+		LinkIdentity          func(childComplexity int, input auth.CompleteProviderLoginInput) int
+		Login                 func(childComplexity int, input auth.LoginInput) int
+		LoginByEmail          func(childComplexity int, input auth.EmailLoginInput) int
+		Logout                func(childComplexity int, input *model.LogoutInput) int
+		NewRecoveryCodes      func(childComplexity int) int
+		PlaceOrder            func(childComplexity int, input model1.PlaceOrderInput) int
+		Reauthenticate        func(childComplexity int, input auth.ReauthenticateInput) int
+		Refresh               func(childComplexity int, input *auth.RefreshInput) int
+		Register              func(childComplexity int, input auth.RegisterInput) int
+		RemoveFactor          func(childComplexity int, input model.RemoveFactorInput) int
+		RequestEmailLogin     func(childComplexity int, input model.RequestEmailLoginInput) int
+		RequestPasswordReset  func(childComplexity int, input model.RequestPasswordResetInput) int
+		ResetFactors          func(childComplexity int, input model.ResetFactorsInput) int
+		ResetPassword         func(childComplexity int, input auth.ResetPasswordInput) int
+		RevokeAPIToken        func(childComplexity int, input model.RevokeAPITokenInput) int
+		RevokeInvitation      func(childComplexity int, input model.RevokeInvitationInput) int
+		RevokeSession         func(childComplexity int, input model.RevokeSessionInput) int
+		RevokeSessions        func(childComplexity int, input model.RevokeSessionsInput) int
+		SetUserPassword       func(childComplexity int, input auth.SetUserPasswordInput) int
+		ShipOrder             func(childComplexity int, input model1.ShipOrderInput) int
+		StartIdentityLink     func(childComplexity int, input auth.StartProviderLoginInput) int
+		StartProviderLogin    func(childComplexity int, input auth.StartProviderLoginInput) int
+		StartTotp             func(childComplexity int, input *model.StartTotpInput) int
+		UndoEmailChange       func(childComplexity int, input auth.UndoEmailChangeInput) int
+		UnlinkIdentity        func(childComplexity int, input model.UnlinkIdentityInput) int
+		UpdateUser            func(childComplexity int, input model.UpdateUserInput) int
+		VerifyEmail           func(childComplexity int, input auth.VerifyEmailInput) int
 	}
 
 	NewRecoveryCodesPayload struct {
@@ -207,14 +231,15 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		AuditLog func(childComplexity int, first *int, after *string, last *int, before *string, filter *db.EventFilter) int
-		Entities func(childComplexity int, representations []map[string]any) int
-		Me       func(childComplexity int) int
-		Node     func(childComplexity int, id string) int
-		Orders   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Service  func(childComplexity int) int
-		User     func(childComplexity int, id string) int
-		Users    func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
+		AuditLog       func(childComplexity int, first *int, after *string, last *int, before *string, filter *db.EventFilter) int
+		Entities       func(childComplexity int, representations []map[string]any) int
+		LoginProviders func(childComplexity int) int
+		Me             func(childComplexity int) int
+		Node           func(childComplexity int, id string) int
+		Orders         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Service        func(childComplexity int) int
+		User           func(childComplexity int, id string) int
+		Users          func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
 	}
 
 	ReauthenticatePayload struct {
@@ -318,6 +343,12 @@ type ComplexityRoot struct {
 		User func(childComplexity int) int
 	}
 
+	StartProviderLoginPayload struct {
+		State    func(childComplexity int) int
+		URL      func(childComplexity int) int
+		Verifier func(childComplexity int) int
+	}
+
 	StartTotpPayload struct {
 		ExpiresAt func(childComplexity int) int
 		QRCode    func(childComplexity int) int
@@ -335,6 +366,10 @@ type ComplexityRoot struct {
 		Restored func(childComplexity int) int
 	}
 
+	UnlinkIdentityPayload struct {
+		Identity func(childComplexity int) int
+	}
+
 	UpdateUserPayload struct {
 		User func(childComplexity int) int
 	}
@@ -347,6 +382,7 @@ type ComplexityRoot struct {
 		EmailVerifiedAt   func(childComplexity int) int
 		Factors           func(childComplexity int) int
 		ID                func(childComplexity int) int
+		Identities        func(childComplexity int) int
 		LastLoginAt       func(childComplexity int) int
 		Locale            func(childComplexity int) int
 		Name              func(childComplexity int) int
@@ -595,12 +631,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Factor.Name(childComplexity), true
 
+	case "Identity.createdAt":
+		if e.ComplexityRoot.Identity.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.CreatedAt(childComplexity), true
+	case "Identity.email":
+		if e.ComplexityRoot.Identity.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Email(childComplexity), true
+	case "Identity.id":
+		if e.ComplexityRoot.Identity.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.ID(childComplexity), true
+	case "Identity.lastUsedAt":
+		if e.ComplexityRoot.Identity.LastUsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.LastUsedAt(childComplexity), true
+	case "Identity.provider":
+		if e.ComplexityRoot.Identity.Provider == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Identity.Provider(childComplexity), true
+
 	case "InviteUserPayload.expiresAt":
 		if e.ComplexityRoot.InviteUserPayload.ExpiresAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.InviteUserPayload.ExpiresAt(childComplexity), true
+
+	case "LinkIdentityPayload.identity":
+		if e.ComplexityRoot.LinkIdentityPayload.Identity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LinkIdentityPayload.Identity(childComplexity), true
 
 	case "LoginPayload.accessToken":
 		if e.ComplexityRoot.LoginPayload.AccessToken == nil {
@@ -639,12 +713,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LoginPayload.User(childComplexity), true
 
+	case "LoginProvider.label":
+		if e.ComplexityRoot.LoginProvider.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoginProvider.Label(childComplexity), true
+	case "LoginProvider.name":
+		if e.ComplexityRoot.LoginProvider.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LoginProvider.Name(childComplexity), true
+
 	case "LogoutPayload.endedSessions":
 		if e.ComplexityRoot.LogoutPayload.EndedSessions == nil {
 			break
 		}
 
 		return e.ComplexityRoot.LogoutPayload.EndedSessions(childComplexity), true
+	case "LogoutPayload.providerLogoutUrl":
+		if e.ComplexityRoot.LogoutPayload.ProviderLogoutURL == nil {
+			break
+		}
+
+		args, err := ec.field_LogoutPayload_providerLogoutUrl_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.LogoutPayload.ProviderLogoutURL(childComplexity, args["redirectUri"].(*string)), true
 	case "LogoutPayload.revokedApiTokens":
 		if e.ComplexityRoot.LogoutPayload.RevokedAPITokens == nil {
 			break
@@ -685,6 +783,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompleteLogin(childComplexity, args["input"].(auth.CompleteLoginInput)), true
+	case "Mutation.completeProviderLogin":
+		if e.ComplexityRoot.Mutation.CompleteProviderLogin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completeProviderLogin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompleteProviderLogin(childComplexity, args["input"].(auth.CompleteProviderLoginInput)), true
 	case "Mutation.completeRegistration":
 		if e.ComplexityRoot.Mutation.CompleteRegistration == nil {
 			break
@@ -785,6 +894,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.InviteUser(childComplexity, args["input"].(auth.InviteUserInput)), true
+	case "Mutation.linkIdentity":
+		if e.ComplexityRoot.Mutation.LinkIdentity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_linkIdentity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LinkIdentity(childComplexity, args["input"].(auth.CompleteProviderLoginInput)), true
 	case "Mutation.login":
 		if e.ComplexityRoot.Mutation.Login == nil {
 			break
@@ -989,6 +1109,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ShipOrder(childComplexity, args["input"].(model1.ShipOrderInput)), true
+	case "Mutation.startIdentityLink":
+		if e.ComplexityRoot.Mutation.StartIdentityLink == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startIdentityLink_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartIdentityLink(childComplexity, args["input"].(auth.StartProviderLoginInput)), true
+	case "Mutation.startProviderLogin":
+		if e.ComplexityRoot.Mutation.StartProviderLogin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startProviderLogin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartProviderLogin(childComplexity, args["input"].(auth.StartProviderLoginInput)), true
 	case "Mutation.startTotp":
 		if e.ComplexityRoot.Mutation.StartTotp == nil {
 			break
@@ -1011,6 +1153,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UndoEmailChange(childComplexity, args["input"].(auth.UndoEmailChangeInput)), true
+	case "Mutation.unlinkIdentity":
+		if e.ComplexityRoot.Mutation.UnlinkIdentity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_unlinkIdentity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UnlinkIdentity(childComplexity, args["input"].(model.UnlinkIdentityInput)), true
 	case "Mutation.updateUser":
 		if e.ComplexityRoot.Mutation.UpdateUser == nil {
 			break
@@ -1159,6 +1312,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Entities(childComplexity, args["representations"].([]map[string]any)), true
 
+	case "Query.loginProviders":
+		if e.ComplexityRoot.Query.LoginProviders == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.LoginProviders(childComplexity), true
 	case "Query.me":
 		if e.ComplexityRoot.Query.Me == nil {
 			break
@@ -1516,6 +1675,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetUserPasswordPayload.User(childComplexity), true
 
+	case "StartProviderLoginPayload.state":
+		if e.ComplexityRoot.StartProviderLoginPayload.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartProviderLoginPayload.State(childComplexity), true
+	case "StartProviderLoginPayload.url":
+		if e.ComplexityRoot.StartProviderLoginPayload.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartProviderLoginPayload.URL(childComplexity), true
+	case "StartProviderLoginPayload.verifier":
+		if e.ComplexityRoot.StartProviderLoginPayload.Verifier == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartProviderLoginPayload.Verifier(childComplexity), true
+
 	case "StartTotpPayload.expiresAt":
 		if e.ComplexityRoot.StartTotpPayload.ExpiresAt == nil {
 			break
@@ -1566,6 +1744,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UndoEmailChangePayload.Restored(childComplexity), true
+
+	case "UnlinkIdentityPayload.identity":
+		if e.ComplexityRoot.UnlinkIdentityPayload.Identity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UnlinkIdentityPayload.Identity(childComplexity), true
 
 	case "UpdateUserPayload.user":
 		if e.ComplexityRoot.UpdateUserPayload.User == nil {
@@ -1621,6 +1806,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.ID(childComplexity), true
+	case "User.identities":
+		if e.ComplexityRoot.User.Identities == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.Identities(childComplexity), true
 	case "User.lastLoginAt":
 		if e.ComplexityRoot.User.LastLoginAt == nil {
 			break
@@ -1763,6 +1954,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ChangeEmailInput", ec.unmarshalInputChangeEmailInput),
 			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("CompleteLoginInput", ec.unmarshalInputCompleteLoginInput),
+			graphql.NewInputUnmarshaler("CompleteProviderLoginInput", ec.unmarshalInputCompleteProviderLoginInput),
 			graphql.NewInputUnmarshaler("CompleteRegistrationInput", ec.unmarshalInputCompleteRegistrationInput),
 			graphql.NewInputUnmarshaler("ConfirmTotpInput", ec.unmarshalInputConfirmTotpInput),
 			graphql.NewInputUnmarshaler("CreateApiTokenInput", ec.unmarshalInputCreateApiTokenInput),
@@ -1789,8 +1981,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RevokeSessionsInput", ec.unmarshalInputRevokeSessionsInput),
 			graphql.NewInputUnmarshaler("SetUserPasswordInput", ec.unmarshalInputSetUserPasswordInput),
 			graphql.NewInputUnmarshaler("ShipOrderInput", ec.unmarshalInputShipOrderInput),
+			graphql.NewInputUnmarshaler("StartProviderLoginInput", ec.unmarshalInputStartProviderLoginInput),
 			graphql.NewInputUnmarshaler("StartTotpInput", ec.unmarshalInputStartTotpInput),
 			graphql.NewInputUnmarshaler("UndoEmailChangeInput", ec.unmarshalInputUndoEmailChangeInput),
+			graphql.NewInputUnmarshaler("UnlinkIdentityInput", ec.unmarshalInputUnlinkIdentityInput),
 			graphql.NewInputUnmarshaler("UpdateUserInput", ec.unmarshalInputUpdateUserInput),
 			graphql.NewInputUnmarshaler("VerifyEmailInput", ec.unmarshalInputVerifyEmailInput),
 		)
@@ -2211,6 +2405,10 @@ type Query {
   For gateways: this schema. Callers who may introspect the schema may read it here.
   """
   _service: _Service! @public
+  """
+  The providers by which users can log in, for the buttons of a log-in page.
+  """
+  loginProviders: [LoginProvider!] @public @listSize(assumedSize: 10)
 }
 """
 The type name and the key of an object: {__typename: "User", id: "user_…"}.
@@ -2560,6 +2758,55 @@ type Mutation {
     """
     input: ResetFactorsInput!
   ): ResetFactorsPayload @requiresScopes(scopes: [["users:write"]])
+  """
+  Begins a log-in by a provider. Store state and verifier in the page (sessionStorage), send the browser to the URL, and call
+  completeProviderLogin within ten minutes.
+  """
+  startProviderLogin(
+    """
+    Which provider, and the page to which it sends the user back.
+    """
+    input: StartProviderLoginInput!
+  ): StartProviderLoginPayload @credentials @public
+  """
+  Opens a session for the user who has logged in at the provider. It can be called once for a log-in. Fails with
+  PROVIDER_LOGIN_FAILED, IDENTITY_NOT_LINKED or SIGNUP_DISABLED.
+  """
+  completeProviderLogin(
+    """
+    What the provider's redirect has brought, and the verifier.
+    """
+    input: CompleteProviderLoginInput!
+  ): LoginPayload @credentials @public
+  """
+  Begins to link an account at a provider to the viewer, as startProviderLogin begins a log-in. Needs a recent login; otherwise
+  it fails with REAUTHENTICATION_REQUIRED. Not allowed with an API token.
+  """
+  startIdentityLink(
+    """
+    Which provider, and the page to which it sends the user back.
+    """
+    input: StartProviderLoginInput!
+  ): StartProviderLoginPayload @credentials @authenticated
+  """
+  Links the account at the provider to the viewer, in the session that called startIdentityLink.
+  """
+  linkIdentity(
+    """
+    What the provider's redirect has brought, and the verifier.
+    """
+    input: CompleteProviderLoginInput!
+  ): LinkIdentityPayload @credentials @authenticated
+  """
+  Removes the link to an account at a provider: the viewer's own, unless it is the last way to log in, or, with users:write, that
+  of a user with no more scopes. Sessions that began by it stay. Needs a recent login. Not allowed with an API token.
+  """
+  unlinkIdentity(
+    """
+    Which identity.
+    """
+    input: UnlinkIdentityInput!
+  ): UnlinkIdentityPayload @authenticated
 }
 """
 A person or program that has an account.
@@ -2669,6 +2916,10 @@ type User implements Node @key(fields: "id") @sensitive {
   How many recovery codes the user has not used.
   """
   recoveryCodesLeft: Int @goField(forceResolver: true) @authenticated
+  """
+  The user's accounts at providers by which the user can log in, oldest first; at most 20.
+  """
+  identities: [Identity!] @listSize(assumedSize: 5) @authenticated
 }
 """
 One login on one device.
@@ -2892,6 +3143,14 @@ enum SecurityEventKind {
   A code of the second factor was wrong, after the right password or in a session.
   """
   SECOND_FACTOR_FAILED
+  """
+  An account at a provider was linked; detail names the provider.
+  """
+  IDENTITY_LINKED
+  """
+  The link to an account at a provider was removed; detail names the provider.
+  """
+  IDENTITY_UNLINKED
 }
 """
 A security event of an account.
@@ -3213,6 +3472,16 @@ type LogoutPayload {
   How many API tokens were revoked.
   """
   revokedApiTokens: Int!
+  """
+  If the current session began by a provider that has a page to log out there too: its URL, for the browser. The provider may
+  ask the user.
+  """
+  providerLogoutUrl(
+    """
+    Where the provider sends the user then: one of LATCHKEY_REDIRECT_URIS, and known to the provider.
+    """
+    redirectUri: String
+  ): String @goField(forceResolver: true)
 }
 """
 The viewer's password, and a code of a viewer who has a second factor.
@@ -3940,6 +4209,122 @@ type ResetFactorsPayload {
   """
   removedFactors: Int!
 }
+"""
+A provider by which users can log in.
+"""
+type LoginProvider {
+  """
+  Its name in the settings, for startProviderLogin.
+  """
+  name: String!
+  """
+  Its name for users, such as Google.
+  """
+  label: String!
+}
+"""
+Which provider, and where it sends the user back.
+"""
+input StartProviderLoginInput {
+  """
+  The name of the provider: see loginProviders.
+  """
+  provider: String!
+  """
+  A page of the application, as LATCHKEY_REDIRECT_URIS has it and as it is registered at the provider.
+  """
+  redirectUri: String!
+}
+"""
+A log-in or a link that has begun.
+"""
+type StartProviderLoginPayload {
+  """
+  Send the browser there.
+  """
+  url: String!
+  """
+  The redirect brings it back, as the parameter state. If it brings another one, do not complete the log-in.
+  """
+  state: String!
+  """
+  Keep it secret in the page that has called the mutation. Only it can complete the log-in.
+  """
+  verifier: String!
+}
+"""
+What the provider's redirect has brought, as parameters of the page's URL, and the verifier.
+"""
+input CompleteProviderLoginInput {
+  """
+  The parameter state.
+  """
+  state: String!
+  """
+  As returned when the log-in began.
+  """
+  verifier: String!
+  """
+  The parameter code.
+  """
+  code: String!
+  """
+  The parameter iss, if the redirect has it (RFC 9207).
+  """
+  iss: String
+}
+"""
+An account at a provider, by which the user can log in.
+"""
+type Identity @sensitive {
+  """
+  Opaque.
+  """
+  id: ID! @authenticated
+  """
+  The name of the provider in the settings.
+  """
+  provider: String! @authenticated
+  """
+  The e-mail address at the provider at the last login; it may not be verified.
+  """
+  email: String @authenticated
+  """
+  When the account was linked.
+  """
+  createdAt: Time! @authenticated
+  """
+  When the user last logged in by it, or when it was linked.
+  """
+  lastUsedAt: Time! @authenticated
+}
+"""
+The linked account.
+"""
+type LinkIdentityPayload {
+  """
+  The identity.
+  """
+  identity: Identity!
+}
+"""
+Which identity to remove.
+"""
+input UnlinkIdentityInput {
+  """
+  The ID of the identity.
+  """
+  id: ID!
+}
+"""
+The removed identity.
+"""
+type UnlinkIdentityPayload {
+  """
+  The identity, as it was.
+  """
+  identity: Identity!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -4094,12 +4479,36 @@ func (ec *executionContext) childFields_Factor(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Factor", field.Name)
 }
 
+func (ec *executionContext) childFields_Identity(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Identity_id(ctx, field)
+	case "provider":
+		return ec.fieldContext_Identity_provider(ctx, field)
+	case "email":
+		return ec.fieldContext_Identity_email(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Identity_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Identity_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
+}
+
 func (ec *executionContext) childFields_InviteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "expiresAt":
 		return ec.fieldContext_InviteUserPayload_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InviteUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_LinkIdentityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "identity":
+		return ec.fieldContext_LinkIdentityPayload_identity(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkIdentityPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_LoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4120,12 +4529,24 @@ func (ec *executionContext) childFields_LoginPayload(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type LoginPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_LoginProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_LoginProvider_name(ctx, field)
+	case "label":
+		return ec.fieldContext_LoginProvider_label(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LoginProvider", field.Name)
+}
+
 func (ec *executionContext) childFields_LogoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "endedSessions":
 		return ec.fieldContext_LogoutPayload_endedSessions(ctx, field)
 	case "revokedApiTokens":
 		return ec.fieldContext_LogoutPayload_revokedApiTokens(ctx, field)
+	case "providerLogoutUrl":
+		return ec.fieldContext_LogoutPayload_providerLogoutUrl(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LogoutPayload", field.Name)
 }
@@ -4400,6 +4821,18 @@ func (ec *executionContext) childFields_SetUserPasswordPayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type SetUserPasswordPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_StartProviderLoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_StartProviderLoginPayload_url(ctx, field)
+	case "state":
+		return ec.fieldContext_StartProviderLoginPayload_state(ctx, field)
+	case "verifier":
+		return ec.fieldContext_StartProviderLoginPayload_verifier(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartProviderLoginPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_StartTotpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "secret":
@@ -4420,6 +4853,14 @@ func (ec *executionContext) childFields_UndoEmailChangePayload(ctx context.Conte
 		return ec.fieldContext_UndoEmailChangePayload_restored(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UndoEmailChangePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UnlinkIdentityPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "identity":
+		return ec.fieldContext_UnlinkIdentityPayload_identity(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnlinkIdentityPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4464,6 +4905,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_factors(ctx, field)
 	case "recoveryCodesLeft":
 		return ec.fieldContext_User_recoveryCodesLeft(ctx, field)
+	case "identities":
+		return ec.fieldContext_User_identities(ctx, field)
 	case "points":
 		return ec.fieldContext_User_points(ctx, field)
 	case "orders":
