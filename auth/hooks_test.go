@@ -129,7 +129,7 @@ var caused = map[db.EventKind]func(f *fixture) error{
 	auth.EventFactorAdded: func(f *fixture) error { return addAndResetFactor(f, "ann") },
 	auth.EventFactorRemoved: func(f *fixture) error {
 		ctx := f.asUser("ann")
-		if err := confirmFactor(f, ctx); err != nil {
+		if err := confirmFactor(ctx, f); err != nil {
 			return err
 		}
 		factors := must[[]*db.Factor](f.t)(f.Factors(ctx, f.ann.ID))
@@ -185,7 +185,7 @@ func ignored(err, expected error) error {
 }
 
 // confirmFactor gives the user of a context a second factor.
-func confirmFactor(f *fixture, ctx context.Context) error {
+func confirmFactor(ctx context.Context, f *fixture) error {
 	started := must[*auth.StartTotpPayload](f.t)(f.StartTOTP(ctx, nil))
 	_, err := f.ConfirmTOTP(ctx, servertest.TOTP(f.t, started.Secret, f.now()))
 	return err
@@ -193,7 +193,7 @@ func confirmFactor(f *fixture, ctx context.Context) error {
 
 func addAndResetFactor(f *fixture, name string) error {
 	ctx := f.asUser(name)
-	if err := confirmFactor(f, ctx); err != nil {
+	if err := confirmFactor(ctx, f); err != nil {
 		return err
 	}
 	_, _, err := f.ResetFactors(operator(), auth.ViewerFrom(ctx).ID())

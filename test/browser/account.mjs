@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -38,6 +39,7 @@ try {
 	await undoChange(page);
 	await resetPassword(page);
 	await takeData(page);
+	await addSecondFactor(page);
 	await deleteAccount(page);
 	await looksWell(page);
 	assert.deepEqual(faults, []);
@@ -203,6 +205,42 @@ async function takeData(page) {
 	assert.equal(data.user.username, 'ann');
 	assert.ok(data.securityEvents.length > 3);
 	ok('downloads the data');
+}
+
+// totp is what an authenticator app shows (RFC 6238).
+function totp(secret, at = Date.now()) {
+	const bits = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0')).join('');
+	const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+	const counter = Buffer.alloc(8);
+	counter.writeBigUInt64BE(BigInt(Math.floor(at / 30_000)));
+	const mac = createHmac('sha1', key).update(counter).digest();
+	return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
+
+async function addSecondFactor(page) {
+	await page.getByRole('button', { name: 'Add an authenticator app' }).click();
+	assert.ok(await page.getByAltText('QR code of the secret').evaluate((image) => image.decode().then(() => image.naturalWidth > 20)));
+	const secret = await page.locator('code').innerText();
+	if (folder) await page.screenshot({ path: join(folder, 'account-second-factor.png') });
+	await page.getByLabel('Code').fill('000000');
+	await page.getByRole('button', { name: 'Confirm' }).click();
+	await page.getByRole('alert').getByText('code is wrong').waitFor();
+	await page.getByLabel('Code').fill(totp(secret));
+	await page.getByRole('button', { name: 'Confirm' }).click();
+	const codes = (await page.locator('#recovery-codes').innerText()).split('\n');
+	assert.equal(codes.length, 10);
+	await page.getByRole('button', { name: 'I have stored them' }).click();
+	await page.getByText('Recovery codes left: 10.').waitFor();
+	assert.match(await server.mail('ann@example.org'), /second factor was added/);
+	await page.getByRole('button', { name: 'Log out' }).click();
+	await page.waitForURL(at('login'));
+	await page.getByLabel('User name').fill('ann');
+	await page.getByLabel('Password').fill('another good password');
+	await page.getByRole('button', { name: 'Log in', exact: true }).click();
+	await page.getByLabel('Code').fill(codes[0]);
+	await page.getByRole('button', { name: 'Log in', exact: true }).click();
+	await page.getByText('Recovery codes left: 9.').waitFor();
+	ok('adds an authenticator app, and logs in with a recovery code');
 }
 
 async function deleteAccount(page) {

@@ -49,6 +49,16 @@ const LatchkeySession = (endpoint) => {
 		}
 	};
 
+	// begin opens a session by a mutation, or keeps the challenge of a second factor.
+	const begin = async (mutation, query, variables) => {
+		try {
+			set((await ask(query, variables))[mutation]);
+		} catch (error) {
+			challenge = error.challenge ?? null;
+			throw error;
+		}
+	};
+
 	return {
 		onChange: (listener) => listeners.add(listener),
 		get viewer() {
@@ -59,18 +69,11 @@ const LatchkeySession = (endpoint) => {
 			return current ? Math.max(0, Math.round((current.expires - Date.now()) / 1000)) : 0;
 		},
 		// logIn throws an Error with the code MFA_REQUIRED if the user has a second factor; then completeLogIn goes on.
-		async logIn(username, password) {
-			try {
-				const { login } = await ask(
-					`mutation LogIn($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { ${fields} } }`,
-					{ u: username, p: password },
-				);
-				set(login);
-			} catch (error) {
-				challenge = error.challenge ?? null;
-				throw error;
-			}
-		},
+		logIn: (username, password) => begin(
+			'login',
+			`mutation LogIn($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { ${fields} } }`,
+			{ u: username, p: password },
+		),
 		async completeLogIn(code) {
 			const { completeLogin } = await ask(
 				`mutation CompleteLogIn($x: String!, $c: String!) { completeLogin(input: {challenge: $x, code: $c}) { ${fields} } }`,
@@ -79,10 +82,7 @@ const LatchkeySession = (endpoint) => {
 			set(completeLogin);
 		},
 		// logInWith logs in by what was sent by mail: the fields of EmailLoginInput, with the variables that they use.
-		async logInWith(input, declared, variables) {
-			const { loginByEmail } = await ask(`mutation LogIn(${declared}) { loginByEmail(input: {${input}}) { ${fields} } }`, variables);
-			set(loginByEmail);
-		},
+		logInWith: (input, declared, variables) => begin('loginByEmail', `mutation LogIn(${declared}) { loginByEmail(input: {${input}}) { ${fields} } }`, variables),
 		ask,
 		// forget is for a session that has ended by other means.
 		forget: () => set(null),

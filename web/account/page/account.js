@@ -64,14 +64,28 @@
 
 	const ask = async (query, variables) => session.ask(query, variables, await session.token());
 
+	// withFactor logs in and calls next, after a form for the code of a second factor if there is one.
+	const withFactor = async (logIn, next) => {
+		try {
+			await logIn();
+		} catch (error) {
+			if (error.code !== 'MFA_REQUIRED') throw error;
+			show(form('Log in', [oneTimeCode()], async (values) => {
+				await session.completeLogIn(values.code);
+				await next();
+			}));
+			return;
+		}
+		await next();
+	};
+	const oneTimeCode = () => field('Code', { name: 'code', autocomplete: 'one-time-code', autocapitalize: 'none', spellcheck: false }, 'Of your authenticator app, or a recovery code.');
+
 	// loggedIn calls next, after a form to log in unless there is a session.
 	const loggedIn = async (next) => {
 		if (await session.token()) return next();
 		show(
-			form('Log in', [username('Or your e-mail address.'), password('Password', 'current-password')], async (values) => {
-				await session.logIn(values.username, values.password);
-				await next();
-			}),
+			form('Log in', [username('Or your e-mail address.'), password('Password', 'current-password')], (values) => (
+				withFactor(() => session.logIn(values.username, values.password), next))),
 			link('reset-password', 'I have forgotten my password'),
 			...(page === 'login' || page === 'home' ? [byEmail(next), link('register', 'Register')] : []),
 		);
@@ -80,14 +94,12 @@
 	const byEmail = (next) => make('details', {}, make('summary', {}, 'Log in by e-mail'),
 		form('Send me a code', [email()], async (values) => {
 			await ask('mutation Ask($e: String!, $l: String) { requestEmailLogin(input: {email: $e, locale: $l}) { expiresIn } }', { e: values.email, l: locale });
-			show(form('Log in', [field('Code', { name: 'code', autocomplete: 'one-time-code', autocapitalize: 'characters', spellcheck: false }, 'Eight letters from the mail, if the address has an account.')], async (typed) => {
-				await session.logInWith('email: $email, code: $code', '$email: String!, $code: String!', { email: values.email, code: typed.code });
-				await next();
-			}));
+			show(form('Log in', [field('Code', { name: 'code', autocomplete: 'one-time-code', autocapitalize: 'characters', spellcheck: false }, 'Eight letters from the mail, if the address has an account.')], (typed) => (
+				withFactor(() => session.logInWith('email: $email, code: $code', '$email: String!, $code: String!', { email: values.email, code: typed.code }), next))));
 		}));
 
 	const home = async () => {
-		const { me } = await ask('{ me { username email emailVerifiedAt name roles } }');
+		const { me } = await ask('{ me { username email emailVerifiedAt name roles factors { id name } recoveryCodesLeft } }');
 		const facts = [['User name', me.username], ['E-mail address', me.email ? me.email + (me.emailVerifiedAt ? '' : ' (not confirmed)') : '–'], ['Name', me.name ?? '–'], ['Roles', me.roles.join(', ')]];
 		show(
 			make('dl', {}, ...facts.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
@@ -96,6 +108,13 @@
 				await ask('mutation Change($e: String!, $l: String) { changeEmail(input: {email: $e, locale: $l}) { expiresIn } }', { e: values.email, l: locale });
 				say(`Open the link that was sent to ${values.email}, in this browser.`);
 			})),
+			make('h2', {}, 'Second factor'),
+			...me.factors.map((factor) => form(`Remove ${factor.name}`, [], again(async () => {
+				await ask('mutation Remove($id: ID!) { removeFactor(input: {id: $id}) { factor { id } } }', { id: factor.id });
+				await home();
+			}))),
+			...(me.factors.length ? [make('p', {}, `Recovery codes left: ${me.recoveryCodesLeft}.`)] : []),
+			form('Add an authenticator app', [], again(addApp)),
 			make('h2', {}, 'Your data'),
 			form('Download', [], again(async () => {
 				const { exportAccount } = await ask('mutation { exportAccount { data } }');
@@ -118,14 +137,35 @@
 		);
 	};
 
+	// addApp shows what an authenticator app scans, and after its first code the recovery codes.
+	const addApp = async () => {
+		const { startTotp } = await ask('mutation { startTotp { secret qrCode } }');
+		show(
+			make('p', {}, 'Scan this with your authenticator app, or type the secret into it.'),
+			make('img', { className: 'qr', alt: 'QR code of the secret', src: `data:image/svg+xml,${encodeURIComponent(startTotp.qrCode)}` }),
+			make('p', {}, make('code', {}, startTotp.secret)),
+			form('Confirm', [field('Code', { name: 'code', autocomplete: 'one-time-code', inputMode: 'numeric' }, 'The six digits that the app shows.')], async (values) => {
+				const { confirmTotp } = await ask('mutation Confirm($c: String!) { confirmTotp(input: {code: $c}) { recoveryCodes } }', { c: values.code });
+				if (!confirmTotp.recoveryCodes.length) return home();
+				show(
+					make('p', {}, 'Each of these codes replaces the app once, if you lose it. They are not shown again: print or store them.'),
+					make('pre', { id: 'recovery-codes' }, confirmTotp.recoveryCodes.join('\n')),
+					form('I have stored them', [], home),
+				);
+			}),
+		);
+	};
+
 	// again runs an action; if that needs a recent password, it asks for the password and repeats the action.
 	const again = (action) => async (values) => {
 		try {
 			await action(values);
 		} catch (error) {
 			if (error.code !== 'REAUTHENTICATION_REQUIRED') throw error;
-			show(form('Confirm', [password('Your password', 'current-password')], async (typed) => {
-				await ask('mutation Prove($p: String!) { reauthenticate(input: {password: $p}) { authenticatedAt } }', { p: typed.password });
+			const { me } = await ask('{ me { factors { id } } }');
+			const proofs = [password('Your password', 'current-password'), ...(me.factors.length ? [oneTimeCode()] : [])];
+			show(form('Confirm', proofs, async (typed) => {
+				await ask('mutation Prove($p: String!, $c: String) { reauthenticate(input: {password: $p, code: $c}) { authenticatedAt } }', { p: typed.password, c: typed.code });
 				await home();
 				await action(values);
 			}));
@@ -137,10 +177,7 @@
 		async login() {
 			const toHome = () => { location.href = `${root}account/`; };
 			if (!token) return loggedIn(toHome);
-			show(form('Log in', [], async () => {
-				await session.logInWith('token: $token', '$token: String!', { token });
-				toHome();
-			}));
+			show(form('Log in', [], () => withFactor(() => session.logInWith('token: $token', '$token: String!', { token }), toHome)));
 		},
 		register() {
 			if (!token) {
