@@ -78,7 +78,7 @@ func receiverAnswers(ts *testscript.TestScript, args []string) {
 
 func receives(ts *testscript.TestScript, args []string) {
 	r, wanted := receiverOf(ts, args[0]), regexp.MustCompile("(?m)"+args[1])
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(20 * time.Millisecond) { // the lease of a process that was killed is a minute
 		r.mu.Lock()
 		text := r.text
 		r.mu.Unlock()
