@@ -276,7 +276,7 @@ func (s *Settings) service(ctx context.Context, d *db.DB, log *slog.Logger) (*au
 		log.Warn("the secret is guessable, and the server will not start with it: see \"Change the secret\" in docs/operate.md")
 	}
 	service, err := auth.New(ctx, auth.Options{
-		DB: d, Secrets: secrets, Rights: s.program.rights, UserCreated: s.program.UserCreated, OnEvent: s.program.OnEvent, Webhooks: s.Webhooks.config(), Log: log,
+		DB: d, Secrets: secrets, Rights: s.program.rights, Accounts: queuedMail(), UserCreated: s.program.UserCreated, OnEvent: s.program.OnEvent, Webhooks: s.Webhooks.config(), Log: log,
 	})
 	if err != nil {
 		return nil, s.nameSecret(err)

@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 }
 
 // Without this, nothing that users type is tried as they type it: messages, exit codes, files and signals.
-// T16, T17, T28, T124, T135, T140, T153, T155, T156, T157, T197, T198, T227.
+// T16, T17, T28, T124, T135, T140, T153, T155, T156, T157, T197, T198, T217, T227.
 func TestScripts(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		runScripts(t, "sqlite", func(*testscript.Env) {})

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,6 +59,8 @@ func (s *AccountSettings) validate() error {
 		return errors.New("--smtp-url (LATCHKEY_SMTP_URL) and --mail-from (LATCHKEY_MAIL_FROM) go together: set both or none")
 	case s.Registration != "open" && (len(s.RegistrationDomains) > 0 || s.VerifyEmail == "after"):
 		return errors.New("--registration-domains (LATCHKEY_REGISTRATION_DOMAINS) and --verify-email (LATCHKEY_VERIFY_EMAIL) do nothing without --registration=open (LATCHKEY_REGISTRATION)")
+	case len(s.RegistrationDomains) > 0 && s.VerifyEmail == "after":
+		return errors.New("--registration-domains (LATCHKEY_REGISTRATION_DOMAINS) would not keep others out with --verify-email=after (LATCHKEY_VERIFY_EMAIL), since an account then works without the address: remove one")
 	case len(s.SelfService) > 1 && slices.Contains(s.SelfService, "none"):
 		return errors.New("--self-service (LATCHKEY_SELF_SERVICE) must be none, or some of the others")
 	}
@@ -102,6 +105,15 @@ func (s *ServeSettings) pagesOf(a auth.Accounts) string {
 		return ""
 	}
 	return a.AppName
+}
+
+// queuedMail returns the accounts of a command. With the server's LATCHKEY_SMTP_URL, it puts mails to users into the outbox,
+// from which a server sends them.
+func queuedMail() (a auth.Accounts) {
+	if os.Getenv("LATCHKEY_SMTP_URL") != "" {
+		a.Send = func(context.Context, *mail.Message) error { return errors.New("commands send no mail") }
+	}
+	return a
 }
 
 // logsMail reports whether mail is written to the log, for development: on SQLite, where only this machine can log in.

@@ -72,7 +72,7 @@ func (s *Service) requestMail(ctx context.Context, kind, email, locale string) e
 	ctx = asNobody(ctx)
 	client := networkOf(ViewerFrom(ctx).Client.IP)
 	err = s.db.Transact(ctx, func(tx *db.DB) error {
-		if err := s.limit(ctx, tx, mailsToAddress, "mail to", email); err != nil {
+		if err := s.limit(ctx, tx, mailsToAddress, "mail to", email, kind); err != nil { // by kind: a flood of one keeps no one from another
 			return err
 		}
 		if err := s.limit(ctx, tx, mailsByClient, "mail by", client); err != nil {
@@ -168,16 +168,15 @@ func (s *Service) registerAtOnce(ctx context.Context, email string, in RegisterI
 	if in.Username == nil || in.Password == nil {
 		return nil, inputError("username", "and password are required")
 	}
+	if err := s.limitAccounts(ctx); err != nil {
+		return nil, err
+	}
 	u, err := s.newUser(ctx, *in.Username, *in.Password, in.Name, orEmpty(in.Locale))
 	if err != nil {
 		return nil, err
 	}
-	client := networkOf(ViewerFrom(ctx).Client.IP)
 	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
-		if err := s.limit(ctx, tx, accountsByClient, "register", client); err != nil {
-			return nil, err
-		}
-		if err := s.limit(ctx, tx, mailsToAddress, "mail to", email); err != nil {
+		if err := s.limit(ctx, tx, mailsToAddress, "mail to", email, mailVerifyEmail); err != nil {
 			return nil, err
 		}
 		if err := s.insertUser(ctx, tx, u); err != nil {
@@ -189,6 +188,13 @@ func (s *Service) registerAtOnce(ctx context.Context, email string, in RegisterI
 		return nil, inUse(err)
 	}
 	return s.completeLogin(ctx, u, proof{methods: []string{MethodPassword}})
+}
+
+// limitAccounts counts an attempt by a client to make an account, before the password is hashed, whether or not the user name
+// is free.
+func (s *Service) limitAccounts(ctx context.Context) error {
+	client := networkOf(ViewerFrom(ctx).Client.IP)
+	return s.db.Transact(ctx, func(tx *db.DB) error { return s.limit(ctx, tx, accountsByClient, "register", client) })
 }
 
 // newUser returns a user with the password, who is not stored yet.
@@ -227,6 +233,9 @@ func (s *Service) completeRegistration(ctx context.Context, in CompleteRegistrat
 		return nil, &DisabledError{Feature: "registration"}
 	}
 	if _, err := s.checkRecipient(link.Email, orEmpty(in.Locale)); err != nil {
+		return nil, err
+	}
+	if err := s.limitAccounts(ctx); err != nil {
 		return nil, err
 	}
 	u, err := s.newUser(ctx, in.Username, in.Password, in.Name, orEmpty(in.Locale))
@@ -325,8 +334,17 @@ func (s *Service) InviteUser(ctx context.Context, in InviteUserInput) (*db.Link,
 		if _, err := tx.RevokeLinksTo(ctx, email, mailInvitation, m.CreatedAt); err != nil {
 			return nil, err
 		}
-		return s.event(ctx, EventUserInvited, "", link.ID, email), errors.Join(tx.CreateLink(ctx, link), tx.CreateMail(ctx, m))
+		return s.event(ctx, EventUserInvited, "", link.ID, "roles: "+joinRoles(u.Roles)), errors.Join(tx.CreateLink(ctx, link), tx.CreateMail(ctx, m))
 	})
+}
+
+// joinRoles names roles, for an event. The event has no address, since it outlives the user.
+func joinRoles(roles []db.Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, " ")
 }
 
 // RevokeInvitation revokes the invitation of an address. It returns db.ErrNotFound if there is none.
@@ -343,6 +361,6 @@ func (s *Service) RevokeInvitation(ctx context.Context, email string) error {
 		if err == nil && n == 0 {
 			err = db.ErrNotFound
 		}
-		return s.event(ctx, EventInvitationRevoked, "", "", email), err
+		return s.event(ctx, EventInvitationRevoked, "", "", ""), err
 	})
 }

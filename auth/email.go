@@ -26,7 +26,7 @@ func (s *Service) ChangeEmail(ctx context.Context, email, locale string) (lifeti
 		if err := s.recent(ctx, tx); err != nil {
 			return nil, err
 		}
-		if err := s.limit(ctx, tx, mailsToAddress, "mail to", email); err != nil {
+		if err := s.limit(ctx, tx, mailsToAddress, "mail to", email, mailVerifyEmail); err != nil {
 			return nil, err
 		}
 		if err := s.limit(ctx, tx, mailsToAddress, "mail of", u.ID); err != nil {
@@ -93,6 +93,23 @@ func (s *Service) tellOldAddress(ctx context.Context, tx *db.DB, u *db.User, old
 	return errors.Join(tx.CreateLink(ctx, newLink(m, &u.ID)), tx.CreateMail(ctx, m))
 }
 
+// removeTakeover removes what a thief may have added to an account to come back, before and after the address was changed:
+// links to providers, second factors that are as new, and invitations. Older factors stay: a thief of the old mailbox must not
+// get around them.
+func (s *Service) removeTakeover(ctx context.Context, tx *db.DB, userID string, link *db.Link) error {
+	now := s.timestamp()
+	err := errors.Join(tx.DeleteIdentities(ctx, userID), tx.RevokeInvitationsBy(ctx, userID, now), tx.DeleteLoginChallenges(ctx, userID),
+		tx.DeleteFactorsSince(ctx, userID, link.CreatedAt.Add(-mailLifetimes[mailUndoEmail])))
+	if err != nil {
+		return err
+	}
+	has, err := tx.HasFactor(ctx, userID)
+	if err == nil && !has {
+		err = tx.ReplaceRecoveryCodes(ctx, userID, nil)
+	}
+	return err
+}
+
 // UndoEmailChange restores the address to which a link was sent. Whoever changed it knew the password: so the password, all
 // sessions, API tokens and links to providers are revoked, and a link for a new password is sent to the restored address.
 func (s *Service) UndoEmailChange(ctx context.Context, in UndoEmailChangeInput) error {
@@ -107,14 +124,11 @@ func (s *Service) UndoEmailChange(ctx context.Context, in UndoEmailChangeInput) 
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(useLink(ctx, tx, link, now), tx.RevokeLinks(ctx, u.ID, "", now)); err != nil {
+		if err := errors.Join(useLink(ctx, tx, link, now), tx.RevokeLinksSince(ctx, u.ID, mailUndoEmail, link.CreatedAt, now), s.removeTakeover(ctx, tx, u.ID, link)); err != nil {
 			return nil, err
 		}
 		u.Email, u.EmailVerifiedAt, u.PasswordHash, u.UpdatedAt = &link.Email, &now, "", now
 		if err := inUse(tx.SaveUser(ctx, u)); err != nil {
-			return nil, err
-		}
-		if err := tx.DeleteIdentities(ctx, u.ID); err != nil { // one of them may be the thief's
 			return nil, err
 		}
 		ended, err := endEverything(ctx, tx, u.ID, endedByEmail, now, true)

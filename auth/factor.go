@@ -122,7 +122,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, code string) (*ConfirmTotpPay
 		if err != nil {
 			return nil, err
 		}
-		err = errors.Join(guess.succeeded(ctx, tx), s.notifyOf(ctx, tx, mailFactorsChanged, u, "a second factor was added"))
+		err = errors.Join(guess.succeeded(ctx, tx), s.notifyOf(ctx, tx, mailAccountChanged, u, "a second factor was added"))
 		return s.event(ctx, EventFactorAdded, u.ID, p.Factor.ID, p.Factor.Name), err
 	})
 	if errors.Is(err, ErrWrongCode) {
@@ -223,7 +223,7 @@ func (s *Service) RemoveFactor(ctx context.Context, id string) (removed *db.Fact
 		if len(factors) == 1 {
 			err = tx.ReplaceRecoveryCodes(ctx, u.ID, nil)
 		}
-		err = errors.Join(err, s.notifyOf(ctx, tx, mailFactorsChanged, u, "a second factor was removed"))
+		err = errors.Join(err, s.notifyOf(ctx, tx, mailAccountChanged, u, "a second factor was removed"))
 		return s.event(ctx, EventFactorRemoved, u.ID, id, removed.Name), err
 	})
 	if err != nil {
@@ -251,7 +251,7 @@ func (s *Service) ResetFactors(ctx context.Context, userID string) (u *db.User, 
 			return nil, err
 		}
 		err := errors.Join(tx.ReplaceRecoveryCodes(ctx, userID, nil), tx.DeleteLoginChallenges(ctx, userID),
-			s.notifyOf(ctx, tx, mailFactorsChanged, found, "an administrator removed all second factors"))
+			s.notifyOf(ctx, tx, mailAccountChanged, found, "an administrator removed all second factors"))
 		return s.event(ctx, EventFactorsReset, userID, "", fmt.Sprintf("%d second factors removed", removed)), err
 	})
 	return u, removed, err

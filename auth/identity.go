@@ -30,6 +30,9 @@ func (s *Service) LinkIdentity(ctx context.Context, in CompleteProviderLoginInpu
 		return nil, err
 	}
 	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
+		if _, err := s.mayChangeFactors(ctx, tx, u.ID); err != nil { // an identity is a way in, too
+			return nil, err
+		}
 		linked, err := tx.Identities(ctx, u.ID)
 		if err != nil {
 			return nil, err
@@ -37,8 +40,10 @@ func (s *Service) LinkIdentity(ctx context.Context, in CompleteProviderLoginInpu
 		if len(linked) >= maxIdentities {
 			return nil, &ConflictError{Message: "no more providers can be linked to this account"}
 		}
-		identity, err = s.insertIdentity(ctx, tx, provider, claims, u.ID)
-		return s.event(ctx, EventIdentityLinked, u.ID, identity.ID, provider.Name), err
+		if identity, err = s.insertIdentity(ctx, tx, provider, claims, u.ID); err != nil {
+			return nil, err
+		}
+		return s.event(ctx, EventIdentityLinked, u.ID, identity.ID, provider.Name), s.notifyOf(ctx, tx, mailAccountChanged, u, "an account at "+provider.Label+" was linked")
 	})
 	if errors.Is(identityConflict(err), errChanged) {
 		err = &ConflictError{Message: "this account at " + provider.Label + " is linked already, here or to another user"}

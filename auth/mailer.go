@@ -25,7 +25,7 @@ const (
 	mailNoAccount       = "no-account"
 	mailNewDevice       = "new-device"
 	mailPasswordChanged = "password-changed"
-	mailFactorsChanged  = "factors-changed"
+	mailAccountChanged  = "account-changed"
 	mailAccountDeleted  = "account-deleted"
 )
 
@@ -221,6 +221,9 @@ func (m *mailer) failed(ctx context.Context, row *db.Mail, reason error) error {
 	delay := min(10*time.Second<<min(row.Attempts-1, 10), time.Hour)
 	next := now.Add(delay)
 	if errors.Is(reason, mail.ErrRejected) || errors.Is(reason, errTooLate) || next.After(row.ExpiresAt.Time) {
+		if row.Kind == mailAccountDeleted { // nothing about the user is left
+			return m.db.DeleteMail(ctx, row.ID)
+		}
 		m.log.Error("a mail was given up", "mail", row.ID, "kind", row.Kind, "attempts", row.Attempts, "error", reason)
 		return m.db.MailFailed(ctx, row.ID, reason.Error(), nil)
 	}

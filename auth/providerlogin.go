@@ -114,7 +114,17 @@ func (s *Service) linkVerified(ctx context.Context, provider *providers.Client, 
 		if u.EmailVerifiedAt == nil || u.Email == nil || *u.Email != *verifiedEmail(claims) {
 			return nil, errChanged
 		}
-		identity, err = s.insertIdentity(ctx, tx, provider, claims, u.ID)
+		others, err := tx.Identities(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		if len(others) > 0 { // it may be only another provider that has vouched for the address
+			return nil, ErrIdentityNotLinked
+		}
+		if identity, err = s.insertIdentity(ctx, tx, provider, claims, u.ID); err != nil {
+			return nil, err
+		}
+		err = s.notifyOf(ctx, tx, mailAccountChanged, u, "an account at "+provider.Label+" was linked")
 		return byUser(s.event(ctx, EventIdentityLinked, u.ID, identity.ID, provider.Name+", by the verified address")), err
 	})
 	return identity, err

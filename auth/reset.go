@@ -20,23 +20,31 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email, locale string
 // ResetPasswordInput is a new password, with the token of the link that was sent.
 type ResetPasswordInput struct {
 	redacted
-	Token           string
-	NewPassword     string
-	RevokeAPITokens bool
+	Token            string
+	NewPassword      string
+	RevokeAPITokens  bool
+	UnlinkIdentities bool
 }
 
-// ResetPassword sets a new password by a link, ends all sessions and, if asked, revokes the API tokens. It returns how many API
-// tokens are left. Second factors stay: who can read a user's mail does not have them.
-func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) (ended Ended, left int, err error) {
+// ResetPasswordPayload says what has ended with the old password, and what is left by which another person may still have
+// access.
+type ResetPasswordPayload struct {
+	EndedSessions, RevokedAPITokens, RemainingAPITokens, RemainingIdentities int
+}
+
+// ResetPassword sets a new password by a link, ends all sessions and, if asked, revokes the API tokens and unlinks accounts at
+// providers. Second factors stay: who can read a user's mail does not have them.
+func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) (*ResetPasswordPayload, error) {
 	ctx = asNobody(ctx)
 	link, u, err := s.linkOwner(ctx, in.Token, mailResetPassword)
 	if err != nil {
-		return Ended{}, 0, err
+		return nil, err
 	}
 	hash, err := s.newPasswordHash(ctx, "newPassword", in.NewPassword, u)
 	if err != nil {
-		return Ended{}, 0, err
+		return nil, err
 	}
+	p := new(ResetPasswordPayload)
 	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
 		now := s.timestamp()
 		u, err := s.useLinkOf(ctx, tx, link, now)
@@ -44,18 +52,28 @@ func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) (end
 			return nil, err
 		}
 		u.PasswordHash, u.UpdatedAt = hash, now
-		if err := tx.SaveUser(ctx, u); err != nil {
+		if err := errors.Join(tx.SaveUser(ctx, u), tx.RevokeInvitationsBy(ctx, u.ID, now)); err != nil {
 			return nil, err
 		}
-		if ended, err = endEverything(ctx, tx, u.ID, endedByPassword, now, in.RevokeAPITokens); err != nil {
+		if in.UnlinkIdentities {
+			if err := tx.DeleteIdentities(ctx, u.ID); err != nil {
+				return nil, err
+			}
+		}
+		ended, err := endEverything(ctx, tx, u.ID, endedByPassword, now, in.RevokeAPITokens)
+		if err != nil {
 			return nil, err
 		}
-		if left, err = tx.CountAPITokens(ctx, u.ID); err != nil {
-			return nil, err
-		}
-		return byUser(s.event(ctx, EventPasswordChanged, u.ID, "", "by a link: "+ended.String())), s.notify(ctx, tx, mailPasswordChanged, u)
+		tokens, err1 := tx.CountAPITokens(ctx, u.ID)
+		identities, err2 := tx.Identities(ctx, u.ID)
+		*p = ResetPasswordPayload{ended.Sessions, ended.APITokens, tokens, len(identities)}
+		err = errors.Join(err1, err2, s.notify(ctx, tx, mailPasswordChanged, u))
+		return byUser(s.event(ctx, EventPasswordChanged, u.ID, "", "by a link: "+ended.String())), err
 	})
-	return ended, left, err
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // linkOwner returns a link and the user whose account it is for, if the user is enabled and still has the address.

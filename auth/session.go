@@ -179,8 +179,10 @@ func (s *Service) endAll(ctx context.Context) (ended Ended, err error) {
 	if ended.Sessions, err = s.db.EndAllSessions(ctx, endedByAll, now); err != nil {
 		return ended, err
 	}
-	ended.APITokens, err = s.db.RevokeAllAPITokens(ctx, now)
-	return ended, err
+	if ended.APITokens, err = s.db.RevokeAllAPITokens(ctx, now); err != nil {
+		return ended, err
+	}
+	return ended, errors.Join(s.db.RevokeAllLinks(ctx, now), s.db.DeleteAllLoginChallenges(ctx))
 }
 
 // Sessions lists a user's live sessions, if the viewer may see them.

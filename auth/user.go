@@ -142,6 +142,14 @@ func (c UserChanges) apply(u *db.User, rights *Rights) error {
 // UpdateUser changes a user, as an administrator. A change of roles invalidates access tokens with the old scopes; clients
 // refresh and continue.
 func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserChanges) (updated *db.User, err error) {
+	if changes.Email != nil { // the address receives links that log in
+		if err := ViewerFrom(ctx).noAPIToken(); err != nil {
+			return nil, err
+		}
+		if ViewerFrom(ctx).ID() == userID && s.available(s.accounts.ChangeEmail, "") == nil { // see SetUserPassword
+			return nil, &ForbiddenError{Message: "use changeEmail for your own address"}
+		}
+	}
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		kind, before := EventUserUpdated, slices.Clone(u.Roles)
 		if err := changes.apply(u, s.rights); err != nil {
@@ -205,8 +213,8 @@ func (s *Service) EnableUser(ctx context.Context, userID string) (enabled *db.Us
 	return enabled, err
 }
 
-// SetUserPassword sets another user's password without the old one, ends the user's sessions and, unless keepTokens, revokes
-// the API tokens.
+// SetUserPassword sets another user's password without the old one, ends the user's sessions, removes the links to accounts at
+// providers and, unless keepTokens, revokes the API tokens.
 func (s *Service) SetUserPassword(ctx context.Context, userID, password string, keepTokens bool) (changed *db.User, err error) {
 	if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 		return nil, err
@@ -224,7 +232,8 @@ func (s *Service) SetUserPassword(ctx context.Context, userID, password string, 
 	}
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
 		changed, u.PasswordHash, u.UpdatedAt = u, hash, now
-		err := errors.Join(s.recent(ctx, tx), tx.SaveUser(ctx, u), tx.RevokeLinks(ctx, u.ID, mailUndoEmail, now), s.notify(ctx, tx, mailPasswordChanged, u))
+		err := errors.Join(s.recent(ctx, tx), tx.SaveUser(ctx, u), tx.RevokeLinks(ctx, u.ID, mailUndoEmail, now), tx.RevokeInvitationsBy(ctx, u.ID, now),
+			tx.DeleteIdentities(ctx, u.ID), s.notify(ctx, tx, mailPasswordChanged, u))
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +261,14 @@ func (s *Service) DeleteUser(ctx context.Context, userID string) error {
 // last mail, which is deleted when it is sent.
 func (s *Service) deleteUser(ctx context.Context, tx *db.DB, u *db.User) error {
 	return errors.Join(tx.DeleteUser(ctx, u.ID, s.timestamp()), tx.ForgetUserInEvents(ctx, u.ID),
-		tx.DeleteMailsTo(ctx, u.ID, u.Email), s.notify(ctx, tx, mailAccountDeleted, u))
+		tx.DeleteMailsTo(ctx, u.ID, u.Email), deleteLinksTo(ctx, tx, u.Email), s.notify(ctx, tx, mailAccountDeleted, u))
+}
+
+func deleteLinksTo(ctx context.Context, tx *db.DB, email *string) error {
+	if email == nil {
+		return nil
+	}
+	return tx.DeleteLinksTo(ctx, *email)
 }
 
 // deletionEvent returns the event of a deletion, without personal data of users who delete themselves.
@@ -310,6 +326,9 @@ func (s *Service) provePassword(ctx context.Context, field, password string) (*d
 	}
 	if u, err = s.db.UserByID(ctx, u.ID); err != nil { // the viewer may be cached
 		return nil, nil, err
+	}
+	if u.PasswordHash == "" {
+		return nil, nil, &ConflictError{Message: "this account has no password: log in again instead, or set one by resetPassword"}
 	}
 	guess, err := s.attempt(ctx, u.ID, u)
 	if err != nil {

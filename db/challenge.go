@@ -49,6 +49,12 @@ func (db *DB) DeleteLoginChallenges(ctx context.Context, userID string) error {
 	return err
 }
 
+// DeleteAllLoginChallenges deletes the challenges of all users.
+func (db *DB) DeleteAllLoginChallenges(ctx context.Context) error {
+	_, err := db.Exec(ctx, "delete all login challenges", `DELETE FROM login_challenges`)
+	return err
+}
+
 // DeleteExpiredLoginChallenges deletes challenges that have expired.
 func (db *DB) DeleteExpiredLoginChallenges(ctx context.Context, now Time) error {
 	_, err := db.deleteInBatches(ctx, "delete login challenges", "login_challenges", "id", `expires_at <= $1`, "expires_at", now)

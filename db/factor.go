@@ -78,6 +78,12 @@ func (db *DB) DeleteFactors(ctx context.Context, userID string) (int, error) {
 	return int(n), err
 }
 
+// DeleteFactorsSince deletes the factors of the user that were confirmed at the time or later, or not at all.
+func (db *DB) DeleteFactorsSince(ctx context.Context, userID string, since Time) error {
+	_, err := db.Exec(ctx, "delete new factors", `DELETE FROM factors WHERE user_id = $1 AND (confirmed_at IS NULL OR confirmed_at >= $2)`, userID, since)
+	return err
+}
+
 // FactorsAfter lists the factors of all users whose IDs are greater, by ID.
 func (db *DB) FactorsAfter(ctx context.Context, id string, limit int) ([]*Factor, error) {
 	return Select[Factor](ctx, db, "factors by ID", `SELECT * FROM factors WHERE id > $1 ORDER BY id LIMIT $2`, id, limit)

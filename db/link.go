@@ -50,6 +50,32 @@ func (db *DB) RevokeLinks(ctx context.Context, userID, except string, now Time) 
 	return err
 }
 
+// RevokeLinksSince revokes the links of a user's account except those that undo changes from before the time: a thief who changes
+// the address twice must not be able to revoke the first owner's link by the second.
+func (db *DB) RevokeLinksSince(ctx context.Context, userID, undo string, since, now Time) error {
+	_, err := db.Exec(ctx, "revoke links since", `
+		UPDATE links SET used_at = $4 WHERE user_id = $1 AND used_at IS NULL AND (kind <> $2 OR created_at >= $3)`, userID, undo, since, now)
+	return err
+}
+
+// RevokeInvitationsBy revokes the invitations that a user has sent.
+func (db *DB) RevokeInvitationsBy(ctx context.Context, userID string, now Time) error {
+	_, err := db.Exec(ctx, "revoke invitations", `UPDATE links SET used_at = $2 WHERE invited_by = $1 AND used_at IS NULL`, userID, now)
+	return err
+}
+
+// RevokeAllLinks revokes all links.
+func (db *DB) RevokeAllLinks(ctx context.Context, now Time) error {
+	_, err := db.Exec(ctx, "revoke all links", `UPDATE links SET used_at = $1 WHERE used_at IS NULL AND expires_at > $1`, now)
+	return err
+}
+
+// DeleteLinksTo deletes the links that were sent to an address.
+func (db *DB) DeleteLinksTo(ctx context.Context, email string) error {
+	_, err := db.Exec(ctx, "delete links to an address", `DELETE FROM links WHERE email = $1`, email)
+	return err
+}
+
 // RevokeLinksTo revokes the links of a kind that were sent to an address, and returns how many.
 func (db *DB) RevokeLinksTo(ctx context.Context, email, kind string, now Time) (int, error) {
 	n, err := db.Exec(ctx, "revoke links to an address", `

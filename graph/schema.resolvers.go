@@ -112,9 +112,8 @@ func (r *mutationResolver) RequestPasswordReset(ctx context.Context, input model
 	return &model.RequestPasswordResetPayload{ExpiresIn: seconds(lifetime)}, err
 }
 
-func (r *mutationResolver) ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*model.ResetPasswordPayload, error) {
-	ended, left, err := r.Auth.ResetPassword(ctx, input)
-	return &model.ResetPasswordPayload{EndedSessions: ended.Sessions, RevokedAPITokens: ended.APITokens, RemainingAPITokens: left}, err
+func (r *mutationResolver) ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*auth.ResetPasswordPayload, error) {
+	return r.Auth.ResetPassword(ctx, input)
 }
 
 func (r *mutationResolver) RequestEmailLogin(ctx context.Context, input model.RequestEmailLoginInput) (*model.RequestEmailLoginPayload, error) {

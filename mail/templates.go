@@ -18,7 +18,7 @@ import (
 
 // Kinds are the kinds of messages. Each has a template LOCALE/KIND.txt, and may have a LOCALE/KIND.html.
 var Kinds = []string{
-	"account-deleted", "address-in-use", "email-changed", "factors-changed", "invitation", "login", "new-device", "no-account",
+	"account-changed", "account-deleted", "address-in-use", "email-changed", "invitation", "login", "new-device", "no-account",
 	"password-changed", "register", "reset-password", "verify-email",
 }
 
@@ -33,7 +33,7 @@ type Data struct {
 	Device   string        // the browser and system, such as "Firefox on Linux"
 	IP       string        // from where
 	At       time.Time     // when, in UTC
-	Detail   string        // what has changed, in factors-changed
+	Detail   string        // what has changed, in account-changed
 }
 
 //go:embed templates

@@ -42,7 +42,7 @@ var types = map[db.EventKind]string{
 	"LOGIN": "session.started", "REFRESH": "session.refreshed", "REAUTHENTICATED": "session.reauthenticated",
 	"SESSION_REVOKED": "session.ended", "REFRESH_REUSED": "session.ended", // objectId is the session
 	"LOGOUT": "sessions.ended", "SESSIONS_REVOKED": "sessions.ended", // one or several of the user's
-	"ROLES_CHANGED": "user.roles_changed", "EMAIL_CHANGE_UNDONE": "email.restored",
+	"ROLES_CHANGED": "user.roles_changed", "EMAIL_CHANGE_UNDONE": "email.restored", "FACTORS_RESET": "factor.reset",
 }
 
 // TypeOf returns the type of messages about events of a kind: USER_CREATED is user.created, API_TOKEN_REVOKED is

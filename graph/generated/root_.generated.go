@@ -241,9 +241,10 @@ type ComplexityRoot struct {
 	}
 
 	ResetPasswordPayload struct {
-		EndedSessions      func(childComplexity int) int
-		RemainingAPITokens func(childComplexity int) int
-		RevokedAPITokens   func(childComplexity int) int
+		EndedSessions       func(childComplexity int) int
+		RemainingAPITokens  func(childComplexity int) int
+		RemainingIdentities func(childComplexity int) int
+		RevokedAPITokens    func(childComplexity int) int
 	}
 
 	RevokeApiTokenPayload struct {
@@ -1302,6 +1303,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ResetPasswordPayload.RemainingAPITokens(childComplexity), true
+	case "ResetPasswordPayload.remainingIdentities":
+		if e.ComplexityRoot.ResetPasswordPayload.RemainingIdentities == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetPasswordPayload.RemainingIdentities(childComplexity), true
 	case "ResetPasswordPayload.revokedApiTokens":
 		if e.ComplexityRoot.ResetPasswordPayload.RevokedAPITokens == nil {
 			break
@@ -2429,7 +2436,7 @@ type User implements Node @key(fields: "id") @sensitive {
   createdAt: Time! @authenticated
   "When the account was last changed; logins do not count."
   updatedAt: Time! @authenticated
-  "When the user last logged in with a password."
+  "When the user last logged in."
   lastLoginAt: Time @authenticated
   "Since when the account is disabled; null if it is not."
   disabledAt: Time @authenticated
@@ -2554,9 +2561,9 @@ enum SecurityEventKind {
   SIGNING_KEY_CREATED
   "A key that signs access tokens was retired."
   SIGNING_KEY_RETIRED
-  "An invitation was sent; detail is the address."
+  "An invitation was sent; detail has the roles."
   USER_INVITED
-  "An invitation was revoked; detail is the address."
+  "An invitation was revoked."
   INVITATION_REVOKED
   "The user proved to receive mail at the account's address."
   EMAIL_VERIFIED
@@ -3022,6 +3029,8 @@ input ResetPasswordInput {
   newPassword: String!
   "Whether to revoke the user's API tokens too. Do so if another person may have created one."
   revokeApiTokens: Boolean! = false
+  "Whether to remove the links to accounts at other providers too. Do so if another person may have added one."
+  unlinkIdentities: Boolean! = false
 }
 
 "The result of setting a new password."
@@ -3032,6 +3041,8 @@ type ResetPasswordPayload {
   revokedApiTokens: Int!
   "How many API tokens are still valid."
   remainingApiTokens: Int!
+  "How many accounts at other providers can still log in."
+  remainingIdentities: Int!
 }
 
 "Who wants to log in by e-mail."
@@ -3606,6 +3617,8 @@ func (ec *executionContext) childFields_ResetPasswordPayload(ctx context.Context
 		return ec.fieldContext_ResetPasswordPayload_revokedApiTokens(ctx, field)
 	case "remainingApiTokens":
 		return ec.fieldContext_ResetPasswordPayload_remainingApiTokens(ctx, field)
+	case "remainingIdentities":
+		return ec.fieldContext_ResetPasswordPayload_remainingIdentities(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResetPasswordPayload", field.Name)
 }

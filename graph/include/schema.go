@@ -230,6 +230,7 @@ var models = map[string]string{
 	"RefreshInput":               "auth.RefreshInput",
 	"RegisterInput":              "auth.RegisterInput",
 	"ResetPasswordInput":         "auth.ResetPasswordInput",
+	"ResetPasswordPayload":       "auth.ResetPasswordPayload",
 	"Role":                       "db.Role",
 	"Scope":                      "graph/scalar.String",
 	"SecurityEvent":              "db.Event",

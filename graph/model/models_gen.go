@@ -185,16 +185,6 @@ type ResetFactorsPayload struct {
 	RemovedFactors int `json:"removedFactors"`
 }
 
-// The result of setting a new password.
-type ResetPasswordPayload struct {
-	// How many sessions ended.
-	EndedSessions int `json:"endedSessions"`
-	// How many API tokens were revoked.
-	RevokedAPITokens int `json:"revokedApiTokens"`
-	// How many API tokens are still valid.
-	RemainingAPITokens int `json:"remainingApiTokens"`
-}
-
 // Which API token to revoke.
 type RevokeAPITokenInput struct {
 	// The ID of the token, not the token itself.

@@ -70,8 +70,28 @@ func mailed() []mutation {
 		},
 		{
 			"T208: undoing a change revokes later links", "auth/email.go",
-			"tx.RevokeLinks(ctx, u.ID, \"\", now))", "error(nil))",
+			"tx.RevokeLinksSince(ctx, u.ID, mailUndoEmail, link.CreatedAt, now), s.rem", "s.rem",
 			"./test/threats", "TestT208_TheOwner",
+		},
+		{
+			"T208: undoing a later change revokes no earlier link", "auth/email.go",
+			"tx.RevokeLinksSince(ctx, u.ID, mailUndoEmail, link.CreatedAt, now)", "tx.RevokeLinks(ctx, u.ID, \"\", now)",
+			"./test/threats", "TestT208_TheOwner",
+		},
+		{
+			"T208: undoing a change removes what a thief has added", "auth/email.go",
+			", s.removeTakeover(ctx, tx, u.ID, link))", ")",
+			"./test/threats", "TestT208_TheOwner",
+		},
+		{
+			"T208: an API token sets no address", "auth/user.go",
+			"if changes.Email != nil { // the address", "if changes.Email != nil && changes.Roles != nil { // the address",
+			"./test/threats", "TestT208_AnAPIToken",
+		},
+		{
+			"T206: registering is counted before the password is hashed", "auth/accounts.go",
+			"\tif err := s.limitAccounts(ctx); err != nil {\n\t\treturn nil, err\n\t}\n\tu, err := s.newUser(ctx, *in.Username", "\tu, err := s.newUser(ctx, *in.Username",
+			"./test/threats", "TestT206_Registering",
 		},
 		{
 			"T209: the sender of an invitation may still give its roles", "auth/accounts.go",

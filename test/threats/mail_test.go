@@ -123,7 +123,7 @@ func TestT014_AFloodOfRequestsSendsFewMails(t *testing.T) {
 			p.from("203.0.113.250", "", registerAddress, "e", fmt.Sprintf("someone%d@example.org", n))
 		}
 		p.Quiet()
-		if n := len(p.box.All("alice@example.com")); n == 0 || n > 6 {
+		if n := len(p.box.All("alice@example.com")); n == 0 || n > 15 {
 			t.Errorf("alice got %d mails", n)
 		}
 		if n := len(p.box.All("")) - len(p.box.All("alice@example.com")); n == 0 || n > 30 {
@@ -325,17 +325,63 @@ func TestT208_TheOwnerOfTheOldAddressTakesTheAccountBack(t *testing.T) {
 		first := p.box.Next("alice@example.com").Token()
 		p.Ask(thief, askChange, "e", "thief2@example.org").Want("") // a second change must not make the first irrevocable
 		p.Ask(thief, verifyAddress, "t", p.box.Next("thief2@example.org").Token()).Want("")
+		totp := p.Ask(thief, `mutation { startTotp { secret } }`).Want("").Text("startTotp.secret")
+		p.Ask(thief, `mutation($c: String!) { confirmTotp(input: {code: $c}) { factor { id } } }`, "c", servertest.TOTP(t, totp, p.Clock.Now())).Want("")
+		id := p.Ask(thief, `{ me { id } }`).Text("me.id")
+		identity := db.NewID(db.IdentityID)
+		now := db.TimeOf(p.Clock.Now())
+		err := p.DB.CreateIdentity(t.Context(), &db.Identity{ID: identity, UserID: id, Key: identity, Provider: "x", Issuer: "https://x.test", Subject: "thief", CreatedAt: now, LastUsedAt: now})
+		if err != nil {
+			t.Fatal(err)
+		}
 		thiefs := p.link(askReset, "thief2@example.org")
+		p.Ask("", undo, "t", p.box.Next("thief@example.org").Token()).Want("") // the thief's own way back must not void the owner's
+		thiefsReset := p.box.Next("thief@example.org").Token()
 		p.Ask("", undo, "t", first).Want("")
+		p.Ask("", setByLink, "t", thiefsReset, "p", newPassword).Want("INVALID_LINK")
 		p.Ask(thief, `{ me { id } }`).Want("UNAUTHENTICATED REVOKED")
 		p.Refresh(refresh).Want("UNAUTHENTICATED REVOKED")
 		p.Ask(apiToken, `{ me { id } }`).Want("UNAUTHENTICATED REVOKED")
 		p.Ask("", servertest.LoginMutation, "u", "alice", "p", servertest.AlicePassword).Want("INVALID_CREDENTIALS")
 		p.Ask("", setByLink, "t", thiefs, "p", newPassword).Want("INVALID_LINK")
-		p.Ask("", undo, "t", p.box.Next("thief@example.org").Token()).Want("INVALID_LINK") // the thief's own way back
+		if left, err := p.DB.Identities(t.Context(), id); err != nil || len(left) > 0 {
+			t.Errorf("the thief's account at a provider is linked: %v", err)
+		}
 		p.Ask("", setByLink, "t", p.box.Next("alice@example.com").Token(), "p", newPassword).Want("")
-		p.Session("alice@example.com", newPassword)
+		p.Session("alice@example.com", newPassword) // without the thief's second factor
 	})
+}
+
+// An address receives links that log in: an API token, or the thief of an administrator's session, must not set it. T208.
+func TestT208_AnAPITokenMovesNoAccountToAnotherAddress(t *testing.T) {
+	t.Parallel()
+	const move = `mutation($id: ID!) { updateUser(input: {id: $id, email: "thief@example.org"}) { user { id } } }`
+	p := startPost(t, dbtest.SQLite(t))
+	admin, _, id := p.Session("admin", servertest.AdminPassword)
+	_, _, alice := p.Session("alice", servertest.AlicePassword)
+	apiToken, _ := p.NewAPIToken(admin, "users:write")
+	p.Ask(apiToken, move, "id", alice).Want("FORBIDDEN")
+	p.Ask(admin, move, "id", id).Want("FORBIDDEN")
+	p.Ask(admin, move, "id", alice).Want("")
+}
+
+// User names must not be enumerable without limit, nor passwords be hashed without one, by clients that register. T206.
+func TestT206_RegisteringInALoopIsSlowedDown(t *testing.T) {
+	t.Parallel()
+	const atOnce = `mutation { register(input: {email: "a@example.org", username: "alice", password: "a good long password"}) { login { expiresAt } } }`
+	onPosts(t, func(t *testing.T, p *post) {
+		taken := 0
+		for range 40 {
+			if code := p.from("203.0.113.9", "", atOnce).Code(); code == "CONFLICT username" {
+				taken++
+			} else if code != "RATE_LIMITED" {
+				t.Fatalf("code %q", code)
+			}
+		}
+		if taken == 0 || taken > 20 {
+			t.Errorf("%d names were tried", taken)
+		}
+	}, func(s *servertest.Settings) { s.Accounts.VerifyEmail = "after" })
 }
 
 // An invitation must give no more than who sent it may give, when it is used. T209.

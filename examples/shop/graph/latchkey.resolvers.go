@@ -92,7 +92,7 @@ func (r *mutationResolver) RequestPasswordReset(ctx context.Context, input model
 	return r.Latchkey.Mutation().RequestPasswordReset(ctx, input)
 }
 
-func (r *mutationResolver) ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*model.ResetPasswordPayload, error) {
+func (r *mutationResolver) ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*auth.ResetPasswordPayload, error) {
 	return r.Latchkey.Mutation().ResetPassword(ctx, input)
 }
 

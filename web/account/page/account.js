@@ -161,7 +161,7 @@
 		try {
 			await action(values);
 		} catch (error) {
-			if (error.code !== 'REAUTHENTICATION_REQUIRED') throw error;
+			if (!['REAUTHENTICATION_REQUIRED', 'MFA_REQUIRED'].includes(error.code)) throw error;
 			const { me } = await ask('{ me { factors { id } } }');
 			const proofs = [password('Your password', 'current-password'), ...(me.factors.length ? [oneTimeCode()] : [])];
 			show(form('Confirm', proofs, async (typed) => {
@@ -182,8 +182,19 @@
 		register() {
 			if (!token) {
 				show(form('Register', [email()], async (values) => {
-					await ask('mutation Register($e: String!, $l: String) { register(input: {email: $e, locale: $l}) { login { expiresAt } } }', { e: values.email, l: locale });
-					show(make('p', {}, `Open the link that was sent to ${values.email}.`));
+					try {
+						await ask('mutation Register($e: String!, $l: String) { register(input: {email: $e, locale: $l}) { login { expiresAt } } }', { e: values.email, l: locale });
+						show(make('p', {}, `Open the link that was sent to ${values.email}.`));
+					} catch (error) {
+						if (error.field !== 'username') throw error; // the server verifies the address later
+						show(form('Create the account', [username('Letters from a to z, digits and . _ + -'), newPassword()], async (chosen) => {
+							await ask(`mutation Register($e: String!, $u: String!, $p: String!, $l: String) {
+								register(input: {email: $e, username: $u, password: $p, locale: $l}) { login { expiresAt } } }`,
+							{ e: values.email, u: chosen.username, p: chosen.password, l: locale });
+							await session.logIn(chosen.username, chosen.password);
+							location.href = `${root}account/`;
+						}));
+					}
 				}), link('login', 'I have an account'));
 				return;
 			}
@@ -203,13 +214,14 @@
 				}));
 				return;
 			}
-			show(form('Set the password', [newPassword(), choice('Revoke my API tokens too, because another person may have used my account.', 'revoke')], async (values) => {
+			show(form('Set the password', [newPassword(), choice('Revoke my API tokens and unlink other providers too, because another person may have used my account.', 'revoke')], async (values) => {
 				const { resetPassword } = await ask(`mutation Reset($t: String!, $p: String!, $r: Boolean!) {
-					resetPassword(input: {token: $t, newPassword: $p, revokeApiTokens: $r}) { remainingApiTokens } }`,
+					resetPassword(input: {token: $t, newPassword: $p, revokeApiTokens: $r, unlinkIdentities: $r}) { remainingApiTokens remainingIdentities } }`,
 				{ t: token, p: values.password, r: Boolean(values.revoke) });
 				session.forget();
-				const left = resetPassword.remainingApiTokens;
-				show(make('p', {}, `The password was changed, and all sessions have ended.${left ? ` ${left} API tokens are still valid.` : ''}`), link('login', 'Log in'));
+				const { remainingApiTokens: tokens, remainingIdentities: identities } = resetPassword;
+				const left = tokens + identities ? ` API tokens that are still valid: ${tokens}. Other providers that can log in: ${identities}.` : '';
+				show(make('p', {}, `The password was changed, and all sessions have ended.${left}`), link('login', 'Log in'));
 			}));
 		},
 		'verify-email': () => (token ? loggedIn(() => show(form('Confirm the address', [], async () => {
@@ -217,7 +229,7 @@
 			show(make('p', {}, `${verifyEmail.user.email} is the address of your account.`), link('', 'Your account'));
 		}))) : incomplete()),
 		'undo-email-change': () => (token ? show(
-			make('p', {}, 'Your address is restored, all sessions end, API tokens are revoked, and a link for a new password is sent to you.'),
+			make('p', {}, 'Your address is restored, all sessions end, API tokens, links to other providers and new second factors are removed, and a link for a new password is sent to you.'),
 			form('Restore my address', [], async () => {
 				await ask('mutation Undo($t: String!) { undoEmailChange(input: {token: $t}) { restored } }', { t: token });
 				session.forget();

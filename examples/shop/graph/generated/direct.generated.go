@@ -941,23 +941,29 @@ var directObjects = map[string]direct.Object{
 	},
 	"ResetPasswordPayload": {
 		Implementors: resetPasswordPayloadImplementors,
-		Value:        direct.Value[model.ResetPasswordPayload],
+		Value:        direct.Value[auth.ResetPasswordPayload],
 		Fields: map[string]direct.Field{
 			"endedSessions": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*model.ResetPasswordPayload).EndedSessions
+					v := obj.(*auth.ResetPasswordPayload).EndedSessions
 					return w.Int(v)
 				},
 			},
 			"revokedApiTokens": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*model.ResetPasswordPayload).RevokedAPITokens
+					v := obj.(*auth.ResetPasswordPayload).RevokedAPITokens
 					return w.Int(v)
 				},
 			},
 			"remainingApiTokens": {
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
-					v := obj.(*model.ResetPasswordPayload).RemainingAPITokens
+					v := obj.(*auth.ResetPasswordPayload).RemainingAPITokens
+					return w.Int(v)
+				},
+			},
+			"remainingIdentities": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ResetPasswordPayload).RemainingIdentities
 					return w.Int(v)
 				},
 			},

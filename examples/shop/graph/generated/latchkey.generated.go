@@ -47,7 +47,7 @@ type MutationResolver interface {
 	Register(ctx context.Context, input auth.RegisterInput) (*model.RegisterPayload, error)
 	CompleteRegistration(ctx context.Context, input auth.CompleteRegistrationInput) (*auth.LoginPayload, error)
 	RequestPasswordReset(ctx context.Context, input model.RequestPasswordResetInput) (*model.RequestPasswordResetPayload, error)
-	ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*model.ResetPasswordPayload, error)
+	ResetPassword(ctx context.Context, input auth.ResetPasswordInput) (*auth.ResetPasswordPayload, error)
 	RequestEmailLogin(ctx context.Context, input model.RequestEmailLoginInput) (*model.RequestEmailLoginPayload, error)
 	LoginByEmail(ctx context.Context, input auth.EmailLoginInput) (*auth.LoginPayload, error)
 	ChangeEmail(ctx context.Context, input model.ChangeEmailInput) (*model.ChangeEmailPayload, error)
@@ -3541,7 +3541,7 @@ func (ec *executionContext) _Mutation_resetPassword(ctx context.Context, field g
 
 			directive1 := func(ctx context.Context) (any, error) {
 				if ec.Directives.Public == nil {
-					var zeroVal *model.ResetPasswordPayload
+					var zeroVal *auth.ResetPasswordPayload
 					return zeroVal, errors.New("directive public is not implemented")
 				}
 				return ec.Directives.Public(ctx, nil, directive0)
@@ -3550,8 +3550,8 @@ func (ec *executionContext) _Mutation_resetPassword(ctx context.Context, field g
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ResetPasswordPayload) graphql.Marshaler {
-			return ec.marshalOResetPasswordPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋgraphᚋmodelᚐResetPasswordPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.ResetPasswordPayload) graphql.Marshaler {
+			return ec.marshalOResetPasswordPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐResetPasswordPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -5695,7 +5695,7 @@ func (ec *executionContext) fieldContext_ResetFactorsPayload_removedFactors(_ co
 	return graphql.NewScalarFieldContext("ResetFactorsPayload", field, false, false, "Int")
 }
 
-func (ec *executionContext) _ResetPasswordPayload_endedSessions(ctx context.Context, field graphql.CollectedField, obj *model.ResetPasswordPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResetPasswordPayload_endedSessions(ctx context.Context, field graphql.CollectedField, obj *auth.ResetPasswordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5718,7 +5718,7 @@ func (ec *executionContext) fieldContext_ResetPasswordPayload_endedSessions(_ co
 	return graphql.NewScalarFieldContext("ResetPasswordPayload", field, false, false, "Int")
 }
 
-func (ec *executionContext) _ResetPasswordPayload_revokedApiTokens(ctx context.Context, field graphql.CollectedField, obj *model.ResetPasswordPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResetPasswordPayload_revokedApiTokens(ctx context.Context, field graphql.CollectedField, obj *auth.ResetPasswordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5741,7 +5741,7 @@ func (ec *executionContext) fieldContext_ResetPasswordPayload_revokedApiTokens(_
 	return graphql.NewScalarFieldContext("ResetPasswordPayload", field, false, false, "Int")
 }
 
-func (ec *executionContext) _ResetPasswordPayload_remainingApiTokens(ctx context.Context, field graphql.CollectedField, obj *model.ResetPasswordPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResetPasswordPayload_remainingApiTokens(ctx context.Context, field graphql.CollectedField, obj *auth.ResetPasswordPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5761,6 +5761,29 @@ func (ec *executionContext) _ResetPasswordPayload_remainingApiTokens(ctx context
 	)
 }
 func (ec *executionContext) fieldContext_ResetPasswordPayload_remainingApiTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ResetPasswordPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ResetPasswordPayload_remainingIdentities(ctx context.Context, field graphql.CollectedField, obj *auth.ResetPasswordPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResetPasswordPayload_remainingIdentities(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RemainingIdentities, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ResetPasswordPayload_remainingIdentities(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ResetPasswordPayload", field, false, false, "Int")
 }
 
@@ -9591,8 +9614,11 @@ func (ec *executionContext) unmarshalInputResetPasswordInput(ctx context.Context
 	if _, present := asMap["revokeApiTokens"]; !present {
 		asMap["revokeApiTokens"] = false
 	}
+	if _, present := asMap["unlinkIdentities"]; !present {
+		asMap["unlinkIdentities"] = false
+	}
 
-	fieldsInOrder := [...]string{"token", "newPassword", "revokeApiTokens"}
+	fieldsInOrder := [...]string{"token", "newPassword", "revokeApiTokens", "unlinkIdentities"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -9620,6 +9646,13 @@ func (ec *executionContext) unmarshalInputResetPasswordInput(ctx context.Context
 				return it, err
 			}
 			it.RevokeAPITokens = data
+		case "unlinkIdentities":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unlinkIdentities"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UnlinkIdentities = data
 		}
 	}
 	return it, nil
@@ -11759,7 +11792,7 @@ func (ec *executionContext) _ResetFactorsPayload(ctx context.Context, sel ast.Se
 
 var resetPasswordPayloadImplementors = []string{"ResetPasswordPayload"}
 
-func (ec *executionContext) _ResetPasswordPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ResetPasswordPayload) graphql.Marshaler {
+func (ec *executionContext) _ResetPasswordPayload(ctx context.Context, sel ast.SelectionSet, obj *auth.ResetPasswordPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, resetPasswordPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -11780,6 +11813,11 @@ func (ec *executionContext) _ResetPasswordPayload(ctx context.Context, sel ast.S
 			}
 		case "remainingApiTokens":
 			out.Values[i] = ec._ResetPasswordPayload_remainingApiTokens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "remainingIdentities":
+			out.Values[i] = ec._ResetPasswordPayload_remainingIdentities(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -13646,7 +13684,7 @@ func (ec *executionContext) marshalOResetFactorsPayload2ᚖgithubᚗcomᚋlatchk
 	return ec._ResetFactorsPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOResetPasswordPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋgraphᚋmodelᚐResetPasswordPayload(ctx context.Context, sel ast.SelectionSet, v *model.ResetPasswordPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOResetPasswordPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐResetPasswordPayload(ctx context.Context, sel ast.SelectionSet, v *auth.ResetPasswordPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
