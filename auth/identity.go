@@ -97,7 +97,7 @@ func (s *Service) waysIn(ctx context.Context, tx *db.DB, u *db.User) (ways int, 
 	if u.PasswordHash != "" {
 		ways++
 	}
-	if u.Email != nil && s.accounts.Send != nil && (s.accounts.EmailLogin || s.accounts.PasswordReset) {
+	if u.Email != nil && s.opensByMail() {
 		ways++
 	}
 	linked, err := tx.Identities(ctx, u.ID)

@@ -139,10 +139,11 @@ func (c UserChanges) apply(u *db.User, rights *Rights) error {
 	return nil
 }
 
-// UpdateUser changes a user, as an administrator. A change of roles invalidates access tokens with the old scopes; clients
+// UpdateUser changes a user, as an administrator. The address is not changed by an API token, or in one's own account, where links to it open the
+// account. A change of roles invalidates access tokens with the old scopes; clients
 // refresh and continue.
 func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserChanges) (updated *db.User, err error) {
-	if changes.Email != nil { // the address receives links that log in
+	if changes.Email != nil && s.opensByMail() {
 		if err := ViewerFrom(ctx).noAPIToken(); err != nil {
 			return nil, err
 		}
@@ -180,6 +181,11 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 		return s.event(ctx, kind, u.ID, "", ""), inUse(tx.SaveUser(ctx, u))
 	})
 	return updated, err
+}
+
+// opensByMail reports whether the owner of a user's address can get into the account by links that are sent to it.
+func (s *Service) opensByMail() bool {
+	return s.accounts.Send != nil && (s.accounts.PasswordReset || s.accounts.EmailLogin)
 }
 
 // DisableUser disables a user: all sessions end, and API tokens are revoked. With keepTokens, API tokens are only suspended

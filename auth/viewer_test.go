@@ -319,7 +319,7 @@ func TestNobodyRisesAboveTheirOwnScopes(t *testing.T) {
 		}
 	}
 	ctx := f.as(writer)
-	must[*db.User](t)(f.UpdateUser(ctx, f.ben.ID, auth.UserChanges{Email: &email})) // what the scope is for
+	must[*db.User](t)(f.UpdateUser(ctx, f.ben.ID, auth.UserChanges{Name: ptr(ptr("Ben B."))})) // what the scope is for
 	must[*db.User](t)(f.CreateUser(ctx, auth.CreateUserInput{Username: "new"}))
 	if u := must[*db.User](t)(f.db.UserByID(t.Context(), second.ID)); !slices.Equal(u.Roles, db.JSONList[db.Role]{auth.RoleAdmin}) || u.DisabledAt != nil {
 		t.Errorf("the administrator has changed: %+v", u)
