@@ -34,6 +34,7 @@ func (s *Server) DialWith(t testing.TB, header http.Header, subprotocols ...stri
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.CloseNow() })
+	conn.SetReadLimit(8 << 20) // the schema is long
 	return &Socket{conn, t}
 }
 
