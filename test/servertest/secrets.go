@@ -26,7 +26,15 @@ type secrets struct {
 }
 
 // The forms of tokens; the group is what makes them secret.
-var tokenForms = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.([\w-]{20,})|\bl[rc]_[\w.-]+\.([\w-]{20,})|\blk_(\w{30})\w{6}\b|"secret":"([A-Z2-7]{32})"|\b((?:[0-9a-z]{4}-){3}[0-9a-z]{4})\b|\bll_\w+\.([\w-]{20,})`)
+var tokenForms = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.([\w-]{20,})|\bl[rc]_[\w.-]+\.([\w-]{20,})|\blk_(\w{30})\w{6}\b|\bll_\w+\.([\w-]{20,})`)
+
+// factorForms are the secrets of authenticator apps and recovery codes, which only responses bring.
+var factorForms = regexp.MustCompile(`"secret":"([A-Z2-7]{32})"|\b((?:[0-9a-z]{4}-){3}[0-9a-z]{4})\b`)
+
+// mayHoldTokens reports whether a text has the beginning of a token: the expressions are slow on long texts.
+func mayHoldTokens(text string) bool {
+	return slices.ContainsFunc([]string{"eyJ", "lr_", "lc_", "lk_", "ll_"}, func(prefix string) bool { return strings.Contains(text, prefix) })
+}
 
 // Where documents and variables have passwords.
 var (
@@ -50,8 +58,15 @@ func (c *secrets) note(u *url.URL, header http.Header, body, response string) {
 	if c == nil {
 		return
 	}
-	for _, form := range tokenForms.FindAllStringSubmatch(strings.Join(header["Authorization"], " ")+" "+body+" "+response, -1) {
-		c.add(strings.Join(form[1:], ""))
+	if all := strings.Join(header["Authorization"], " ") + " " + body + " " + response; mayHoldTokens(all) {
+		for _, form := range tokenForms.FindAllStringSubmatch(all, -1) {
+			c.add(strings.Join(form[1:], ""))
+		}
+	}
+	if strings.Contains(response, `"secret"`) || strings.Contains(response, `"recoveryCodes"`) {
+		for _, form := range factorForms.FindAllStringSubmatch(response, -1) {
+			c.add(strings.Join(form[1:], ""))
+		}
 	}
 	var asked struct {
 		Query     string
