@@ -17,7 +17,7 @@ import (
 // Commands of scripts about webhooks:
 //
 //	receiver NAME SECRET  start a receiver, which verifies what it gets, and set NAME to its URL
-//	answers NAME STATUS   it answers with this status from now on; at first with 204
+//	answers NAME STATUS   it responds with this status from now on; at first with 204
 //	receives NAME REGEXP  wait until it has got a message that matches; stdout is all that it has got
 //	crash                 end the server as kill -9 does
 func init() {

@@ -63,7 +63,7 @@ var (
 )
 
 // requestMail puts a mail to an address into the outbox for an anonymous client. Whether an account has the address is looked
-// up when the mail is sent, so that the request does and answers the same for all addresses.
+// up when the mail is sent, so that the request does the same, and has the same result, for all addresses.
 func (s *Service) requestMail(ctx context.Context, kind, email, locale string) error {
 	email, err := s.checkRecipient(email, locale)
 	if err != nil {
@@ -328,8 +328,11 @@ func (s *Service) InviteUser(ctx context.Context, in InviteUserInput) (*db.Link,
 				return nil, err
 			}
 		}
-		if _, err := tx.UserByEmail(ctx, email); !errors.Is(err, db.ErrNotFound) {
-			return nil, errors.Join(err, &ConflictError{Field: "email", Message: "this email is in use"})
+		switch _, err := tx.UserByEmail(ctx, email); {
+		case err == nil:
+			return nil, &ConflictError{Field: "email", Message: "this email is in use"}
+		case !errors.Is(err, db.ErrNotFound):
+			return nil, err
 		}
 		if _, err := tx.RevokeLinksTo(ctx, email, mailInvitation, m.CreatedAt); err != nil {
 			return nil, err

@@ -110,7 +110,7 @@ func (s *Service) removeTakeover(ctx context.Context, tx *db.DB, userID string, 
 	return err
 }
 
-// UndoEmailChange restores the address to which a link was sent. Whoever changed it knew the password: so the password, all
+// UndoEmailChange restores the address to which a link was sent. The change needed the password, so the password, all
 // sessions, API tokens and links to providers are revoked, and a link for a new password is sent to the restored address.
 func (s *Service) UndoEmailChange(ctx context.Context, in UndoEmailChangeInput) error {
 	ctx = asNobody(ctx)

@@ -129,7 +129,7 @@ func (s *site) states() (waiting, delivered, failed int) {
 	return waiting, delivered, failed
 }
 
-// A receiver verifies and keeps what it gets, with the library of Standard Webhooks, and answers with a status.
+// A receiver verifies messages with the library of Standard Webhooks, records them, and responds with a status.
 type receiver struct {
 	*httptest.Server
 	t *testing.T

@@ -68,8 +68,9 @@ func TestT013_WhetherAnAddressHasAnAccountCannotBeToldByAskingForMail(t *testing
 	t.Parallel()
 	onPosts(t, func(t *testing.T, p *post) {
 		for i, query := range []string{registerAddress, askReset, askLogin} {
-			answers := map[string]string{}
+			answers, received := map[string]string{}, map[string]int{}
 			for _, email := range []string{"alice@example.com", fmt.Sprintf("unknown%d@example.com", i)} {
+				before := len(p.box.All(email))
 				for n := range 12 {
 					r := p.from(fmt.Sprintf("198.51.%d.%d", n, i), "", query, "e", email)
 					retry := r.Header.Get("Retry-After")
@@ -79,11 +80,12 @@ func TestT013_WhetherAnAddressHasAnAccountCannotBeToldByAskingForMail(t *testing
 					answers[email] += fmt.Sprint(r.Status, " ", r.Code(), " ", retry, " ", r.Get("requestPasswordReset.expiresIn"), r.Get("requestEmailLogin.expiresIn"), "\n")
 				}
 				p.Quiet()
+				received[email] = len(p.box.All(email)) - before
 			}
 			if a, b := answers["alice@example.com"], answers[fmt.Sprintf("unknown%d@example.com", i)]; a != b {
 				t.Errorf("%s\nknown:\n%s\nunknown:\n%s", query, a, b)
 			}
-			if a, b := len(p.box.All("alice@example.com")), len(p.box.All(fmt.Sprintf("unknown%d@example.com", i))); a != b*(i+1) && i == 0 {
+			if a, b := received["alice@example.com"], received[fmt.Sprintf("unknown%d@example.com", i)]; a != b || a == 0 {
 				t.Errorf("%s: %d mails to a known address, %d to an unknown one", query, a, b)
 			}
 			p.Clock.Advance(25 * time.Hour)
