@@ -21,7 +21,7 @@ func passkeys() []mutation {
 		{
 			"T271: the pages of the settings are in the domain", "app/settings_login.go",
 			`strings.HasSuffix(host, "."+domain)`, `strings.HasSuffix(host, domain)`,
-			"./app", "TestScripts/sqlite/passkeys",
+			"./app", "TestPasskeysAreOfTheDomainOfTheirPages",
 		},
 		{
 			"T272: a passkey is of the domain", file,

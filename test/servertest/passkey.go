@@ -15,8 +15,11 @@ import (
 	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
 )
 
-// PasskeyOrigin is the page where the authenticators of NewPasskey are used. PasskeyDomain is the relying party of tests.
-const PasskeyOrigin, PasskeyDomain = "https://latchkey.test", "latchkey.test"
+// Where the authenticators of NewPasskey are used: the origin of a page, and the relying party of tests.
+const (
+	PasskeyOrigin = "https://" + PasskeyDomain
+	PasskeyDomain = "latchkey.test"
+)
 
 // The flags of authenticator data (WebAuthn, section 6.1).
 const (
