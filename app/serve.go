@@ -166,9 +166,13 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	if err != nil {
 		return nil, err
 	}
+	passkeys, err := o.passkeys(accounts.AppName)
+	if err != nil {
+		return nil, err
+	}
 	service, err := auth.New(ctx, auth.Options{
 		DB: d, Secrets: secrets, Accounts: accounts, Rights: rights, Claims: p.Claims, UserCreated: p.UserCreated, OnEvent: p.OnEvent, Webhooks: o.Webhooks.config(),
-		Providers: loginProviders, RedirectURIs: o.Login.RedirectURIs,
+		Providers: loginProviders, RedirectURIs: o.Login.RedirectURIs, Passkeys: passkeys,
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})

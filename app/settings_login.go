@@ -2,23 +2,43 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/go-webauthn/webauthn/protocol"
 
 	"github.com/latchkey/latchkey/auth"
 )
 
 // LoginSettings are about other ways to log in than by password.
 type LoginSettings struct {
-	ProvidersFile string   `name:"providers-file" env:"LATCHKEY_PROVIDERS_FILE" placeholder:"FILE" help:"JSON file with the OpenID Connect providers, and GitHub, by which users can log in."`
-	RedirectURIs  []string `name:"redirect-uris" env:"LATCHKEY_REDIRECT_URIS" placeholder:"URL" help:"Pages to which providers may send users back, such as https://app.example.com/callback; several with commas. They are compared literally."`
+	ProvidersFile  string   `name:"providers-file" env:"LATCHKEY_PROVIDERS_FILE" placeholder:"FILE" help:"JSON file with the OpenID Connect providers, and GitHub, by which users can log in."`
+	RedirectURIs   []string `name:"redirect-uris" env:"LATCHKEY_REDIRECT_URIS" placeholder:"URL" help:"Pages to which providers may send users back, such as https://app.example.com/callback; several with commas. They are compared literally."`
+	PasskeyRPID    string   `name:"passkey-rp-id" env:"LATCHKEY_PASSKEY_RP_ID" placeholder:"DOMAIN" help:"Domain of the pages that use passkeys, such as example.com for https://app.example.com. Passkeys belong to it: with another one they are of no use. Default: the host of the issuer."`
+	PasskeyOrigins []string `name:"passkey-origins" env:"LATCHKEY_PASSKEY_ORIGINS" placeholder:"URL" help:"Origins of pages in this domain that use passkeys, beside the issuer, such as https://app.example.com, and of Android apps: android:apk-key-hash:HASH; several with commas."`
+	PasskeyLogin   bool     `name:"passkey-login" env:"LATCHKEY_PASSKEY_LOGIN" default:"true" negatable:"" help:"Let a passkey that verifies its user, by a PIN or a fingerprint, log in without a password."`
 }
 
 func (s *LoginSettings) validate() error {
+	for _, origin := range s.PasskeyOrigins {
+		if protocol.IsKnownOpaqueOrigin(origin) && strings.HasPrefix(origin, "android:") {
+			continue
+		}
+		if u, err := url.Parse(origin); err != nil || !isPlain(origin) || u.Scheme != "https" && !cookieHost(origin) || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("--passkey-origins (LATCHKEY_PASSKEY_ORIGINS) must be such as https://app.example.com, without a path or wildcard, with https:// except for localhost; or android:apk-key-hash:HASH; not %q", origin)
+		}
+	}
+	if err := protocol.ValidateRPID(s.PasskeyRPID); s.PasskeyRPID != "" && (err != nil || s.PasskeyRPID != strings.ToLower(s.PasskeyRPID)) {
+		return fmt.Errorf("--passkey-rp-id (LATCHKEY_PASSKEY_RP_ID) must be a domain in lower case, such as example.com, without scheme or port, not %q", s.PasskeyRPID)
+	}
 	if len(s.RedirectURIs) == 0 && s.ProvidersFile != "" {
 		return errors.New("--providers-file (LATCHKEY_PROVIDERS_FILE) needs --redirect-uris (LATCHKEY_REDIRECT_URIS): set it to the page of your application to which the providers send users back")
 	}
@@ -108,3 +128,36 @@ func readProvidersFile(path string) (*providersFile, error) {
 	}
 	return &file, nil
 }
+
+// passkeys returns where passkeys can be used: at the issuer and at the origins of the settings. Without any it is the zero
+// value: an issuer with an IP address, or with http:// on another machine, is none for browsers. One with a loopback address
+// is http://localhost, at the same port.
+func (s *ServeSettings) passkeys(appName string) (auth.Passkeys, error) {
+	issuer, err := url.Parse(s.Issuer)
+	if err != nil {
+		return auth.Passkeys{}, fmt.Errorf("issuer: %w", err)
+	}
+	host, own := strings.ToLower(issuer.Hostname()), issuer.Scheme+"://"+issuer.Host
+	if addr, err := netip.ParseAddr(host); err == nil && addr.IsLoopback() {
+		host, own = "localhost", strings.TrimSuffix(issuer.Scheme+"://localhost:"+issuer.Port(), ":")
+	}
+	p := auth.Passkeys{RPID: cmp.Or(s.Login.PasskeyRPID, host), Origins: s.Login.PasskeyOrigins, Name: appName, Login: s.Login.PasskeyLogin}
+	for _, origin := range s.Login.PasskeyOrigins {
+		if u, err := url.Parse(origin); err == nil && u.Host != "" && !inDomain(strings.ToLower(u.Hostname()), p.RPID) {
+			return p, &usageError{fmt.Errorf("--passkey-origins (LATCHKEY_PASSKEY_ORIGINS): %s is not in the domain %s: set --passkey-rp-id (LATCHKEY_PASSKEY_RP_ID) to a domain that all of them are in", origin, p.RPID)}
+		}
+	}
+	if cookieHost(own) && inDomain(host, p.RPID) && protocol.ValidateRPID(p.RPID) == nil {
+		p.Origins = append(slices.Clip(p.Origins), own)
+	}
+	switch {
+	case len(p.Origins) > 0:
+		return p, nil
+	case s.Login.PasskeyRPID != "":
+		return p, &usageError{fmt.Errorf("--passkey-rp-id (LATCHKEY_PASSKEY_RP_ID): the issuer %s is not in this domain: set --passkey-origins (LATCHKEY_PASSKEY_ORIGINS) to the pages that use passkeys", s.Issuer)}
+	}
+	return auth.Passkeys{}, nil
+}
+
+// inDomain reports whether a host is the domain or below it.
+func inDomain(host, domain string) bool { return host == domain || strings.HasSuffix(host, "."+domain) }

@@ -70,6 +70,7 @@ type Service struct {
 	interest    *interest
 	house       *housekeeper
 	providers   loginProviders
+	passkeys    passkeys
 }
 
 // Options are what a Service needs. Only the zero values of Audience, Lifetimes, Now and Log have a meaning.
@@ -93,6 +94,7 @@ type Options struct {
 
 	Providers    []Provider // by which users can log in
 	RedirectURIs []string   // pages to which providers may send users back
+	Passkeys     Passkeys   // where passkeys can be used; nowhere if zero
 
 	// Claims returns further claims for a user's access tokens, under names that are not registered or Latchkey's own (see
 	// token.Claims). The holder of a token can read them. May be nil.
@@ -150,6 +152,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s.hasher.expectBcrypt(min(cost, maxBcryptCost))
 	if s.cookies, err = newCookies(o.Cookies, o.Issuer); err != nil {
+		return nil, err
+	}
+	if s.passkeys, err = newPasskeys(o.Passkeys); err != nil {
 		return nil, err
 	}
 	if s.mailer, err = s.newMailer(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
 	"github.com/latchkey/latchkey/mail"
+	"github.com/latchkey/latchkey/test/servertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
@@ -85,6 +86,7 @@ func (f *fixture) service(d *db.DB, all auth.Secrets, change ...func(*auth.Optio
 			Registration: auth.RegistrationOpen, PasswordReset: true, ChangeEmail: true, EmailLogin: true, Delete: true, Export: true,
 			LinkURL: issuer, AppName: "Example", Send: func(context.Context, *mail.Message) error { return nil },
 		},
+		Passkeys: auth.Passkeys{RPID: servertest.PasskeyDomain, Origins: []string{servertest.PasskeyOrigin}, Name: "Example", Login: true},
 	}
 	for _, c := range change {
 		c(&o)

@@ -47,6 +47,7 @@ const (
 	EventRecoveryCodesCreated db.EventKind = "RECOVERY_CODES_CREATED"
 	EventRecoveryCodeUsed     db.EventKind = "RECOVERY_CODE_USED"
 	EventSecondFactorFailed   db.EventKind = "SECOND_FACTOR_FAILED"
+	EventFactorCloned         db.EventKind = "FACTOR_CLONED"
 
 	EventIdentityLinked   db.EventKind = "IDENTITY_LINKED"
 	EventIdentityUnlinked db.EventKind = "IDENTITY_UNLINKED"
@@ -61,6 +62,7 @@ var EventKinds = []db.EventKind{
 	EventEmailChangeRequested, EventEmailChanged, EventEmailChangeUndone, EventDataExported,
 	EventIdentityLinked, EventIdentityUnlinked,
 	EventFactorAdded, EventFactorRemoved, EventFactorsReset, EventRecoveryCodesCreated, EventRecoveryCodeUsed, EventSecondFactorFailed,
+	EventFactorCloned,
 }
 
 // event returns an event that the viewer causes now. userID and objectID, the affected account and object, may be "".

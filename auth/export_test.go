@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-webauthn/webauthn/protocol"
+
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/internal/boottime"
 )
@@ -85,4 +87,18 @@ func (s *Service) MailedLink(ctx context.Context, kind, email, userID string) (t
 // CompleteLoginBy ends a login of the user, whose row was read before, by the methods.
 func (s *Service) CompleteLoginBy(ctx context.Context, u *db.User, methods ...string) (*LoginPayload, error) {
 	return s.completeLogin(ctx, u, proof{methods: methods})
+}
+
+// ReadPasskey reads what a client sends, as a new passkey and as one that is used, and verifies it as if its challenge had been
+// issued. own is the user's.
+func (s *Service) ReadPasskey(text string, own ...*db.Passkey) (*db.Passkey, error) {
+	u := &db.User{ID: "user_x", Username: "x"}
+	if c, err := parsePasskey(text, protocol.ParseCredentialCreationResponseBytes); err == nil {
+		return s.passkeys.created(u, c.Response.CollectedClientData.Challenge, c)
+	}
+	a, err := parsePasskey(text, protocol.ParseCredentialRequestResponseBytes)
+	if err != nil {
+		return nil, err
+	}
+	return s.passkeys.signed(passkeyOwner{u, own}, a.Response.CollectedClientData.Challenge, true, a)
 }

@@ -58,7 +58,7 @@ func (s *Service) mayChangeFactors(ctx context.Context, tx *db.DB, userID string
 	}
 	session, err := tx.Session(ctx, ViewerFrom(ctx).SessionID)
 	if err == nil && !slices.Contains(session.Methods, MethodMFA) {
-		err = &MFARequiredError{Methods: codeMethods}
+		err = &MFARequiredError{}
 	}
 	return has, err
 }
@@ -87,12 +87,8 @@ func (s *Service) StartTOTP(ctx context.Context, name *string) (*StartTotpPayloa
 		if _, err := s.mayChangeFactors(ctx, tx, u.ID); err != nil {
 			return nil, err
 		}
-		factors, err := tx.Factors(ctx, u.ID)
-		if err != nil {
+		if err := hasRoom(ctx, tx, u.ID); err != nil {
 			return nil, err
-		}
-		if len(factors) >= maxFactors {
-			return nil, &ConflictError{Message: fmt.Sprintf("you have %d second factors: remove one first", maxFactors)}
 		}
 		return nil, errors.Join(tx.DeletePendingFactors(ctx, u.ID), tx.CreateFactor(ctx, f))
 	})
@@ -100,6 +96,15 @@ func (s *Service) StartTOTP(ctx context.Context, name *string) (*StartTotpPayloa
 		return nil, err
 	}
 	return &StartTotpPayload{Secret: totpText(secret), URI: uri, QRCode: image, ExpiresAt: now.Add(enrolmentTime)}, nil
+}
+
+// hasRoom returns an error if the user has as many factors as possible.
+func hasRoom(ctx context.Context, d *db.DB, userID string) error {
+	factors, err := d.Factors(ctx, userID)
+	if err == nil && len(factors) >= maxFactors {
+		err = &ConflictError{Message: fmt.Sprintf("you have %d second factors: remove one first", maxFactors)}
+	}
+	return err
 }
 
 // ConfirmTOTP puts the app of StartTOTP into force. Its code counts as proof of a second factor in the viewer's session. A
@@ -148,23 +153,32 @@ func (s *Service) confirmTOTP(ctx context.Context, tx *db.DB, userID, code strin
 	if !ok {
 		return nil, ErrWrongCode
 	}
+	f.ConfirmedAt, f.LastUsedAt, f.LastStep = &now, &now, step
+	if err := tx.ConfirmFactor(ctx, f.ID, step, now); err != nil {
+		return nil, err
+	}
+	codes, err := s.factorInForce(ctx, tx, userID, codeMethods)
+	return &ConfirmTotpPayload{Factor: f, RecoveryCodes: codes}, err
+}
+
+// factorInForce records in the viewer's session that a new factor was proved by the methods, and returns recovery codes if the
+// user has none.
+func (s *Service) factorInForce(ctx context.Context, tx *db.DB, userID string, methods []string) (codes []string, err error) {
 	session, err := tx.Session(ctx, ViewerFrom(ctx).SessionID)
 	if err != nil {
 		return nil, err
 	}
-	f.ConfirmedAt, f.LastUsedAt, f.LastStep = &now, &now, step
-	err = errors.Join(tx.ConfirmFactor(ctx, f.ID, step, now), tx.AuthenticatedBy(ctx, session.ID, withMFA(session.Methods), session.AuthenticatedAt))
-	if err != nil {
+	if err := tx.AuthenticatedBy(ctx, session.ID, with(session.Methods, methods...), session.AuthenticatedAt); err != nil {
 		return nil, err
 	}
-	p := &ConfirmTotpPayload{Factor: f, RecoveryCodes: []string{}}
-	if left, err := tx.CountRecoveryCodes(ctx, userID); err != nil || left > 0 {
-		return p, err
+	left, err := tx.CountRecoveryCodes(ctx, userID)
+	if err != nil || left > 0 {
+		return []string{}, err
 	}
-	if p.RecoveryCodes, err = s.replaceRecoveryCodes(ctx, tx, userID); err != nil {
+	if codes, err = s.replaceRecoveryCodes(ctx, tx, userID); err != nil {
 		return nil, err
 	}
-	return p, s.recordIn(ctx, tx, s.event(ctx, EventRecoveryCodesCreated, userID, "", ""))
+	return codes, s.recordIn(ctx, tx, s.event(ctx, EventRecoveryCodesCreated, userID, "", ""))
 }
 
 // NewRecoveryCodes gives the viewer new recovery codes. The earlier ones are void.
@@ -180,7 +194,7 @@ func (s *Service) NewRecoveryCodes(ctx context.Context) (*NewRecoveryCodesPayloa
 			return nil, err
 		}
 		if !has {
-			return nil, &ConflictError{Message: "you have no second factor: call startTotp first"}
+			return nil, &ConflictError{Message: "you have no second factor: call startTotp or startPasskey first"}
 		}
 		p.RecoveryCodes, err = s.replaceRecoveryCodes(ctx, tx, u.ID)
 		return s.event(ctx, EventRecoveryCodesCreated, u.ID, "", ""), err
@@ -192,7 +206,7 @@ func (s *Service) NewRecoveryCodes(ctx context.Context) (*NewRecoveryCodesPayloa
 }
 
 // RemoveFactor removes a second factor of the viewer; with the last one go the recovery codes. The session must have proved
-// a second factor.
+// a second factor. A passkey that is the last way to log in stays.
 func (s *Service) RemoveFactor(ctx context.Context, id string) (removed *db.Factor, err error) {
 	u, err := ViewerFrom(ctx).owner()
 	if err != nil {
@@ -222,6 +236,9 @@ func (s *Service) RemoveFactor(ctx context.Context, id string) (removed *db.Fact
 		}
 		if len(factors) == 1 {
 			err = tx.ReplaceRecoveryCodes(ctx, u.ID, nil)
+		}
+		if removed.Kind == db.FactorPasskey {
+			err = errors.Join(err, s.keepsWayIn(ctx, tx, u.ID))
 		}
 		err = errors.Join(err, s.notifyOf(ctx, tx, mailAccountChanged, u, "a second factor was removed"))
 		return s.event(ctx, EventFactorRemoved, u.ID, id, removed.Name), err

@@ -1,12 +1,14 @@
 package auth_test
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/test/servertest"
 	"github.com/latchkey/latchkey/token"
 )
 
@@ -102,6 +104,38 @@ func FuzzAPIToken(f *testing.F) {
 		minted := token.NewAPIToken()
 		if damaged := flip(minted, int(uint(at)%uint(len(minted)))); !token.IsAPIToken(minted) || token.IsAPIToken(damaged) {
 			t.Errorf("%q does not pass, or %q does", minted, damaged)
+		}
+	})
+}
+
+// T280.
+func FuzzPasskey(f *testing.F) {
+	fixture := onSQLite(f)
+	key := servertest.NewPasskey(f)
+	started := must[*auth.StartPasskeyPayload](f)(fixture.StartPasskey(fixture.asUser("ann")))
+	created := key.Create(started.Options)
+	key.UserHandle = []byte("user_x") // that of ReadPasskey
+	signed := key.Get(must[*auth.StartPasskeyPayload](f)(fixture.StartPasskeyLogin(f.Context())).Options)
+	stored := must[*db.Passkey](f)(fixture.ReadPasskey(created))
+	for _, seed := range []string{created, signed} {
+		if _, err := fixture.ReadPasskey(seed, stored); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(seed)
+		f.Add(strings.ReplaceAll(seed, "o2NmbXRk", "o2NmbXRm"))
+		f.Add(seed[:len(seed)/2])
+		f.Add(strings.Repeat(seed, 20))
+	}
+	for _, seed := range []string{"", "{}", "null", `{"id": "AA", "rawId": "AA", "type": "public-key", "response": {}}`, `{"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": "e30", "attestationObject": "oA"}}`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := fixture.ReadPasskey(text, stored)
+		switch {
+		case err == nil && (len(text) > 16<<10 || len(p.CredentialID) > 1364 || len(p.PublicKey) > 1366 || len(p.Transports) > 10):
+			t.Errorf("%d bytes were read as %v", len(text), p)
+		case err != nil && !is[*auth.InputError](err) && !errors.Is(err, auth.ErrWrongPasskey):
+			t.Errorf("%q: %v", text, err)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 var onlyReported = map[db.EventKind]bool{
 	EventLoginFailed: true, EventLoginThrottled: true, EventPasswordCheckFailed: true, EventAccessDenied: true, EventTokenRefused: true,
 	EventRefreshReused: true, EventAllRevoked: true, EventKeyCreated: true, EventKeyRetired: true, EventRefresh: true,
-	EventSecondFactorFailed: true,
+	EventSecondFactorFailed: true, EventFactorCloned: true,
 }
 
 // recordIn stores an event in the transaction of what it records, with the deliveries of webhooks, and runs the program's

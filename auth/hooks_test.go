@@ -154,6 +154,14 @@ var caused = map[db.EventKind]func(f *fixture) error{
 		_, err := f.ConfirmTOTP(ctx, "000000")
 		return ignored(err, auth.ErrWrongCode)
 	},
+	auth.EventFactorCloned: func(f *fixture) error {
+		key := f.addPasskey(f.asUser("ann"))
+		other := key.Copy()
+		err := f.loginByPasskey(key)
+		copied := ignored(f.loginByPasskey(other), auth.ErrWrongPasskey)
+		_, _, failed := f.ResetFactors(operator(), f.ann.ID)
+		return errors.Join(err, copied, failed)
+	},
 	auth.EventEmailVerified: func(f *fixture) error { return verifyEmail(f, *f.ann.Email) },
 	auth.EventEmailChanged:  func(f *fixture) error { return verifyEmail(f, "ann@new.example") },
 	auth.EventEmailChangeUndone: func(f *fixture) error {
@@ -166,7 +174,7 @@ var caused = map[db.EventKind]func(f *fixture) error{
 var reported = []db.EventKind{
 	auth.EventLoginFailed, auth.EventLoginThrottled, auth.EventPasswordCheckFailed, auth.EventAccessDenied, auth.EventTokenRefused,
 	auth.EventRefreshReused, auth.EventAllRevoked, auth.EventKeyCreated, auth.EventKeyRetired, auth.EventRefresh,
-	auth.EventSecondFactorFailed,
+	auth.EventSecondFactorFailed, auth.EventFactorCloned,
 }
 
 func credentials(name, password string) auth.LoginInput {

@@ -116,7 +116,7 @@ func (h *housekeeper) clockPlausible(ctx context.Context, now db.Time) (plausibl
 
 // deleteOld deletes what is no longer kept.
 func (h *housekeeper) deleteOld(ctx context.Context, now db.Time) error {
-	err1 := errors.Join(h.db.DeleteExpiredThrottles(ctx, now), h.db.DeleteExpiredLoginChallenges(ctx, now))
+	err1 := errors.Join(h.db.DeleteExpiredThrottles(ctx, now), h.db.DeleteExpiredLoginChallenges(ctx, now), h.db.DeleteExpiredPasskeyChallenges(ctx, now))
 	_, err2 := h.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
 	err3 := errors.Join(h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour)), h.db.DeleteOldWebhooks(ctx, now),
 		h.db.DeleteExpiredProviderLogins(ctx, now))

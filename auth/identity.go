@@ -87,12 +87,13 @@ func (s *Service) keepsWayIn(ctx context.Context, tx *db.DB, userID string) erro
 	}
 	ways, err := s.waysIn(ctx, tx, u)
 	if err == nil && ways == 0 {
-		err = &ConflictError{Message: "this is the last way to log in to your account: set a password or link another provider before"}
+		err = &ConflictError{Message: "this is the last way to log in to your account: set a password, link another provider or add a passkey before"}
 	}
 	return err
 }
 
-// waysIn counts the ways in which a user can log in: the password, mail, and identities at providers that are configured.
+// waysIn counts the ways in which a user can log in: the password, mail, identities at providers that are configured, and
+// passkeys that log in alone.
 func (s *Service) waysIn(ctx context.Context, tx *db.DB, u *db.User) (ways int, err error) {
 	if u.PasswordHash != "" {
 		ways++
@@ -103,6 +104,15 @@ func (s *Service) waysIn(ctx context.Context, tx *db.DB, u *db.User) (ways int, 
 	linked, err := tx.Identities(ctx, u.ID)
 	for _, identity := range linked {
 		if s.providers.named(identity.Provider) != nil {
+			ways++
+		}
+	}
+	if err != nil || s.passkeys.available(true) != nil {
+		return ways, err
+	}
+	owned, err := tx.Passkeys(ctx, u.ID)
+	for _, p := range owned {
+		if p.LogsIn {
 			ways++
 		}
 	}

@@ -72,7 +72,7 @@ func loginOutcome(err error) string {
 		return "ok"
 	case challenged:
 		return "challenged"
-	case errors.Is(err, ErrInvalidCredentials), errors.Is(err, ErrWrongCode), errors.Is(err, ErrInvalidLink), errors.Is(err, errVoid),
+	case errors.Is(err, ErrInvalidCredentials), errors.Is(err, ErrWrongCode), errors.Is(err, ErrWrongPasskey), errors.Is(err, ErrInvalidLink), errors.Is(err, errVoid),
 		errors.Is(err, ErrProviderLogin), errors.Is(err, ErrIdentityNotLinked), errors.Is(err, ErrSignupDisabled):
 		return "refused"
 	case limited:

@@ -246,10 +246,13 @@ func (p proof) provider() *string {
 
 // detail describes the log-in for its event.
 func (p proof) detail() string {
-	if p.identity == nil {
-		return ""
+	switch {
+	case p.identity != nil:
+		return "by " + p.identity.Provider
+	case slices.Equal(p.methods, passkeyMethods):
+		return "by a passkey"
 	}
-	return "by " + p.identity.Provider
+	return ""
 }
 
 // touchIdentity records the use of the identity. It returns db.ErrNotFound if the identity was unlinked meanwhile.

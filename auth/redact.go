@@ -29,11 +29,12 @@ type ChangePasswordInput struct {
 	RevokeAPITokens bool
 }
 
-// ReauthenticateInput is one's own password, and a code of a user who has a second factor.
+// ReauthenticateInput is one's own password, and a code or a passkey of a user who has a second factor; or a passkey alone.
 type ReauthenticateInput struct {
 	redacted
-	Password string
+	Password string // "" if there is none
 	Code     *string
+	Passkey  *string // JSON of PublicKeyCredential.toJSON
 }
 
 // SetUserPasswordInput is a user's new password.

@@ -12,22 +12,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-webauthn/webauthn/protocol"
+
 	"github.com/latchkey/latchkey/db"
 )
 
 // The second step of a login. A user with a second factor who has proved the first one receives a challenge instead of
-// tokens, and exchanges it for them with a code.
+// tokens, and exchanges it for them with a code or a passkey.
 
 const (
 	challengeLifetime = 5 * time.Minute
-	challengeTries    = 5 // codes for one challenge
+	challengeTries    = 5 // codes and passkeys for one challenge
 )
 
 // challengePrefix begins every challenge, which is no access, refresh or API token.
 const challengePrefix = "lc_"
-
-// What completeLogin and reauthenticate accept as a code.
-var codeMethods = []string{"totp", "recovery_code"}
 
 // secondFactor limits attempts at the six digits of an account by all clients where its owner has not proved a second
 // factor, and in the same way by each client where the owner has. Of a million codes three are right at a time: see
@@ -39,23 +38,27 @@ var ErrWrongCode = errors.New("the code is wrong or was used before")
 
 // An MFARequiredError says that a second factor must be proved.
 type MFARequiredError struct {
-	Challenge string // of a login, for CompleteLogin; empty in a session, which proves the factor by Reauthenticate
-	Methods   []string
-	ExpiresAt db.Time
+	Challenge string   // of a login, for CompleteLogin; empty in a session, which proves the factor by Reauthenticate
+	Methods   []string // that the user has: "passkey", "totp" and "recovery_code"; nil if that was not looked up
+	ExpiresAt db.Time  // of the challenge
+
+	// PasskeyOptions is JSON for PublicKeyCredential.parseRequestOptionsFromJSON, of a user who has a passkey.
+	PasskeyOptions string
 }
 
 func (e *MFARequiredError) Error() string {
 	if e.Challenge != "" {
-		return "this account has a second factor: call completeLogin with the challenge and a code"
+		return "this account has a second factor: call completeLogin with the challenge and a code or a passkey"
 	}
-	return "this needs a second factor: call reauthenticate with a code or, if you have no second factor yet, startTotp"
+	return "this needs a second factor: call reauthenticate with it or, if you have none yet, startTotp or startPasskey"
 }
 
-// CompleteLoginInput is a challenge of a login and a code for it.
+// CompleteLoginInput is a challenge of a login, and a code or a passkey for it.
 type CompleteLoginInput struct {
 	redacted
 	Challenge string
-	Code      string // a one-time password or a recovery code
+	Code      string  // a one-time password or a recovery code; "" if there is a passkey
+	Passkey   *string // what an authenticator has signed: JSON of PublicKeyCredential.toJSON
 }
 
 // CompleteLogin opens the session of a login for which a second factor was asked.
@@ -83,7 +86,40 @@ func (s *Service) challenge(ctx context.Context, u *db.User, p proof) error {
 	if err != nil {
 		return err
 	}
-	return &MFARequiredError{Challenge: mintChallenge(s.secrets[0], c.ID, u.ID, hash), Methods: codeMethods, ExpiresAt: c.ExpiresAt}
+	required, err := s.secondFactorRequired(ctx, s.db, u, afterPassword(c.ID), c.ExpiresAt)
+	if err != nil {
+		return err
+	}
+	required.Challenge, required.ExpiresAt = mintChallenge(s.secrets[0], c.ID, u.ID, hash), c.ExpiresAt
+	return required
+}
+
+// secondFactorRequired returns an error with what the user can prove in the ceremony.
+func (s *Service) secondFactorRequired(ctx context.Context, d *db.DB, u *db.User, c ceremony, expires db.Time) (*MFARequiredError, error) {
+	factors, err := d.Factors(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	e := &MFARequiredError{}
+	if s.passkeys.offered() && hasKind(factors, db.FactorPasskey) {
+		owned, err := d.Passkeys(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		if e.PasskeyOptions, err = s.requestOptions(c, expires, &passkeyOwner{u, owned}); err != nil {
+			return nil, err
+		}
+		e.Methods = append(e.Methods, "passkey")
+	}
+	if hasKind(factors, db.FactorTOTP) {
+		e.Methods = append(e.Methods, "totp")
+	}
+	e.Methods = append(e.Methods, "recovery_code")
+	return e, nil
+}
+
+func hasKind(factors []*db.Factor, kind db.FactorKind) bool {
+	return slices.ContainsFunc(factors, func(f *db.Factor) bool { return f.Kind == kind })
 }
 
 // mintChallenge makes the text of a challenge. Its MAC covers the password's hash, so that a new password voids it.
@@ -129,7 +165,11 @@ func (s *Service) answerChallenge(ctx context.Context, in CompleteLoginInput) (*
 	if err != nil {
 		return nil, err
 	}
-	guess, err := s.attemptCode(ctx, u, in.Code)
+	code := &in.Code
+	if in.Passkey != nil && in.Code == "" {
+		code = nil
+	}
+	second, err := s.secondProof(ctx, u, code, in.Passkey, afterPassword(c.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +181,7 @@ func (s *Service) answerChallenge(ctx context.Context, in CompleteLoginInput) (*
 		return nil, errVoid
 	}
 	settle := func(tx *db.DB) error {
-		if err := s.useCode(ctx, tx, u.ID, in.Code); err != nil {
+		if err := second.use(tx); err != nil {
 			return err
 		}
 		used, err := tx.UseLoginChallenge(ctx, c.ID)
@@ -150,21 +190,49 @@ func (s *Service) answerChallenge(ctx context.Context, in CompleteLoginInput) (*
 		}
 		return err
 	}
-	proved := proof{methods: withMFA(c.Methods), guess: guess, settle: settle, providerSID: c.ProviderSID}
+	proved := proof{methods: with(c.Methods, second.methods...), guess: second.guess, settle: settle, providerSID: c.ProviderSID}
 	if c.IdentityID != nil {
 		if proved.identity, err = s.db.Identity(ctx, *c.IdentityID); err != nil { // it may have been unlinked meanwhile
 			return nil, replaced(err, db.ErrNotFound, errVoid)
 		}
 	}
 	p, err := s.openSession(ctx, u, proved)
-	if errors.Is(err, ErrWrongCode) {
-		err = s.recordWrongCode(ctx, u, "")
-	}
-	return p, replaced(err, errChanged, errVoid)
+	return p, replaced(s.recordSecondFailure(ctx, u, "", err), errChanged, errVoid)
 }
 
-// withMFA returns the methods of a session in which a code was proved too.
-func withMFA(methods []string) []string { return with(methods, MethodOTP, MethodMFA) }
+// codeMethods are the methods of a session in which a code was proved too.
+var codeMethods = []string{MethodOTP, MethodMFA}
+
+// A secondProof is a code or a passkey that a user gives as the second factor.
+type secondProof struct {
+	methods []string
+	guess   *attempt              // of a code; nil if nothing is guessed
+	use     func(tx *db.DB) error // verifies it and uses it up; ErrWrongCode or ErrWrongPasskey
+}
+
+// secondProof reads a code or a passkey for a ceremony. It returns a RateLimitedError if the caller has to wait.
+func (s *Service) secondProof(ctx context.Context, u *db.User, code, passkey *string, c ceremony) (*secondProof, error) {
+	if code != nil && passkey != nil {
+		return nil, inputError("passkey", "must be absent if there is a code")
+	}
+	if passkey != nil {
+		a, err := parsePasskey(*passkey, protocol.ParseCredentialRequestResponseBytes)
+		return &secondProof{methods: passkeyMethods, use: func(tx *db.DB) error { return s.usePasskey(ctx, tx, u, a, c) }}, err
+	}
+	guess, err := s.attemptCode(ctx, u, *code)
+	return &secondProof{methods: codeMethods, guess: guess, use: func(tx *db.DB) error { return s.useCode(ctx, tx, u.ID, *code) }}, err
+}
+
+// recordSecondFailure records a wrong code or passkey, and returns the error for the client.
+func (s *Service) recordSecondFailure(ctx context.Context, u *db.User, sessionID string, err error) error {
+	switch {
+	case errors.Is(err, ErrWrongCode):
+		return s.recordWrongCode(ctx, u, sessionID)
+	case errors.Is(err, ErrWrongPasskey):
+		return s.refusePasskey(ctx, EventSecondFactorFailed, u, sessionID, err)
+	}
+	return err
+}
 
 // with returns the methods and those of more that are not among them.
 func with(methods []string, more ...string) []string {
@@ -238,6 +306,9 @@ func (s *Service) useTOTP(ctx context.Context, tx *db.DB, userID, code string) e
 	}
 	now := s.timestamp()
 	for _, f := range factors {
+		if f.Kind != db.FactorTOTP {
+			continue
+		}
 		secret, err := s.secrets.Open(f.ID, f.Sealed)
 		if err != nil {
 			return fmt.Errorf("factor %s: %w", f.ID, err)

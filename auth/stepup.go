@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -47,74 +48,80 @@ func (s *Service) SecondFactor(ctx context.Context) error {
 	return err
 }
 
-// Reauthenticate verifies the password again in the viewer's session and, if the user has a second factor, a code. It
-// returns the time.
+// ceremony is that of Reauthenticate. Without a password, the passkey must have verified the user.
+func (in *ReauthenticateInput) ceremony(sessionID string) ceremony {
+	return ceremony{"reauthenticate", sessionID, in.Password == ""}
+}
+
+// Reauthenticate verifies the password again in the viewer's session and, if the user has a second factor, a code or a
+// passkey. A passkey that verifies its user is enough where it can log in alone. It returns the time.
 func (s *Service) Reauthenticate(ctx context.Context, in ReauthenticateInput) (at db.Time, err error) {
 	u, err := ViewerFrom(ctx).owner()
 	if err != nil {
 		return db.Time{}, err
 	}
-	if err := s.checkCodeGiven(ctx, s.db, u.ID, in.Code); err != nil {
+	if err := s.checkSecondGiven(ctx, s.db, u, in); err != nil {
 		return db.Time{}, err
 	}
-	u, guess, err := s.provePassword(ctx, "password", in.Password)
+	var (
+		guess   *attempt
+		methods []string
+	)
+	if in.Password == "" && in.Passkey != nil && s.passkeys.login {
+		u, err = s.db.UserByID(ctx, u.ID) // the viewer may be cached
+	} else {
+		methods = []string{MethodPassword}
+		u, guess, err = s.provePassword(ctx, "password", in.Password)
+	}
 	if err != nil {
 		return db.Time{}, err
 	}
-	var codeGuess *attempt
-	if in.Code != nil {
-		if codeGuess, err = s.attemptCode(ctx, u, *in.Code); err != nil {
+	sessionID := ViewerFrom(ctx).SessionID
+	second := &secondProof{use: func(*db.DB) error { return nil }}
+	if in.Code != nil || in.Passkey != nil {
+		if second, err = s.secondProof(ctx, u, in.Code, in.Passkey, in.ceremony(sessionID)); err != nil {
 			return db.Time{}, err
 		}
 	}
 	at = s.timestamp()
-	sessionID := ViewerFrom(ctx).SessionID
 	err = s.changeAndTell(ctx, u.ID, (*db.DB).NotifySoon, func(tx *db.DB) (*db.Event, error) {
 		if _, err := unchanged(ctx, tx, u); err != nil {
 			return nil, err
 		}
-		if err := s.reauthenticated(ctx, tx, u.ID, in.Code, at); err != nil {
+		if err := s.checkSecondGiven(ctx, tx, u, in); err != nil {
 			return nil, err
 		}
-		return s.event(ctx, EventReauthenticated, u.ID, sessionID, ""), errors.Join(guess.succeeded(ctx, tx), codeGuess.succeeded(ctx, tx))
+		if err := second.use(tx); err != nil {
+			return nil, err
+		}
+		session, err := tx.Session(ctx, sessionID)
+		if err != nil {
+			return nil, err
+		}
+		err = tx.AuthenticatedBy(ctx, sessionID, with(session.Methods, append(methods, second.methods...)...), at)
+		return s.event(ctx, EventReauthenticated, u.ID, sessionID, ""), errors.Join(err, guess.succeeded(ctx, tx), second.guess.succeeded(ctx, tx))
 	})
-	if errors.Is(err, ErrWrongCode) {
-		err = s.recordWrongCode(ctx, u, sessionID)
-	}
-	return at, err
+	return at, s.recordSecondFailure(ctx, u, sessionID, err)
 }
 
-// checkCodeGiven returns an error if the user has a second factor and gives no code, or the other way.
-func (s *Service) checkCodeGiven(ctx context.Context, d *db.DB, userID string, code *string) error {
-	has, err := d.HasFactor(ctx, userID)
+// checkSecondGiven returns an error if the user has a second factor and gives none, or the other way.
+func (s *Service) checkSecondGiven(ctx context.Context, d *db.DB, u *db.User, in ReauthenticateInput) error {
+	has, err := d.HasFactor(ctx, u.ID)
+	given := in.Code != nil || in.Passkey != nil
 	switch {
 	case err != nil:
 		return err
-	case has && code == nil:
-		return &MFARequiredError{Methods: codeMethods}
-	case !has && code != nil:
-		return inputError("code", "must be absent: you have no second factor")
+	case has && !given:
+		required, err := s.secondFactorRequired(ctx, d, u, in.ceremony(ViewerFrom(ctx).SessionID), s.timestamp().Add(challengeLifetime))
+		return cmp.Or[error](err, required)
+	case !has && given:
+		field := "code"
+		if in.Code == nil {
+			field = "passkey"
+		}
+		return inputError(field, "must be absent: you have no second factor")
 	}
 	return nil
-}
-
-// reauthenticated uses up the code of a user with a second factor, and records in the viewer's session what was proved.
-func (s *Service) reauthenticated(ctx context.Context, tx *db.DB, userID string, code *string, at db.Time) error {
-	if err := s.checkCodeGiven(ctx, tx, userID, code); err != nil {
-		return err
-	}
-	session, err := tx.Session(ctx, ViewerFrom(ctx).SessionID)
-	if err != nil {
-		return err
-	}
-	methods := with(session.Methods, MethodPassword)
-	if code != nil {
-		if err := s.useCode(ctx, tx, userID, *code); err != nil {
-			return err
-		}
-		methods = withMFA(methods)
-	}
-	return tx.AuthenticatedBy(ctx, session.ID, methods, at)
 }
 
 // passwordProved records that the viewer has proved the password alone. Of a user with a second factor that is not enough

@@ -5,8 +5,11 @@ import "context"
 // A FactorKind is a kind of second factor. Its values are those of the schema's enum.
 type FactorKind string
 
-// FactorTOTP is an app that computes one-time codes from the time (RFC 6238).
-const FactorTOTP FactorKind = "TOTP"
+// The kinds of factors.
+const (
+	FactorTOTP    FactorKind = "TOTP"    // an app that computes one-time codes from the time (RFC 6238)
+	FactorPasskey FactorKind = "PASSKEY" // a WebAuthn credential; the rest of it is a Passkey
+)
 
 // A Factor is what a user proves beside the password.
 type Factor struct {
@@ -14,7 +17,7 @@ type Factor struct {
 	UserID      string     `db:"user_id"`
 	Kind        FactorKind `db:"kind"`
 	Name        string     `db:"name"`
-	Sealed      string     `db:"sealed"` // the encrypted secret
+	Sealed      string     `db:"sealed"` // TOTP: the encrypted secret
 	CreatedAt   Time       `db:"created_at"`
 	ConfirmedAt *Time      `db:"confirmed_at"` // nil: the user has not yet shown a code, so it is not in force
 	LastUsedAt  *Time      `db:"last_used_at"`
@@ -24,8 +27,9 @@ type Factor struct {
 // CreateFactor stores a new factor.
 func (db *DB) CreateFactor(ctx context.Context, f *Factor) error {
 	_, err := db.Exec(ctx, "create factor", `
-		INSERT INTO factors (id, user_id, kind, name, sealed, created_at, last_step) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		f.ID, f.UserID, f.Kind, f.Name, f.Sealed, f.CreatedAt, f.LastStep)
+		INSERT INTO factors (id, user_id, kind, name, sealed, created_at, confirmed_at, last_used_at, last_step)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		f.ID, f.UserID, f.Kind, f.Name, f.Sealed, f.CreatedAt, f.ConfirmedAt, f.LastUsedAt, f.LastStep)
 	return err
 }
 
@@ -84,9 +88,9 @@ func (db *DB) DeleteFactorsSince(ctx context.Context, userID string, since Time)
 	return err
 }
 
-// FactorsAfter lists the factors of all users whose IDs are greater, by ID.
+// FactorsAfter lists the factors with a secret of all users whose IDs are greater, by ID.
 func (db *DB) FactorsAfter(ctx context.Context, id string, limit int) ([]*Factor, error) {
-	return Select[Factor](ctx, db, "factors by ID", `SELECT * FROM factors WHERE id > $1 ORDER BY id LIMIT $2`, id, limit)
+	return Select[Factor](ctx, db, "factors by ID", `SELECT * FROM factors WHERE id > $1 AND sealed <> '' ORDER BY id LIMIT $2`, id, limit)
 }
 
 // ResealFactor replaces the encrypted secret, unless the factor was deleted.

@@ -36,7 +36,7 @@ const (
 	InvalidCredentials       Code = "INVALID_CREDENTIALS"       // at a login, or a wrong current password
 	Forbidden                Code = "FORBIDDEN"                 // with requiredScopes if scopes are missing
 	ReauthenticationRequired Code = "REAUTHENTICATION_REQUIRED" // with maxAge, in seconds
-	MFARequired              Code = "MFA_REQUIRED"              // of login with challenge, methods and expiresAt
+	MFARequired              Code = "MFA_REQUIRED"              // of login with challenge, methods and expiresAt; with passkeyOptions
 	BadUserInput             Code = "BAD_USER_INPUT"            // with field
 	InvalidLink              Code = "INVALID_LINK"              // a link or code that was sent by e-mail
 	FeatureDisabled          Code = "FEATURE_DISABLED"
@@ -161,10 +161,20 @@ func present(err *gqlerror.Error) (message string, extensions map[string]any) {
 		return old.Error(), code(ReauthenticationRequired, "maxAge", int(old.MaxAge.Seconds()))
 	case errors.Is(err, auth.ErrWrongCode):
 		return auth.ErrWrongCode.Error(), code(InvalidCredentials, "field", "code")
-	case errors.As(err, &factor) && factor.Challenge != "":
-		return factor.Error(), code(MFARequired, "challenge", factor.Challenge, "methods", factor.Methods, "expiresAt", factor.ExpiresAt)
+	case errors.Is(err, auth.ErrWrongPasskey):
+		return auth.ErrWrongPasskey.Error(), code(InvalidCredentials, "field", "passkey")
 	case errors.As(err, &factor):
-		return factor.Error(), code(MFARequired)
+		extensions := code(MFARequired)
+		if factor.Challenge != "" {
+			extensions["challenge"], extensions["expiresAt"] = factor.Challenge, factor.ExpiresAt
+		}
+		if factor.Methods != nil {
+			extensions["methods"] = factor.Methods
+		}
+		if factor.PasskeyOptions != "" {
+			extensions["passkeyOptions"] = factor.PasskeyOptions
+		}
+		return factor.Error(), extensions
 	case errors.As(err, &input):
 		return input.Error(), code(BadUserInput, "field", input.Field)
 	case errors.Is(err, db.ErrNotFound):

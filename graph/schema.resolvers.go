@@ -176,6 +176,22 @@ func (r *mutationResolver) ConfirmTotp(ctx context.Context, input auth.ConfirmTo
 	return r.Auth.ConfirmTOTP(ctx, input.Code)
 }
 
+func (r *mutationResolver) StartPasskey(ctx context.Context) (*auth.StartPasskeyPayload, error) {
+	return r.Auth.StartPasskey(ctx)
+}
+
+func (r *mutationResolver) ConfirmPasskey(ctx context.Context, input auth.ConfirmPasskeyInput) (*auth.ConfirmPasskeyPayload, error) {
+	return r.Auth.ConfirmPasskey(ctx, input)
+}
+
+func (r *mutationResolver) StartPasskeyLogin(ctx context.Context) (*auth.StartPasskeyPayload, error) {
+	return r.Auth.StartPasskeyLogin(ctx)
+}
+
+func (r *mutationResolver) LoginByPasskey(ctx context.Context, input auth.PasskeyLoginInput) (*auth.LoginPayload, error) {
+	return r.Auth.LoginByPasskey(ctx, input)
+}
+
 func (r *mutationResolver) RemoveFactor(ctx context.Context, input model.RemoveFactorInput) (*model.RemoveFactorPayload, error) {
 	factor, err := r.Auth.RemoveFactor(ctx, input.ID)
 	return &model.RemoveFactorPayload{Factor: factor}, err

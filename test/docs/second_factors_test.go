@@ -38,6 +38,15 @@ func TestThePageOfSecondFactorsIsTrue(t *testing.T) {
 		s.Ask(access, page["Again"], "password", servertest.AlicePassword).Want("MFA_REQUIRED")
 		s.Ask(access, page["Again"], "password", servertest.AlicePassword, "code", code()).Want("")
 		s.Ask(access, page["Remove"], "id", confirmed.Text("confirmTotp.factor.id")).Want("")
+
+		key := servertest.NewPasskey(t)
+		added := s.Ask(access, page["ConfirmPasskey"], "passkey", key.Create(s.Ask(access, page["StartPasskey"]).Want("").Text("startPasskey.options"))).Want("")
+		if codes, _ := added.Get("confirmPasskey.recoveryCodes").([]any); len(codes) != 10 {
+			t.Errorf("%s", added.Body)
+		}
+		s.Ask("", page["LoginByPasskey"], "passkey", key.Get(s.Ask("", page["StartPasskeyLogin"]).Want("").Text("startPasskeyLogin.options"))).Want("")
+		refused = s.Ask("", servertest.LoginMutation, "u", "alice", "p", servertest.AlicePassword).Want("MFA_REQUIRED")
+		s.Ask("", page["CompleteByPasskey"], "challenge", refused.Extension("challenge"), "passkey", key.Get(refused.Extension("passkeyOptions"))).Want("")
 	})
 }
 

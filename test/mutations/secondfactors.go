@@ -100,7 +100,7 @@ func secondFactors() []mutation {
 		},
 		{
 			"T246: reauthenticate asks for a code", "auth/stepup.go",
-			"case has && code == nil:", "case has && code == nil && userID == \"\":",
+			"case has && !given:", "case has && !given && u.ID == \"\":",
 			"./test/threats", "TestT246_",
 		},
 		{

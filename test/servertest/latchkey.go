@@ -46,6 +46,7 @@ func unlimited() app.ServeSettings {
 		Issuer: "http://latchkey.test", GraphiQL: true, Introspection: "public", Persisted: true,
 		AccessTTL: 10 * time.Minute, RefreshIdle: time.Hour, SessionMax: 2 * time.Hour, RefreshGrace: 10 * time.Second,
 		Accounts: app.AccountSettings{Registration: "off", VerifyEmail: "before"},
+		Login:    app.LoginSettings{PasskeyRPID: PasskeyDomain, PasskeyOrigins: []string{PasskeyOrigin}, PasskeyLogin: true},
 	}
 }
 

@@ -75,6 +75,7 @@ func Start(t testing.TB, o app.Options, databaseURL string, change ...func(*Sett
 		t.Fatal(err)
 	}
 	settings.Issuer = "http://" + cmp.Or(o.Name, "latchkey") + ".test"
+	settings.Login.PasskeyRPID, settings.Login.PasskeyOrigins = PasskeyDomain, []string{PasskeyOrigin} // for NewPasskey
 	return start(t, plan{options: o, databaseURL: databaseURL, clock: &Clock{}, settings: changed(settings, change)})
 }
 

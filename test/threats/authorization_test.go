@@ -57,6 +57,8 @@ func TestT070_WhatOthersMayDoIsClosedToAnonymousClientsAndUsers(t *testing.T) {
 			"setUserPassword":   {`mutation { setUserPassword(input: {id: "` + adminID + `", password: "another password 1"}) { user { id } } }`, forbidden},
 			"startTotp":         {`mutation { startTotp { secret } }`, ok},
 			"confirmTotp":       {`mutation { confirmTotp(input: {code: "000000"}) { factor { id } } }`, "not tried"},
+			"startPasskey":      {`mutation { startPasskey { options } }`, ok},
+			"confirmPasskey":    {`mutation { confirmPasskey(input: {passkey: "{}"}) { factor { id } } }`, "BAD_USER_INPUT passkey"},
 			"removeFactor":      {`mutation { removeFactor(input: {id: "` + db.NewID(db.FactorID) + `"}) { factor { id } } }`, "NOT_FOUND"},
 			"newRecoveryCodes":  {`mutation { newRecoveryCodes { recoveryCodes } }`, "CONFLICT"},
 			"resetFactors":      {`mutation { resetFactors(input: {id: "` + bobID + `"}) { removedFactors } }`, forbidden},
@@ -73,7 +75,7 @@ func TestT070_WhatOthersMayDoIsClosedToAnonymousClientsAndUsers(t *testing.T) {
 		}
 		public := []string{
 			"login", "completeLogin", "refresh", "_service", "loginProviders", "register", "completeRegistration", "requestPasswordReset", "resetPassword",
-			"requestEmailLogin", "loginByEmail", "undoEmailChange", "startProviderLogin", "completeProviderLogin",
+			"requestEmailLogin", "loginByEmail", "undoEmailChange", "startProviderLogin", "completeProviderLogin", "startPasskeyLogin", "loginByPasskey",
 		}
 		fields := f.query(`{ __schema { queryType { fields { name } } mutationType { fields { name } } subscriptionType { fields { name } } } }`).Body
 		for _, name := range regexp.MustCompile(`"name":"(\w+)"`).FindAllStringSubmatch(fields, -1) {

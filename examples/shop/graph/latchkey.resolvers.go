@@ -144,6 +144,22 @@ func (r *mutationResolver) ConfirmTotp(ctx context.Context, input auth.ConfirmTo
 	return r.Latchkey.Mutation().ConfirmTotp(ctx, input)
 }
 
+func (r *mutationResolver) StartPasskey(ctx context.Context) (*auth.StartPasskeyPayload, error) {
+	return r.Latchkey.Mutation().StartPasskey(ctx)
+}
+
+func (r *mutationResolver) ConfirmPasskey(ctx context.Context, input auth.ConfirmPasskeyInput) (*auth.ConfirmPasskeyPayload, error) {
+	return r.Latchkey.Mutation().ConfirmPasskey(ctx, input)
+}
+
+func (r *mutationResolver) StartPasskeyLogin(ctx context.Context) (*auth.StartPasskeyPayload, error) {
+	return r.Latchkey.Mutation().StartPasskeyLogin(ctx)
+}
+
+func (r *mutationResolver) LoginByPasskey(ctx context.Context, input auth.PasskeyLoginInput) (*auth.LoginPayload, error) {
+	return r.Latchkey.Mutation().LoginByPasskey(ctx, input)
+}
+
 func (r *mutationResolver) RemoveFactor(ctx context.Context, input model.RemoveFactorInput) (*model.RemoveFactorPayload, error) {
 	return r.Latchkey.Mutation().RemoveFactor(ctx, input)
 }

@@ -33,6 +33,7 @@ func (e *executableSchema) Direct() *direct.Schema {
 				graphql.NewInputUnmarshaler("CompleteLoginInput", x.unmarshalInputCompleteLoginInput),
 				graphql.NewInputUnmarshaler("CompleteProviderLoginInput", x.unmarshalInputCompleteProviderLoginInput),
 				graphql.NewInputUnmarshaler("CompleteRegistrationInput", x.unmarshalInputCompleteRegistrationInput),
+				graphql.NewInputUnmarshaler("ConfirmPasskeyInput", x.unmarshalInputConfirmPasskeyInput),
 				graphql.NewInputUnmarshaler("ConfirmTotpInput", x.unmarshalInputConfirmTotpInput),
 				graphql.NewInputUnmarshaler("CreateApiTokenInput", x.unmarshalInputCreateApiTokenInput),
 				graphql.NewInputUnmarshaler("CreateUserInput", x.unmarshalInputCreateUserInput),
@@ -43,6 +44,7 @@ func (e *executableSchema) Direct() *direct.Schema {
 				graphql.NewInputUnmarshaler("InviteUserInput", x.unmarshalInputInviteUserInput),
 				graphql.NewInputUnmarshaler("LoginInput", x.unmarshalInputLoginInput),
 				graphql.NewInputUnmarshaler("LogoutInput", x.unmarshalInputLogoutInput),
+				graphql.NewInputUnmarshaler("PasskeyLoginInput", x.unmarshalInputPasskeyLoginInput),
 				graphql.NewInputUnmarshaler("PlaceOrderInput", x.unmarshalInputPlaceOrderInput),
 				graphql.NewInputUnmarshaler("ReauthenticateInput", x.unmarshalInputReauthenticateInput),
 				graphql.NewInputUnmarshaler("RefreshInput", x.unmarshalInputRefreshInput),
@@ -242,6 +244,33 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.ChangePasswordPayload).RevokedAPITokens
 					return w.Int(v)
+				},
+			},
+		},
+	},
+	"ConfirmPasskeyPayload": {
+		Implementors: confirmPasskeyPayloadImplementors,
+		Value:        direct.Value[auth.ConfirmPasskeyPayload],
+		Fields: map[string]direct.Field{
+			"factor": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ConfirmPasskeyPayload).Factor
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_ConfirmPasskeyPayload_factor(ctx, field)
+				},
+			},
+			"recoveryCodes": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ConfirmPasskeyPayload).RecoveryCodes
+					return direct.List(w, nil, v, true, func(item *string) bool {
+						v := *item
+						return w.String(v)
+					})
 				},
 			},
 		},
@@ -1355,6 +1384,24 @@ var directObjects = map[string]direct.Object{
 				},
 				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return ec.(*executionContext).fieldContext_SetUserPasswordPayload_user(ctx, field)
+				},
+			},
+		},
+	},
+	"StartPasskeyPayload": {
+		Implementors: startPasskeyPayloadImplementors,
+		Value:        direct.Value[auth.StartPasskeyPayload],
+		Fields: map[string]direct.Field{
+			"options": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartPasskeyPayload).Options
+					return w.String(v)
+				},
+			},
+			"expiresAt": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.StartPasskeyPayload).ExpiresAt
+					return w.Leaf(scalar.MarshalTime(v), true)
 				},
 			},
 		},

@@ -60,6 +60,10 @@ type MutationResolver interface {
 	CompleteLogin(ctx context.Context, input auth.CompleteLoginInput) (*auth.LoginPayload, error)
 	StartTotp(ctx context.Context, input *model.StartTotpInput) (*auth.StartTotpPayload, error)
 	ConfirmTotp(ctx context.Context, input auth.ConfirmTotpInput) (*auth.ConfirmTotpPayload, error)
+	StartPasskey(ctx context.Context) (*auth.StartPasskeyPayload, error)
+	ConfirmPasskey(ctx context.Context, input auth.ConfirmPasskeyInput) (*auth.ConfirmPasskeyPayload, error)
+	StartPasskeyLogin(ctx context.Context) (*auth.StartPasskeyPayload, error)
+	LoginByPasskey(ctx context.Context, input auth.PasskeyLoginInput) (*auth.LoginPayload, error)
 	RemoveFactor(ctx context.Context, input model.RemoveFactorInput) (*model.RemoveFactorPayload, error)
 	NewRecoveryCodes(ctx context.Context) (*auth.NewRecoveryCodesPayload, error)
 	ResetFactors(ctx context.Context, input model.ResetFactorsInput) (*model.ResetFactorsPayload, error)
@@ -220,6 +224,20 @@ func (ec *executionContext) field_Mutation_completeRegistration_args(ctx context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_confirmPasskey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (auth.ConfirmPasskeyInput, error) {
+			return ec.unmarshalNConfirmPasskeyInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐConfirmPasskeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_confirmTotp_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -338,6 +356,20 @@ func (ec *executionContext) field_Mutation_loginByEmail_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (auth.EmailLoginInput, error) {
 			return ec.unmarshalNEmailLoginInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐEmailLoginInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_loginByPasskey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (auth.PasskeyLoginInput, error) {
+			return ec.unmarshalNPasskeyLoginInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐPasskeyLoginInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1475,6 +1507,61 @@ func (ec *executionContext) _ChangePasswordPayload_revokedApiTokens(ctx context.
 }
 func (ec *executionContext) fieldContext_ChangePasswordPayload_revokedApiTokens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ChangePasswordPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ConfirmPasskeyPayload_factor(ctx context.Context, field graphql.CollectedField, obj *auth.ConfirmPasskeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConfirmPasskeyPayload_factor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Factor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *db.Factor) graphql.Marshaler {
+			return ec.marshalNFactor2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋdbᚐFactor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ConfirmPasskeyPayload_factor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ConfirmPasskeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Factor(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ConfirmPasskeyPayload_recoveryCodes(ctx context.Context, field graphql.CollectedField, obj *auth.ConfirmPasskeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConfirmPasskeyPayload_recoveryCodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RecoveryCodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ConfirmPasskeyPayload_recoveryCodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ConfirmPasskeyPayload", field, false, false, "String")
 }
 
 func (ec *executionContext) _ConfirmTotpPayload_factor(ctx context.Context, field graphql.CollectedField, obj *auth.ConfirmTotpPayload) (ret graphql.Marshaler) {
@@ -4251,6 +4338,210 @@ func (ec *executionContext) fieldContext_Mutation_confirmTotp(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_startPasskey(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_startPasskey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Mutation().StartPasskey(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Authenticated == nil {
+					var zeroVal *auth.StartPasskeyPayload
+					return zeroVal, errors.New("directive authenticated is not implemented")
+				}
+				return ec.Directives.Authenticated(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.StartPasskeyPayload) graphql.Marshaler {
+			return ec.marshalOStartPasskeyPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐStartPasskeyPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_startPasskey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StartPasskeyPayload(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_confirmPasskey(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_confirmPasskey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ConfirmPasskey(ctx, fc.Args["input"].(auth.ConfirmPasskeyInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Authenticated == nil {
+					var zeroVal *auth.ConfirmPasskeyPayload
+					return zeroVal, errors.New("directive authenticated is not implemented")
+				}
+				return ec.Directives.Authenticated(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.ConfirmPasskeyPayload) graphql.Marshaler {
+			return ec.marshalOConfirmPasskeyPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐConfirmPasskeyPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_confirmPasskey(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ConfirmPasskeyPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_confirmPasskey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_startPasskeyLogin(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_startPasskeyLogin(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Mutation().StartPasskeyLogin(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal *auth.StartPasskeyPayload
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.StartPasskeyPayload) graphql.Marshaler {
+			return ec.marshalOStartPasskeyPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐStartPasskeyPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_startPasskeyLogin(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StartPasskeyPayload(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_loginByPasskey(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_loginByPasskey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().LoginByPasskey(ctx, fc.Args["input"].(auth.PasskeyLoginInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.Public == nil {
+					var zeroVal *auth.LoginPayload
+					return zeroVal, errors.New("directive public is not implemented")
+				}
+				return ec.Directives.Public(ctx, nil, directive0)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.LoginPayload) graphql.Marshaler {
+			return ec.marshalOLoginPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐLoginPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_loginByPasskey(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LoginPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_loginByPasskey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_removeFactor(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6984,6 +7275,52 @@ func (ec *executionContext) fieldContext_SetUserPasswordPayload_user(_ context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _StartPasskeyPayload_options(ctx context.Context, field graphql.CollectedField, obj *auth.StartPasskeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartPasskeyPayload_options(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Options, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StartPasskeyPayload_options(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StartPasskeyPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _StartPasskeyPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *auth.StartPasskeyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StartPasskeyPayload_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v db.Time) graphql.Marshaler {
+			return ec.marshalNTime2githubᚗcomᚋlatchkeyᚋlatchkeyᚋdbᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StartPasskeyPayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StartPasskeyPayload", field, false, false, "Time")
+}
+
 func (ec *executionContext) _StartProviderLoginPayload_url(ctx context.Context, field graphql.CollectedField, obj *auth.StartProviderLoginPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8560,7 +8897,7 @@ func (ec *executionContext) unmarshalInputCompleteLoginInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"challenge", "code"}
+	fieldsInOrder := [...]string{"challenge", "code", "passkey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -8576,11 +8913,18 @@ func (ec *executionContext) unmarshalInputCompleteLoginInput(ctx context.Context
 			it.Challenge = data
 		case "code":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("code"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Code = data
+		case "passkey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passkey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Passkey = data
 		}
 	}
 	return it, nil
@@ -8728,6 +9072,55 @@ func (ec *executionContext) unmarshalInputCompleteRegistrationInput(ctx context.
 func UnmarshalCompleteRegistrationInput(ctx context.Context, raw any) (auth.CompleteRegistrationInput, error) {
 	var out auth.CompleteRegistrationInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "CompleteRegistrationInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputConfirmPasskeyInput(ctx context.Context, obj any) (auth.ConfirmPasskeyInput, error) {
+	var it auth.ConfirmPasskeyInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"passkey", "name"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "passkey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passkey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Passkey = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalConfirmPasskeyInput unmarshals raw into the ConfirmPasskeyInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalConfirmPasskeyInput(ctx context.Context, raw any) (auth.ConfirmPasskeyInput, error) {
+	var out auth.ConfirmPasskeyInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ConfirmPasskeyInput", raw, &out)
 	return out, err
 }
 
@@ -9257,6 +9650,48 @@ func UnmarshalLogoutInput(ctx context.Context, raw any) (model.LogoutInput, erro
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputPasskeyLoginInput(ctx context.Context, obj any) (auth.PasskeyLoginInput, error) {
+	var it auth.PasskeyLoginInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"passkey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "passkey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passkey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Passkey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPasskeyLoginInput unmarshals raw into the PasskeyLoginInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPasskeyLoginInput(ctx context.Context, raw any) (auth.PasskeyLoginInput, error) {
+	var out auth.PasskeyLoginInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PasskeyLoginInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputReauthenticateInput(ctx context.Context, obj any) (auth.ReauthenticateInput, error) {
 	var it auth.ReauthenticateInput
 	if obj == nil {
@@ -9268,7 +9703,7 @@ func (ec *executionContext) unmarshalInputReauthenticateInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"password", "code"}
+	fieldsInOrder := [...]string{"password", "code", "passkey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -9277,7 +9712,7 @@ func (ec *executionContext) unmarshalInputReauthenticateInput(ctx context.Contex
 		switch k {
 		case "password":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("password"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -9289,6 +9724,13 @@ func (ec *executionContext) unmarshalInputReauthenticateInput(ctx context.Contex
 				return it, err
 			}
 			it.Code = data
+		case "passkey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passkey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Passkey = data
 		}
 	}
 	return it, nil
@@ -10493,6 +10935,44 @@ func (ec *executionContext) _ChangePasswordPayload(ctx context.Context, sel ast.
 	return out
 }
 
+var confirmPasskeyPayloadImplementors = []string{"ConfirmPasskeyPayload"}
+
+func (ec *executionContext) _ConfirmPasskeyPayload(ctx context.Context, sel ast.SelectionSet, obj *auth.ConfirmPasskeyPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, confirmPasskeyPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ConfirmPasskeyPayload")
+		case "factor":
+			out.Values[i] = ec._ConfirmPasskeyPayload_factor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "recoveryCodes":
+			out.Values[i] = ec._ConfirmPasskeyPayload_recoveryCodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var confirmTotpPayloadImplementors = []string{"ConfirmTotpPayload"}
 
 func (ec *executionContext) _ConfirmTotpPayload(ctx context.Context, sel ast.SelectionSet, obj *auth.ConfirmTotpPayload) graphql.Marshaler {
@@ -11311,6 +11791,34 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "confirmTotp":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_confirmTotp(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "startPasskey":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_startPasskey(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "confirmPasskey":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_confirmPasskey(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "startPasskeyLogin":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_startPasskeyLogin(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "loginByPasskey":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_loginByPasskey(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -12335,6 +12843,44 @@ func (ec *executionContext) _SetUserPasswordPayload(ctx context.Context, sel ast
 	return out
 }
 
+var startPasskeyPayloadImplementors = []string{"StartPasskeyPayload"}
+
+func (ec *executionContext) _StartPasskeyPayload(ctx context.Context, sel ast.SelectionSet, obj *auth.StartPasskeyPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, startPasskeyPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StartPasskeyPayload")
+		case "options":
+			out.Values[i] = ec._StartPasskeyPayload_options(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._StartPasskeyPayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var startProviderLoginPayloadImplementors = []string{"StartProviderLoginPayload"}
 
 func (ec *executionContext) _StartProviderLoginPayload(ctx context.Context, sel ast.SelectionSet, obj *auth.StartProviderLoginPayload) graphql.Marshaler {
@@ -12910,6 +13456,11 @@ func (ec *executionContext) unmarshalNCompleteRegistrationInput2githubᚗcomᚋl
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNConfirmPasskeyInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐConfirmPasskeyInput(ctx context.Context, v any) (auth.ConfirmPasskeyInput, error) {
+	res, err := ec.unmarshalInputConfirmPasskeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNConfirmTotpInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐConfirmTotpInput(ctx context.Context, v any) (auth.ConfirmTotpInput, error) {
 	res, err := ec.unmarshalInputConfirmTotpInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -13018,6 +13569,11 @@ func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋlatchkeyᚋlatchk
 		return graphql.Null
 	}
 	return ec._PageInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNPasskeyLoginInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐPasskeyLoginInput(ctx context.Context, v any) (auth.PasskeyLoginInput, error) {
+	res, err := ec.unmarshalInputPasskeyLoginInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNReauthenticateInput2githubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐReauthenticateInput(ctx context.Context, v any) (auth.ReauthenticateInput, error) {
@@ -13471,6 +14027,13 @@ func (ec *executionContext) marshalOChangePasswordPayload2ᚖgithubᚗcomᚋlatc
 	return ec._ChangePasswordPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOConfirmPasskeyPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐConfirmPasskeyPayload(ctx context.Context, sel ast.SelectionSet, v *auth.ConfirmPasskeyPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ConfirmPasskeyPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOConfirmTotpPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐConfirmTotpPayload(ctx context.Context, sel ast.SelectionSet, v *auth.ConfirmTotpPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -13817,6 +14380,13 @@ func (ec *executionContext) marshalOSetUserPasswordPayload2ᚖgithubᚗcomᚋlat
 		return graphql.Null
 	}
 	return ec._SetUserPasswordPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOStartPasskeyPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐStartPasskeyPayload(ctx context.Context, sel ast.SelectionSet, v *auth.StartPasskeyPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._StartPasskeyPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOStartProviderLoginPayload2ᚖgithubᚗcomᚋlatchkeyᚋlatchkeyᚋauthᚐStartProviderLoginPayload(ctx context.Context, sel ast.SelectionSet, v *auth.StartProviderLoginPayload) graphql.Marshaler {

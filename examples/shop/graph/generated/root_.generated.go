@@ -74,6 +74,11 @@ type ComplexityRoot struct {
 		User             func(childComplexity int) int
 	}
 
+	ConfirmPasskeyPayload struct {
+		Factor        func(childComplexity int) int
+		RecoveryCodes func(childComplexity int) int
+	}
+
 	ConfirmTotpPayload struct {
 		Factor        func(childComplexity int) int
 		RecoveryCodes func(childComplexity int) int
@@ -158,6 +163,7 @@ type ComplexityRoot struct {
 		CompleteLogin         func(childComplexity int, input auth.CompleteLoginInput) int
 		CompleteProviderLogin func(childComplexity int, input auth.CompleteProviderLoginInput) int
 		CompleteRegistration  func(childComplexity int, input auth.CompleteRegistrationInput) int
+		ConfirmPasskey        func(childComplexity int, input auth.ConfirmPasskeyInput) int
 		ConfirmTotp           func(childComplexity int, input auth.ConfirmTotpInput) int
 		CreateAPIToken        func(childComplexity int, input auth.CreateAPITokenInput) int
 		CreateUser            func(childComplexity int, input auth.CreateUserInput) int
@@ -170,6 +176,7 @@ type ComplexityRoot struct {
 		LinkIdentity          func(childComplexity int, input auth.CompleteProviderLoginInput) int
 		Login                 func(childComplexity int, input auth.LoginInput) int
 		LoginByEmail          func(childComplexity int, input auth.EmailLoginInput) int
+		LoginByPasskey        func(childComplexity int, input auth.PasskeyLoginInput) int
 		Logout                func(childComplexity int, input *model.LogoutInput) int
 		NewRecoveryCodes      func(childComplexity int) int
 		PlaceOrder            func(childComplexity int, input model1.PlaceOrderInput) int
@@ -188,6 +195,8 @@ type ComplexityRoot struct {
 		SetUserPassword       func(childComplexity int, input auth.SetUserPasswordInput) int
 		ShipOrder             func(childComplexity int, input model1.ShipOrderInput) int
 		StartIdentityLink     func(childComplexity int, input auth.StartProviderLoginInput) int
+		StartPasskey          func(childComplexity int) int
+		StartPasskeyLogin     func(childComplexity int) int
 		StartProviderLogin    func(childComplexity int, input auth.StartProviderLoginInput) int
 		StartTotp             func(childComplexity int, input *model.StartTotpInput) int
 		UndoEmailChange       func(childComplexity int, input auth.UndoEmailChangeInput) int
@@ -342,6 +351,11 @@ type ComplexityRoot struct {
 
 	SetUserPasswordPayload struct {
 		User func(childComplexity int) int
+	}
+
+	StartPasskeyPayload struct {
+		ExpiresAt func(childComplexity int) int
+		Options   func(childComplexity int) int
 	}
 
 	StartProviderLoginPayload struct {
@@ -532,6 +546,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ChangePasswordPayload.User(childComplexity), true
+
+	case "ConfirmPasskeyPayload.factor":
+		if e.ComplexityRoot.ConfirmPasskeyPayload.Factor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmPasskeyPayload.Factor(childComplexity), true
+	case "ConfirmPasskeyPayload.recoveryCodes":
+		if e.ComplexityRoot.ConfirmPasskeyPayload.RecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmPasskeyPayload.RecoveryCodes(childComplexity), true
 
 	case "ConfirmTotpPayload.factor":
 		if e.ComplexityRoot.ConfirmTotpPayload.Factor == nil {
@@ -806,6 +833,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompleteRegistration(childComplexity, args["input"].(auth.CompleteRegistrationInput)), true
+	case "Mutation.confirmPasskey":
+		if e.ComplexityRoot.Mutation.ConfirmPasskey == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmPasskey_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmPasskey(childComplexity, args["input"].(auth.ConfirmPasskeyInput)), true
 	case "Mutation.confirmTotp":
 		if e.ComplexityRoot.Mutation.ConfirmTotp == nil {
 			break
@@ -928,6 +966,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.LoginByEmail(childComplexity, args["input"].(auth.EmailLoginInput)), true
+	case "Mutation.loginByPasskey":
+		if e.ComplexityRoot.Mutation.LoginByPasskey == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_loginByPasskey_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.LoginByPasskey(childComplexity, args["input"].(auth.PasskeyLoginInput)), true
 	case "Mutation.logout":
 		if e.ComplexityRoot.Mutation.Logout == nil {
 			break
@@ -1121,6 +1170,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.StartIdentityLink(childComplexity, args["input"].(auth.StartProviderLoginInput)), true
+	case "Mutation.startPasskey":
+		if e.ComplexityRoot.Mutation.StartPasskey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.StartPasskey(childComplexity), true
+	case "Mutation.startPasskeyLogin":
+		if e.ComplexityRoot.Mutation.StartPasskeyLogin == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.StartPasskeyLogin(childComplexity), true
 	case "Mutation.startProviderLogin":
 		if e.ComplexityRoot.Mutation.StartProviderLogin == nil {
 			break
@@ -1682,6 +1743,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetUserPasswordPayload.User(childComplexity), true
 
+	case "StartPasskeyPayload.expiresAt":
+		if e.ComplexityRoot.StartPasskeyPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartPasskeyPayload.ExpiresAt(childComplexity), true
+	case "StartPasskeyPayload.options":
+		if e.ComplexityRoot.StartPasskeyPayload.Options == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StartPasskeyPayload.Options(childComplexity), true
+
 	case "StartProviderLoginPayload.state":
 		if e.ComplexityRoot.StartProviderLoginPayload.State == nil {
 			break
@@ -1963,6 +2037,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CompleteLoginInput", ec.unmarshalInputCompleteLoginInput),
 			graphql.NewInputUnmarshaler("CompleteProviderLoginInput", ec.unmarshalInputCompleteProviderLoginInput),
 			graphql.NewInputUnmarshaler("CompleteRegistrationInput", ec.unmarshalInputCompleteRegistrationInput),
+			graphql.NewInputUnmarshaler("ConfirmPasskeyInput", ec.unmarshalInputConfirmPasskeyInput),
 			graphql.NewInputUnmarshaler("ConfirmTotpInput", ec.unmarshalInputConfirmTotpInput),
 			graphql.NewInputUnmarshaler("CreateApiTokenInput", ec.unmarshalInputCreateApiTokenInput),
 			graphql.NewInputUnmarshaler("CreateUserInput", ec.unmarshalInputCreateUserInput),
@@ -1973,6 +2048,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("InviteUserInput", ec.unmarshalInputInviteUserInput),
 			graphql.NewInputUnmarshaler("LoginInput", ec.unmarshalInputLoginInput),
 			graphql.NewInputUnmarshaler("LogoutInput", ec.unmarshalInputLogoutInput),
+			graphql.NewInputUnmarshaler("PasskeyLoginInput", ec.unmarshalInputPasskeyLoginInput),
 			graphql.NewInputUnmarshaler("PlaceOrderInput", ec.unmarshalInputPlaceOrderInput),
 			graphql.NewInputUnmarshaler("ReauthenticateInput", ec.unmarshalInputReauthenticateInput),
 			graphql.NewInputUnmarshaler("RefreshInput", ec.unmarshalInputRefreshInput),
@@ -2482,14 +2558,14 @@ type Mutation {
     input: LogoutInput
   ): LogoutPayload @authenticated
   """
-  Verifies the viewer's password again, in the current session. Mutations that create API tokens, grant roles, set
+  Verifies again who the viewer is, in the current session. Mutations that create API tokens, grant roles, set
   passwords, delete users or change second factors need a login or this mutation within the last hour; otherwise they
-  fail with REAUTHENTICATION_REQUIRED. A user who has a second factor proves it too; without a code the mutation fails
-  with MFA_REQUIRED. Not allowed with an API token.
+  fail with REAUTHENTICATION_REQUIRED. A user who has a second factor proves it too; without a code or a passkey the
+  mutation fails with MFA_REQUIRED. Not allowed with an API token.
   """
   reauthenticate(
     """
-    The password.
+    The password, and the second factor of a user who has one; or a passkey alone.
     """
     input: ReauthenticateInput!
   ): ReauthenticatePayload @credentials @authenticated
@@ -2710,13 +2786,13 @@ type Mutation {
     input: RevokeInvitationInput!
   ): RevokeInvitationPayload @requiresScopes(scopes: [["users:write"]])
   """
-  The second step of a login that failed with MFA_REQUIRED. Fails with INVALID_CREDENTIALS if the code is wrong, and with
-  BAD_USER_INPUT for the field challenge if that can no longer be used: after five codes or five minutes, or when the
-  password was changed.
+  The second step of a login that failed with MFA_REQUIRED. Fails with INVALID_CREDENTIALS if the code or the passkey is
+  wrong, and with BAD_USER_INPUT for the field challenge if that can no longer be used: after five attempts or five
+  minutes, or when the password was changed.
   """
   completeLogin(
     """
-    The challenge and a code.
+    The challenge, and a code or a passkey.
     """
     input: CompleteLoginInput!
   ): LoginPayload @credentials @public
@@ -2741,8 +2817,38 @@ type Mutation {
     input: ConfirmTotpInput!
   ): ConfirmTotpPayload @credentials @authenticated
   """
+  Begins to add a passkey (WebAuthn) of the viewer: give the options to the browser, and what it creates to confirmPasskey.
+  Needs what startTotp needs. Fails with FEATURE_DISABLED if the server's address does not allow passkeys.
+  """
+  startPasskey: StartPasskeyPayload @credentials @authenticated
+  """
+  Puts the passkey of startPasskey into force, in the same session, and returns ten recovery codes to a user who has none.
+  The session then counts as one with a second factor. Needs what startTotp needs. Not allowed with an API token.
+  """
+  confirmPasskey(
+    """
+    What the browser has created.
+    """
+    input: ConfirmPasskeyInput!
+  ): ConfirmPasskeyPayload @credentials @authenticated
+  """
+  Begins a log-in by a passkey alone: give the options to the browser, and what it returns to loginByPasskey. Fails with
+  FEATURE_DISABLED if the server does not offer this.
+  """
+  startPasskeyLogin: StartPasskeyPayload @credentials @public
+  """
+  Opens a session by a passkey that has verified its user, by a PIN or a fingerprint. That counts as two factors. Fails with
+  INVALID_CREDENTIALS.
+  """
+  loginByPasskey(
+    """
+    What the browser has returned.
+    """
+    input: PasskeyLoginInput!
+  ): LoginPayload @credentials @public
+  """
   Removes one of the viewer's second factors; with the last one, the recovery codes too. Needs a recent login, with a second
-  factor. Not allowed with an API token.
+  factor. A passkey that is the last way to log in cannot be removed. Not allowed with an API token.
   """
   removeFactor(
     """
@@ -3147,9 +3253,13 @@ enum SecurityEventKind {
   """
   RECOVERY_CODE_USED
   """
-  A code of the second factor was wrong, after the right password or in a session.
+  A code or a passkey was wrong, after the right password or in a session.
   """
   SECOND_FACTOR_FAILED
+  """
+  A passkey was refused because its counter has not grown: there may be a copy of it. detail is its name.
+  """
+  FACTOR_CLONED
   """
   An account at a provider was linked; detail names the provider.
   """
@@ -3491,17 +3601,21 @@ type LogoutPayload {
   ): String @goField(forceResolver: true)
 }
 """
-The viewer's password, and a code of a viewer who has a second factor.
+The viewer's password, and a code or a passkey of a viewer who has a second factor; or a passkey alone.
 """
 input ReauthenticateInput {
   """
-  The password; INVALID_CREDENTIALS if it is wrong.
+  The password; INVALID_CREDENTIALS if it is wrong. Absent with a passkey that verifies its user.
   """
-  password: String!
+  password: String
   """
   A one-time password of the authenticator app, or a recovery code.
   """
   code: String
+  """
+  What the browser has returned for the options of the error MFA_REQUIRED: JSON of PublicKeyCredential.toJSON.
+  """
+  passkey: String
 }
 """
 The result of verifying the password.
@@ -4084,6 +4198,10 @@ enum FactorKind {
   An authenticator app that shows one-time passwords (RFC 6238).
   """
   TOTP
+  """
+  A passkey or a security key (WebAuthn).
+  """
+  PASSKEY
 }
 """
 Something that a user proves beside the password.
@@ -4121,7 +4239,11 @@ input CompleteLoginInput {
   """
   A one-time password of the authenticator app, or a recovery code; INVALID_CREDENTIALS if it is wrong.
   """
-  code: String!
+  code: String
+  """
+  What the browser has returned for the options of the error MFA_REQUIRED: JSON of PublicKeyCredential.toJSON.
+  """
+  passkey: String
 }
 """
 A new authenticator app.
@@ -4174,6 +4296,55 @@ type ConfirmTotpPayload {
   Codes that replace the app if it is lost, for one use each. They are never returned again. Empty if the user has some already.
   """
   recoveryCodes: [String!]!
+}
+"""
+A ceremony of WebAuthn that has begun.
+"""
+type StartPasskeyPayload {
+  """
+  JSON for PublicKeyCredential.parseCreationOptionsFromJSON (startPasskey) or parseRequestOptionsFromJSON
+  (startPasskeyLogin).
+  """
+  options: String!
+  """
+  Until when the result must be sent.
+  """
+  expiresAt: Time!
+}
+"""
+A new passkey.
+"""
+input ConfirmPasskeyInput {
+  """
+  What the browser has created: JSON of PublicKeyCredential.toJSON, at most 16 KiB.
+  """
+  passkey: String!
+  """
+  What the user calls the passkey, at most 200 bytes; by default "Passkey".
+  """
+  name: String
+}
+"""
+The passkey that is now in force.
+"""
+type ConfirmPasskeyPayload {
+  """
+  The passkey.
+  """
+  factor: Factor!
+  """
+  Codes that replace the passkey if it is lost, for one use each. They are never returned again. Empty if the user has some already.
+  """
+  recoveryCodes: [String!]!
+}
+"""
+A log-in by a passkey alone.
+"""
+input PasskeyLoginInput {
+  """
+  What the browser has returned for the options: JSON of PublicKeyCredential.toJSON, at most 16 KiB.
+  """
+  passkey: String!
 }
 """
 Which second factor to remove.
@@ -4408,6 +4579,16 @@ func (ec *executionContext) childFields_ChangePasswordPayload(ctx context.Contex
 		return ec.fieldContext_ChangePasswordPayload_revokedApiTokens(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ChangePasswordPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ConfirmPasskeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "factor":
+		return ec.fieldContext_ConfirmPasskeyPayload_factor(ctx, field)
+	case "recoveryCodes":
+		return ec.fieldContext_ConfirmPasskeyPayload_recoveryCodes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfirmPasskeyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ConfirmTotpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4836,6 +5017,16 @@ func (ec *executionContext) childFields_SetUserPasswordPayload(ctx context.Conte
 		return ec.fieldContext_SetUserPasswordPayload_user(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SetUserPasswordPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_StartPasskeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "options":
+		return ec.fieldContext_StartPasskeyPayload_options(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_StartPasskeyPayload_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StartPasskeyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_StartProviderLoginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
