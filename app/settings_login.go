@@ -10,19 +10,22 @@ import (
 	"slices"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/web/account"
 )
 
 // LoginSettings are about other ways to log in than by password.
 type LoginSettings struct {
 	ProvidersFile string   `name:"providers-file" env:"LATCHKEY_PROVIDERS_FILE" placeholder:"FILE" help:"JSON file with the OpenID Connect providers, and GitHub, by which users can log in."`
-	RedirectURIs  []string `name:"redirect-uris" env:"LATCHKEY_REDIRECT_URIS" placeholder:"URL" help:"Pages to which providers may send users back, such as https://app.example.com/callback; several with commas. They are compared literally."`
+	RedirectURIs  []string `name:"redirect-uris" env:"LATCHKEY_REDIRECT_URIS" placeholder:"URL" help:"Pages to which providers may send users back, such as https://app.example.com/callback; several with commas. They are compared literally. Where the server has its own pages, theirs is always allowed: /account/callback below the issuer."`
 }
 
-func (s *LoginSettings) validate() error {
-	if len(s.RedirectURIs) == 0 && s.ProvidersFile != "" {
-		return errors.New("--providers-file (LATCHKEY_PROVIDERS_FILE) needs --redirect-uris (LATCHKEY_REDIRECT_URIS): set it to the page of your application to which the providers send users back")
+// redirectURIs are the pages to which providers may send users back: those of the settings and, where the server has pages of
+// its own, theirs. Without HTTPS, that is one only on this machine.
+func (s *ServeSettings) redirectURIs(pages bool) []string {
+	if !pages || !cookieHost(s.Issuer) {
+		return s.Login.RedirectURIs
 	}
-	return nil
+	return append(slices.Clip(s.Login.RedirectURIs), s.Issuer+account.CallbackPath)
 }
 
 // providersFile is the content of LATCHKEY_PROVIDERS_FILE. See docs/log-in-by-providers.md.

@@ -1,0 +1,80 @@
+package threats
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/latchkey/latchkey/db/dbtest"
+	"github.com/latchkey/latchkey/test/oidctest"
+	"github.com/latchkey/latchkey/test/servertest"
+)
+
+// The server's own pages and log-in by providers: T290 to T292. What their scripts do is tested in a browser by test/oidc.
+
+func ownPages(s *servertest.Settings) {
+	s.Issuer, s.Login.RedirectURIs = "https://id.example.com", nil
+}
+
+// A victim who trusts the server's address would be sent to the attacker's page, with the code.
+func TestT290_TheCallbackPageSendsNobodyElsewhere(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		_, s := oidctest.Serve(t, url, signup, ownPages)
+		for _, uri := range []string{
+			"https://id.example.com/account/callback/", "https://id.example.com/account/callback?next=https://evil.test", "https://id.example.com/account/callback#x",
+			"https://id.example.com/account/", "https://id.example.com", "http://id.example.com/account/callback", "https://id.example.com.evil.test/account/callback",
+			"https://evil.test/account/callback", "https://id.example.com@evil.test/account/callback", "//id.example.com/account/callback", "/account/callback",
+			"https://ID.example.com/account/callback", "https://id.example.com/account/../account/callback",
+		} {
+			s.Ask("", oidctest.StartLogin, "p", "acme", "r", uri).Want("BAD_USER_INPUT redirectUri")
+		}
+		s.Ask("", oidctest.StartLogin, "p", "acme", "r", "https://id.example.com/account/callback").Want("")
+		plain := s.Send(http.MethodGet, "/account/callback", nil, "").Body
+		for _, query := range []string{"next=https://evil.test", "return=//evil.test", "redirect_uri=https://evil.test", "error=x&error_description=<script>", "state=x&code=x"} {
+			r := s.Send(http.MethodGet, "/account/callback?"+query, nil, "")
+			if r.Status != http.StatusOK || r.Header.Get("Location") != "" || r.Header.Get("Refresh") != "" || r.Body != plain {
+				t.Errorf("%s: %d, Location %q: %s", query, r.Status, r.Header.Get("Location"), r.Body)
+			}
+		}
+	})
+}
+
+// A code in a cache, a log or a Referer header is read by who should not have it.
+func TestT291_TheCodeLeavesTheCallbackPageOnlyForTheServer(t *testing.T) {
+	t.Parallel()
+	_, s := oidctest.Serve(t, dbtest.SQLite(t), signup, ownPages)
+	r := s.Send(http.MethodGet, "/account/callback?code=the-code-of-a-victim&state=the-state-of-a-victim", nil, "")
+	for name, want := range map[string]string{"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Frame-Options": "DENY"} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	policy := r.Header.Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'none'", "script-src 'self'", "connect-src 'self'", "form-action 'none'", "frame-ancestors 'none'"} {
+		if !strings.Contains(policy+";", part+";") {
+			t.Errorf("the policy %q lacks %s", policy, part)
+		}
+	}
+	if strings.Contains(s.Logged()+r.Body, "of-a-victim") {
+		t.Error("the code or the state is in the log or in the page")
+	}
+}
+
+// A victim who is sent an attacker's redirect would work in the attacker's account, and save there what is the victim's.
+func TestT292_ARedirectOfAnotherBrowserIsOfNoUseOnTheCallbackPage(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, url string) {
+		op, s := oidctest.Serve(t, url, signup, ownPages)
+		begin := func() oidctest.Flow {
+			r := s.Ask("", oidctest.StartLogin, "p", "acme", "r", "https://id.example.com/account/callback").Want("")
+			return oidctest.Flow{URL: r.Text("startProviderLogin.url"), State: r.Text("startProviderLogin.state"), Verifier: r.Text("startProviderLogin.verifier")}
+		}
+		attacker, victim := begin(), begin()
+		redirect := op.Authorize(t, attacker.URL, oidctest.Carol())
+		s.Ask("", oidctest.CompleteLogin, "i", victim.Input(redirect)).Want(failed)
+		s.Ask("", oidctest.CompleteLogin, "i", victim.Input(redirect, "state", victim.State)).Want(failed)
+		own := begin()
+		s.Ask("", oidctest.CompleteLogin, "i", own.Input(op.Authorize(t, own.URL, oidctest.Carol()))).Want("")
+	})
+}
