@@ -207,18 +207,29 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 		if err := errors.Join(s.alert(ctx, tx, u, session), tx.CreateSession(ctx, session)); err != nil {
 			return nil, err
 		}
-		ended, err := tx.EndOldSessions(ctx, u.ID, s.maxSessions, endedByNewer, now)
-		detail := p.detail()
+		ended, err := s.evictSessions(ctx, tx, u.ID, now)
 		if ended > 0 {
-			tell, detail = (*db.DB).Notify, strings.TrimSpace(detail+fmt.Sprintf(" %d older sessions ended: at most %d at a time", ended, s.maxSessions))
+			tell = (*db.DB).Notify
 		}
-		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, detail)), err
+		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, p.detail())), err
 	})
 	if err != nil {
 		return nil, err
 	}
 	u.LastLoginAt = &now
 	return s.issue(ctx, u, session)
+}
+
+// evictSessions ends the sessions of a user that are too many, those first that were used longest ago, and returns how many.
+func (s *Service) evictSessions(ctx context.Context, tx *db.DB, userID string, now db.Time) (ended int, err error) {
+	ids, err := tx.EndOldSessions(ctx, userID, s.maxSessions, endedByNewer, now)
+	for _, id := range ids {
+		e := byUser(s.event(ctx, EventSessionEvicted, userID, *id, fmt.Sprintf("at most %d sessions at a time", s.maxSessions)))
+		if err := errors.Join(s.recordIn(ctx, tx, e), tx.NotifySoon(ctx, db.Notice{EventID: e.ID})); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), err
 }
 
 // alert sends a mail about a login on a device or from a network on which the user has not logged in lately.

@@ -29,5 +29,46 @@ func pages() []mutation {
 			`hashedKey("provider login", state, verifier)`, `hashedKey("provider login", state)`,
 			threats, "TestT292_",
 		},
+		{
+			"T293: invitations are listed for those who may invite", "auth/accounts.go",
+			"func (s *Service) Invitations(ctx context.Context, p db.Page) (db.PageOf[db.Link], error) {\n\tif err := ViewerFrom(ctx).Require([]string{\"users:write\"}); err != nil {",
+			"func (s *Service) Invitations(ctx context.Context, p db.Page) (db.PageOf[db.Link], error) {\n\tif err := ViewerFrom(ctx).Authenticated(); err != nil {",
+			"./auth", "TestActionsWithoutASchema",
+		},
+		{
+			"T293: revokeInvitation revokes only invitations", "db/link.go",
+			"WHERE id = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3`, id", "WHERE id = $1 AND kind <> $2 || 'x' AND used_at IS NULL AND expires_at > $3`, id",
+			"./test/server", "TestInvitationsAreListed",
+		},
+		{
+			"T294: the schema asks for a recent login", "graph/generated/root_.generated.go",
+			"deleteAccount: DeleteAccountPayload @credentials @recentAuth @authenticated", "deleteAccount: DeleteAccountPayload @credentials @authenticated",
+			threats, "TestT294_",
+		},
+		{
+			"T294: @recentAuth without a duration means the setting", "auth/stepup.go",
+			"err != nil || s.recentSince(v.AuthenticatedAt, within) {", "err != nil || within == 0 || s.recentSince(v.AuthenticatedAt, within) {",
+			"./graph", "TestStepUpDirectivesLetOnlySessionsPass",
+		},
+		{
+			"T295: what has ended does not expire", "db/session.go",
+			"if s.EndedAt == nil && s.CheckAt == nil {", "if s.CheckAt == nil {",
+			"./auth", "TestASessionThatExpires",
+		},
+		{
+			"T295: what was refreshed is looked at again", "db/session.go",
+			"WHEN idle_at < expires_at THEN idle_at", "WHEN idle_at < expires_at THEN NULL",
+			"./auth", "TestASessionThatExpires",
+		},
+		{
+			"T295: batches are small", "db/session.go",
+			"ORDER BY check_at LIMIT $2)", "ORDER BY check_at LIMIT 2 * $2)",
+			"./auth", "TestManySessionsThatExpire",
+		},
+		{
+			"T295: a session that a newer one ends is an event", "auth/login.go",
+			"for _, id := range ids {", "for _, id := range ids[:0] {",
+			"./auth", "TestASessionThatANewerOne",
+		},
 	}
 }

@@ -78,3 +78,32 @@ func TestT292_ARedirectOfAnotherBrowserIsOfNoUseOnTheCallbackPage(t *testing.T) 
 		s.Ask("", oidctest.CompleteLogin, "i", own.Input(op.Authorize(t, own.URL, oidctest.Carol()))).Want("")
 	})
 }
+
+// Who is about to get an account, with which rights, is what a phishing mail needs to know.
+func TestT293_InvitationsAreSeenByThoseWhoMayInvite(t *testing.T) {
+	t.Parallel()
+	onPosts(t, func(t *testing.T, p *post) {
+		const list = `{ invitations { totalCount nodes { id email roles } } }`
+		admin := p.Login("admin")
+		p.Ask(admin, inviteAddress, "e", "ann@example.org", "r", []string{"ADMIN"}).Want("")
+		id := p.Ask(admin, list).Want("").Text("invitations.nodes.0.id")
+		reads, _ := p.NewAPIToken(admin, "users:read", "audit:read")
+		writes, _ := p.NewAPIToken(admin, "users:write")
+		for who, token := range map[string]string{"a user": p.Login("alice"), "an API token that reads users": reads} {
+			wantAllRefused(t, who, "FORBIDDEN", p.Ask(token, list))
+			wantAllRefused(t, who, "FORBIDDEN", p.Ask(token, `mutation($i: ID!) { revokeInvitation(input: {id: $i}) { email } }`, "i", id))
+			if r := p.Ask(token, `query($i: ID!) { node(id: $i) { id } }`, "i", id); r.Code() != "BAD_USER_INPUT id" {
+				t.Errorf("%s, as a node: %s", who, r.Body)
+			}
+		}
+		wantAllRefused(t, "nobody", noCredentials, p.Ask("", list))
+		for who, token := range map[string]string{"an administrator": admin, "an API token that may invite": writes} {
+			if r := p.Ask(token, list).Want(""); r.Text("invitations.nodes.0.email") != "ann@example.org" {
+				t.Errorf("%s: %s", who, r.Body)
+			}
+		}
+		if r := p.Ask(admin, list); strings.Contains(r.Body, p.box.Next("ann@example.org").Token()) {
+			t.Error("the list has the token of the link")
+		}
+	})
+}
