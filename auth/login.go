@@ -164,10 +164,21 @@ type proof struct {
 	newHash string   // the password's hash with newer parameters; "" to keep the hash
 	guess   *attempt // which succeeds with the login; nil if nothing was guessed
 
+	// use uses up what proved the first factor, such as a link, in the transaction that stores the session or the challenge of
+	// a second factor. It may run more than once. nil: nothing.
+	use func(tx *db.DB) error
+
 	// settle uses up what proved the second factor, in the transaction that stores the session. It may run more than once.
 	settle      func(tx *db.DB) error
 	identity    *db.Identity // of a log-in by a provider; nil: none
 	providerSID string       // the session at the provider; "" if unknown
+}
+
+func (p proof) useFirst(tx *db.DB) error {
+	if p.use == nil {
+		return nil
+	}
+	return p.use(tx)
 }
 
 // completeLogin is the end of every way to log in: the user has proved who they are. If the user has a second factor that
@@ -194,6 +205,9 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 	}
 	tell := (*db.DB).NotifySoon // a login revokes nothing
 	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
+		if err := p.useFirst(tx); err != nil {
+			return nil, err
+		}
 		if err := checkFactors(ctx, tx, u, p); err != nil {
 			return nil, err
 		}

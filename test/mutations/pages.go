@@ -70,5 +70,30 @@ func pages() []mutation {
 			"for _, id := range ids {", "for _, id := range ids[:0] {",
 			"./auth", "TestASessionThatANewerOne",
 		},
+		{
+			"T296: the former address is told", "auth/user.go",
+			"s.tellFormerAddress(ctx, tx, u, old))", "error(nil))",
+			threats, "TestT296_",
+		},
+		{
+			"T297: the former address gets no link", "auth/user.go",
+			"s.newMail(mailEmailReplaced, *former", "s.newMail(mailUndoEmail, *former",
+			threats, "TestT297_",
+		},
+		{
+			"T297: earlier links are void", "auth/user.go",
+			`tx.RevokeLinks(ctx, u.ID, "", now), s.tell`, `tx.RevokeLinks(ctx, u.ID, mailUndoEmail, now), s.tell`,
+			threats, "TestT297_",
+		},
+		{
+			"T298: a link is used up with the session", "auth/login.go",
+			"if err := p.useFirst(tx); err != nil {", "if err := p.useFirst(tx); err != nil && p.settle != nil {",
+			"./auth", "TestALinkToLogIn",
+		},
+		{
+			"T298: a link is used up with the challenge", "auth/secondfactor.go",
+			"if err := p.useFirst(tx); err != nil {", "if err := p.useFirst(tx); err != nil && p.settle != nil {",
+			"./auth", "TestALinkToLogIn",
+		},
 	}
 }

@@ -107,3 +107,56 @@ func TestT293_InvitationsAreSeenByThoseWhoMayInvite(t *testing.T) {
 		}
 	})
 }
+
+// An administrator's session that is stolen, or a mistake, must not move an account to another address unseen. T296.
+func TestT296_TheFormerAddressIsToldWhenAnAdministratorChangesIt(t *testing.T) {
+	t.Parallel()
+	onPosts(t, func(t *testing.T, p *post) {
+		const move = `mutation($id: ID!, $e: String) { updateUser(input: {id: $id, email: $e}) { user { email } } }`
+		const rename = `mutation($id: ID!) { updateUser(input: {id: $id, name: "Alice"}) { user { email } } }`
+		admin, id := p.Login("admin"), p.aliceID()
+		p.Ask(admin, rename, "id", id).Want("")
+		p.Ask(admin, move, "id", id, "e", "ALICE@example.com").Want("") // the same
+		p.Quiet()
+		if n := len(p.box.All("alice@example.com")); n != 0 {
+			t.Errorf("%d mails about no change", n)
+		}
+		p.Ask(admin, move, "id", id, "e", "alice@new.example").Want("")
+		told := p.box.Next("alice@example.com")
+		if !strings.Contains(told.Text, "An administrator of Example has changed the e-mail address of the account alice") {
+			t.Errorf("got %s", told.Text)
+		}
+		p.Ask(admin, move, "id", id, "e", nil).Want("")
+		p.box.Next("alice@new.example")
+		p.Ask(admin, move, "id", id, "e", "alice@third.example").Want("")
+		p.Quiet()
+		if n := len(p.box.All("")); n != 2 { // there was no address to tell
+			t.Errorf("%d mails", n)
+		}
+	})
+}
+
+// An administrator changes an address because its mailbox is stolen, or because its owner has left: whoever reads mail there
+// must not get the account back, nor learn the new address. T297.
+func TestT297_TheFormerAddressDoesNotUndoAnAdministratorsChange(t *testing.T) {
+	t.Parallel()
+	onPosts(t, func(t *testing.T, p *post) {
+		admin, alice, id := p.Login("admin"), p.Login("alice"), p.aliceID()
+		p.Ask(alice, askChange, "e", "thief@example.net").Want("")
+		p.Ask(alice, verifyAddress, "t", p.box.Next("thief@example.net").Token()).Want("")
+		undoOfTheThief := p.box.Next("alice@example.com").Token()
+		p.Ask(admin, `mutation($id: ID!) { updateUser(input: {id: $id, email: "alice@new.example"}) { user { email } } }`, "id", id).Want("")
+		told := p.box.Next("thief@example.net")
+		if told.Link() != "" || told.Token() != "" || strings.Contains(told.Text+told.HTML, "alice@new.example") {
+			t.Errorf("got %s", told.Text)
+		}
+		p.Ask("", undo, "t", undoOfTheThief).Want("INVALID_LINK") // nor do links from before
+		p.Ask("", askReset, "e", "thief@example.net").Want("")
+		if mail := p.box.Next("thief@example.net"); strings.Contains(mail.Text, "#ll_") {
+			t.Errorf("the former address gets %s", mail.Text)
+		}
+		if r := p.Ask(admin, `query($id: ID!) { user(id: $id) { email } }`, "id", id).Want(""); r.Text("user.email") != "alice@new.example" {
+			t.Errorf("%s", r.Body)
+		}
+	})
+}
