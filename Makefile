@@ -125,7 +125,7 @@ federation: ## Composes Latchkey and examples/notes with three composers, and ru
 	cd test/federation && npm ci --no-audit --no-fund
 	cd test/federation && node federation.mjs
 
-oidc: ## Logs in by a certified OpenID provider (npm), as docs/log-in-by-providers.md says, on SQLite and PostgreSQL.
+oidc: ## Logs in by a certified OpenID provider (npm), with the page of docs/log-in-by-providers.md and, in Chromium, the server's own.
 	cd test/oidc && npm ci --no-audit --no-fund
 	LATCHKEY_TEST_OIDC=1 go test -count=1 -v ./test/oidc
 

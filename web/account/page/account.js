@@ -86,6 +86,7 @@
 		show(
 			form('Log in', [username('Or your e-mail address.'), password('Password', 'current-password')], (values) => (
 				withFactor(() => session.logIn(values.username, values.password), next))),
+			providers.buttons(),
 			link('reset-password', 'I have forgotten my password'),
 			...(page === 'login' || page === 'home' ? [byEmail(next), link('register', 'Register')] : []),
 		);
@@ -99,7 +100,8 @@
 		}));
 
 	const home = async () => {
-		const { me } = await ask('{ me { username email emailVerifiedAt name roles factors { id name } recoveryCodesLeft } }');
+		const { me } = await ask('{ me { username email emailVerifiedAt name roles factors { id name } recoveryCodesLeft identities { id provider email } } }');
+		const otherWays = await providers.section(me.identities, home);
 		const facts = [['User name', me.username], ['E-mail address', me.email ? me.email + (me.emailVerifiedAt ? '' : ' (not confirmed)') : '–'], ['Name', me.name ?? '–'], ['Roles', me.roles.join(', ')]];
 		show(
 			make('dl', {}, ...facts.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
@@ -115,6 +117,7 @@
 			}))),
 			...(me.factors.length ? [make('p', {}, `Recovery codes left: ${me.recoveryCodesLeft}.`)] : []),
 			form('Add an authenticator app', [], again(addApp)),
+			...otherWays,
 			make('h2', {}, 'Your data'),
 			form('Download', [], again(async () => {
 				const { exportAccount } = await ask('mutation { exportAccount { data } }');
@@ -168,9 +171,11 @@
 				await ask('mutation Prove($p: String!, $c: String) { reauthenticate(input: {password: $p, code: $c}) { authenticatedAt } }', { p: typed.password, c: typed.code });
 				await home();
 				await action(values);
-			}));
+			}), providers.buttons()); // a user without a password logs in again
 		}
 	};
+
+	const providers = LatchkeyProviders({ root, page, token, session, ask, again, withFactor, make, form, link, show, say, explain, fault });
 
 	const pages = {
 		home: () => loggedIn(home),
@@ -179,6 +184,7 @@
 			if (!token) return loggedIn(toHome);
 			show(form('Log in', [], () => withFactor(() => session.logInWith('token: $token', '$token: String!', { token }), toHome)));
 		},
+		callback: providers.complete,
 		register() {
 			if (!token) {
 				show(form('Register', [email()], async (values) => {
@@ -195,7 +201,7 @@
 							location.href = `${root}account/`;
 						}));
 					}
-				}), link('login', 'I have an account'));
+				}), link('login', 'I have an account'), providers.buttons());
 				return;
 			}
 			show(form('Create the account', [username('Letters from a to z, digits and . _ + -'), newPassword()], async (values) => {
