@@ -65,9 +65,9 @@ func (s *Service) SecondFactor(ctx context.Context) error {
 	return err
 }
 
-// ceremony is that of Reauthenticate. Without a password, the passkey must have verified the user.
-func (in *ReauthenticateInput) ceremony(sessionID string) ceremony {
-	return ceremony{"reauthenticate", sessionID, in.Password == ""}
+// reauthenticating is the ceremony of Reauthenticate. Without a password, the passkey must have verified the user.
+func (s *Service) reauthenticating(ctx context.Context, in ReauthenticateInput) ceremony {
+	return ceremony{"reauthenticate", ViewerFrom(ctx).SessionID, in.Password == "" && s.passkeys.login}
 }
 
 // Reauthenticate verifies the password again in the viewer's session and, if the user has a second factor, a code or a
@@ -96,7 +96,7 @@ func (s *Service) Reauthenticate(ctx context.Context, in ReauthenticateInput) (a
 	sessionID := ViewerFrom(ctx).SessionID
 	second := &secondProof{use: func(*db.DB) error { return nil }}
 	if in.Code != nil || in.Passkey != nil {
-		if second, err = s.secondProof(ctx, u, in.Code, in.Passkey, in.ceremony(sessionID)); err != nil {
+		if second, err = s.secondProof(ctx, u, in.Code, in.Passkey, s.reauthenticating(ctx, in)); err != nil {
 			return db.Time{}, err
 		}
 	}
@@ -129,7 +129,7 @@ func (s *Service) checkSecondGiven(ctx context.Context, d *db.DB, u *db.User, in
 	case err != nil:
 		return err
 	case has && !given:
-		required, err := s.secondFactorRequired(ctx, d, u, in.ceremony(ViewerFrom(ctx).SessionID), s.timestamp().Add(challengeLifetime))
+		required, err := s.secondFactorRequired(ctx, d, u, s.reauthenticating(ctx, in), s.timestamp().Add(challengeLifetime))
 		return cmp.Or[error](err, required)
 	case !has && given:
 		field := "code"

@@ -1,5 +1,6 @@
 // Uses the pages of an account in a real browser, against a Latchkey of its own, which writes mail to its log: registers,
-// logs in, changes the address and undoes it, resets the password, takes the data, deletes the account.
+// logs in, changes the address and undoes it, resets the password, takes the data, uses passkeys and an authenticator app,
+// deletes the account.
 //
 // Usage: node account.mjs [FOLDER]
 //
@@ -8,8 +9,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -39,6 +42,7 @@ try {
 	await undoChange(page);
 	await resetPassword(page);
 	await takeData(page);
+	await usePasskeys(page);
 	await addSecondFactor(page);
 	await deleteAccount(page);
 	await looksWell(page);
@@ -58,8 +62,10 @@ async function startServer() {
 	const home = mkdtempSync(join(tmpdir(), 'latchkey-account-'));
 	const binary = process.env.LATCHKEY_BINARY ?? join(home, 'latchkey');
 	if (!process.env.LATCHKEY_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: new URL('../..', import.meta.url).pathname });
+	const port = await freePort();
+	const url = `http://localhost:${port}`; // where browsers allow passkeys without HTTPS
 	const env = {
-		PATH: process.env.PATH, LATCHKEY_ADDR: '127.0.0.1:0', LATCHKEY_LOG_FORMAT: 'json', LATCHKEY_REGISTRATION: 'open',
+		PATH: process.env.PATH, LATCHKEY_ADDR: `127.0.0.1:${port}`, LATCHKEY_ISSUER: url, LATCHKEY_LOG_FORMAT: 'json', LATCHKEY_REGISTRATION: 'open',
 		LATCHKEY_SELF_SERVICE: 'password-reset,change-email,email-login,export,delete',
 	};
 	const child = spawn(binary, ['serve'], { cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -70,12 +76,12 @@ async function startServer() {
 		if (entry.msg === 'mail, which is only logged') mails.push(entry);
 		if (entry.level === 'ERROR') faults.push(line);
 	});
-	let url;
+	let started = false;
 	for await (const line of createInterface(child.stdout)) {
-		url ??= /GraphQL +(\S+)\/graphql/.exec(line)?.[1];
-		if (line.includes('{ me { id username } }')) break; // the last line of the greeting
+		started = line.includes('{ me { id username } }'); // the last line of the greeting
+		if (started) break;
 	}
-	assert.ok(url, 'the server did not start');
+	assert.ok(started, 'the server did not start');
 	const ended = new Promise((resolve) => child.on('exit', resolve));
 	return {
 		url,
@@ -94,6 +100,15 @@ async function startServer() {
 			rmSync(home, { recursive: true });
 		},
 	};
+}
+
+async function freePort() {
+	const probe = createServer().listen(0, '127.0.0.1');
+	await once(probe, 'listening');
+	const { port } = probe.address();
+	probe.close();
+	await once(probe, 'close');
+	return port;
 }
 
 async function openBrowser() {
@@ -217,6 +232,55 @@ function totp(secret, at = Date.now()) {
 	return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
+// usePasskeys adds a passkey of a telephone, in software, and logs in by it: after the password, and alone.
+async function usePasskeys(page) {
+	const cdp = await page.context().newCDPSession(page);
+	await cdp.send('WebAuthn.enable');
+	const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
+		options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+	});
+	await page.getByRole('button', { name: 'Add a passkey' }).click();
+	assert.equal((await page.locator('#recovery-codes').innerText()).split('\n').length, 10);
+	await page.getByRole('button', { name: 'I have stored them' }).click();
+	await page.getByRole('button', { name: 'Remove Passkey of' }).waitFor();
+	assert.match(await server.mail('ann@example.org'), /second factor was added/);
+	const { credentials } = await cdp.send('WebAuthn.getCredentials', { authenticatorId });
+	assert.deepEqual(credentials.map(({ rpId, isResidentCredential }) => [rpId, isResidentCredential]), [['localhost', true]]);
+
+	// The authenticator answers at once. While it verifies no user, it answers only what needs a touch, so not the suggestion.
+	const verify = (isUserVerified) => cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified });
+	const logOut = async () => {
+		await page.getByRole('button', { name: 'Log out' }).click();
+		await page.waitForURL(at('login'));
+	};
+	await verify(false);
+	await logOut();
+	await page.getByLabel('User name').fill('ann');
+	await page.getByLabel('Password').fill('another good password');
+	await page.getByRole('button', { name: 'Log in', exact: true }).click();
+	await page.getByRole('button', { name: 'Use a passkey' }).waitFor();
+	await isAccessible(page, 'the second factor');
+	if (folder) await page.screenshot({ path: join(folder, 'account-passkey.png') });
+	await page.getByRole('button', { name: 'Use a passkey' }).click();
+	await page.getByRole('heading', { name: 'Your account' }).waitFor();
+	await isAccessible(page, 'the account');
+
+	await logOut();
+	await page.getByRole('button', { name: 'Log in with a passkey' }).click();
+	await page.getByRole('alert').getByText('No passkey was used.').waitFor();
+	await verify(true);
+	await page.getByRole('button', { name: 'Log in with a passkey' }).click();
+	await page.getByRole('heading', { name: 'Your account' }).waitFor();
+
+	await logOut();
+	await page.getByRole('heading', { name: 'Your account' }).waitFor(); // the browser suggests the passkey, and it answers
+	await page.getByRole('button', { name: 'Remove Passkey of' }).click();
+	await page.getByRole('button', { name: 'Remove Passkey of' }).waitFor({ state: 'detached' });
+	assert.match(await server.mail('ann@example.org'), /second factor was removed/);
+	await cdp.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId });
+	ok('adds a passkey, logs in by it after the password, by a button and by a suggestion, and removes it');
+}
+
 async function addSecondFactor(page) {
 	await page.getByRole('button', { name: 'Add an authenticator app' }).click();
 	assert.ok(await page.getByAltText('QR code of the secret').evaluate((image) => image.decode().then(() => image.naturalWidth > 20)));
@@ -265,12 +329,16 @@ async function looksWell(page) {
 			await page.locator('#form button').first().waitFor();
 			const scrolled = await page.evaluate(() => document.scrollingElement.scrollWidth);
 			assert.ok(scrolled <= width, `${name} is ${scrolled} pixels wide, of ${width}`);
-			const found = await page.evaluate(`(() => { ${axe}; return axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }) })()`);
-			assert.deepEqual(found.violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], `${name}, ${colorScheme}, ${width}`);
+			await isAccessible(page, `${name}, ${colorScheme}, ${width}`);
 			if (folder) await page.screenshot({ path: join(folder, `account-${name.replace('#ll_x', '-link')}-${width}-${colorScheme}.png`) });
 		}
 	}
 	ok('the pages fit 390 and 1280 pixels, and pass axe-core in light and dark');
+}
+
+async function isAccessible(page, what) {
+	const found = await page.evaluate(`(() => { ${axe}; return axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] }) })()`);
+	assert.deepEqual(found.violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], what);
 }
 
 function ok(what) {

@@ -262,8 +262,12 @@ func TestPasskeysAreOfferedWhereTheSettingsAllow(t *testing.T) {
 			s.Ask("", completeLogin, "x", refused.Extension("challenge"), "p", key.Get(refused.Extension("passkeyOptions"))).Want("")
 			if c.login == disabled {
 				s.Ask("", servertest.LoginByPasskey, "p", "{}").Want(disabled)
-				asked := s.Ask(alice, reauthenticate).Want("MFA_REQUIRED")
-				s.Ask(alice, reauthenticate, "p", key.Get(asked.Extension("passkeyOptions"))).Want("INVALID_CREDENTIALS")
+				asked := s.Ask(alice, reauthenticate).Want("MFA_REQUIRED").Extension("passkeyOptions")
+				if !strings.Contains(asked, `"userVerification":"discouraged"`) {
+					t.Errorf("asked: %s", asked)
+				}
+				s.Ask(alice, reauthenticate, "p", key.Get(asked)).Want("INVALID_CREDENTIALS")
+				s.Ask(alice, reauthenticate, "w", servertest.AlicePassword, "p", key.Get(asked)).Want("")
 			}
 		})
 	}

@@ -38,6 +38,8 @@ type Passkey struct {
 	Discoverable bool
 	ID           []byte
 	UserHandle   []byte // of the credential's user
+	Attestation  string // the format of a statement, which is empty
+	Padding      int    // bytes that the public key has too many
 
 	t   testing.TB
 	key *ecdsa.PrivateKey
@@ -50,7 +52,7 @@ func NewPasskey(t testing.TB) *Passkey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Passkey{Origin: PasskeyOrigin, Flags: UserPresent | UserVerified, Step: 1, Discoverable: true, ID: make([]byte, 32), t: t, key: key}
+	p := &Passkey{Origin: PasskeyOrigin, Flags: UserPresent | UserVerified, Step: 1, Discoverable: true, ID: make([]byte, 32), Attestation: "none", t: t, key: key}
 	rand.Read(p.ID)
 	return p
 }
@@ -103,11 +105,15 @@ func (p *Passkey) Create(options string) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	key := p.cbor(map[int]any{1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]}) // COSE_Key, ES256
+	parts := map[int]any{1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]} // COSE_Key, ES256
+	if p.Padding > 0 {
+		parts[-70000] = make([]byte, p.Padding)
+	}
+	key := p.cbor(parts)
 	data := p.data(o.RP.ID, p.Flags|attested)
 	data = append(data, make([]byte, 16)...) // AAGUID
 	data = slices.Concat(binary.BigEndian.AppendUint16(data, uint16(len(p.ID))), p.ID, key)
-	object := p.cbor(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})
+	object := p.cbor(map[string]any{"fmt": p.Attestation, "attStmt": map[string]any{}, "authData": data})
 	return p.result(map[string]any{"credProps": map[string]bool{"rk": p.Discoverable}}, map[string]any{
 		"clientDataJSON": p.clientData("webauthn.create", o.Challenge), "attestationObject": encode(object), "transports": []string{"internal", "hybrid"},
 	})

@@ -281,6 +281,7 @@ func TestT278_AStolenSessionAddsNoPasskey(t *testing.T) {
 		f.Ask(token, servertest.StartPasskey).Want("FORBIDDEN")
 		f.Ask(token, servertest.ConfirmPasskey, "p", servertest.NewPasskey(t).Create(f.creation(alice))).Want("FORBIDDEN")
 		other, _, _ := f.Session("alice", servertest.AlicePassword) // from before the second factor
+		f.Ask(other, servertest.ConfirmPasskey, "p", servertest.NewPasskey(t).Create(f.creation(alice))).Want("BAD_USER_INPUT passkey")
 		begun := f.creation(other)
 		f.AddPasskey(alice)
 		f.Ask(other, servertest.StartPasskey).Want("MFA_REQUIRED")
@@ -351,6 +352,12 @@ func TestT280_DamagedPasskeysAreRefusedAndNoneIsTooLarge(t *testing.T) {
 		large := servertest.NewPasskey(t)
 		large.ID = make([]byte, 1024) // WebAuthn allows 1,023
 		f.Ask(alice, servertest.ConfirmPasskey, "p", large.Create(f.creation(alice))).Want("BAD_USER_INPUT passkey")
+		large = servertest.NewPasskey(t)
+		large.Padding = 1000
+		f.Ask(alice, servertest.ConfirmPasskey, "p", large.Create(f.creation(alice))).Want("BAD_USER_INPUT passkey")
+		attested := servertest.NewPasskey(t)
+		attested.Attestation = "tpm" // certificates and the like that nobody has asked for are not parsed
+		f.Ask(alice, servertest.ConfirmPasskey, "p", attested.Create(f.creation(alice))).Want("")
 		f.alive(t)
 	})
 }

@@ -46,7 +46,7 @@ func Handler(app string) http.Handler {
 func load(app string) (static.Site, error) {
 	s := static.Site{}
 	s.Add("/account/session.js", session.Script)
-	for _, name := range []string{"provider.js", "account.js", "account.css"} {
+	for _, name := range []string{"provider.js", "passkey.js", "account.js", "account.css"} {
 		data, err := files.ReadFile("page/" + name)
 		if err != nil {
 			return nil, err //nolint:wrapcheck // it names the file

@@ -74,13 +74,14 @@ const LatchkeySession = (endpoint) => {
 			`mutation LogIn($u: String!, $p: String!) { login(input: {username: $u, password: $p}) { ${fields} } }`,
 			{ u: username, p: password },
 		),
-		async completeLogIn(code) {
+		async completeLogIn(code, passkey) {
 			const { completeLogin } = await ask(
-				`mutation CompleteLogIn($x: String!, $c: String!) { completeLogin(input: {challenge: $x, code: $c}) { ${fields} } }`,
-				{ x: challenge, c: code },
+				`mutation CompleteLogIn($x: String!, $c: String, $p: String) { completeLogin(input: {challenge: $x, code: $c, passkey: $p}) { ${fields} } }`,
+				{ x: challenge, c: code, p: passkey },
 			);
 			set(completeLogin);
 		},
+		logInByPasskey: (passkey) => begin('loginByPasskey', `mutation LogIn($p: String!) { loginByPasskey(input: {passkey: $p}) { ${fields} } }`, { p: passkey }),
 		// logInWith logs in by what was sent by mail: the fields of EmailLoginInput, with the variables that they use.
 		logInWith: (input, declared, variables) => begin('loginByEmail', `mutation LogIn(${declared}) { loginByEmail(input: {${input}}) { ${fields} } }`, variables),
 		// logInByProvider completes a log-in by a provider: see CompleteProviderLoginInput.

@@ -5,6 +5,7 @@
 
 	const { page, root } = document.body.dataset;
 	const session = LatchkeySession(new URL(`${root}graphql`, location.href).href);
+	const passkeys = LatchkeyPasskeys;
 	const main = document.getElementById('form');
 	const message = document.getElementById('message');
 	const fault = document.getElementById('fault');
@@ -50,13 +51,14 @@
 			try {
 				await action(Object.fromEntries([...new FormData(element)]));
 			} catch (error) {
-				fault.textContent = error.code ? explain(error) : 'The server cannot be reached. Try again.';
+				tell(error);
 			} finally {
 				for (const b of buttons) b.disabled = false;
 			}
 		});
 		return element;
 	};
+	const tell = (error) => { fault.textContent = error.code ? explain(error) : 'The server cannot be reached. Try again.'; };
 	const explain = (error) => {
 		const sentence = error.message[0].toUpperCase() + error.message.slice(1);
 		return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
@@ -64,21 +66,31 @@
 
 	const ask = async (query, variables) => session.ask(query, variables, await session.token());
 
-	// withFactor logs in and calls next, after a form for the code of a second factor if there is one.
+	// withFactor logs in and calls next, after a form for a second factor if there is one.
 	const withFactor = async (logIn, next) => {
 		try {
 			await logIn();
 		} catch (error) {
 			if (error.code !== 'MFA_REQUIRED') throw error;
-			show(form('Log in', [oneTimeCode()], async (values) => {
-				await session.completeLogIn(values.code);
+			show(...factorForms('Log in', error, [], [], async ({ code, passkey }) => {
+				await session.completeLogIn(code, passkey);
 				await next();
 			}));
 			return;
 		}
 		await next();
 	};
-	const oneTimeCode = () => field('Code', { name: 'code', autocomplete: 'one-time-code', autocapitalize: 'none', spellcheck: false }, 'Of your authenticator app, or a recovery code.');
+
+	// factorForms are forms for a passkey, if the user has one, and for a code. required is the error MFA_REQUIRED.
+	const factorForms = (button, required, besidePasskey, besideCode, prove) => [
+		...(required.passkeyOptions && passkeys.supported ? [form('Use a passkey', besidePasskey, async (values) => (
+			prove({ ...values, passkey: await passkeys.get(required.passkeyOptions) })))] : []),
+		form(button, [...besideCode, oneTimeCode(required.methods)], prove),
+	];
+	const oneTimeCode = (methods) => field(
+		'Code', { name: 'code', autocomplete: 'one-time-code', autocapitalize: 'none', spellcheck: false },
+		methods.includes('totp') ? 'Of your authenticator app, or a recovery code.' : 'A recovery code.',
+	);
 
 	// loggedIn calls next, after a form to log in unless there is a session.
 	const loggedIn = async (next) => {
@@ -86,10 +98,35 @@
 		show(
 			form('Log in', [username('Or your e-mail address.'), password('Password', 'current-password')], (values) => (
 				withFactor(() => session.logIn(values.username, values.password), next))),
+			byPasskey(next),
 			providers.buttons(),
 			link('reset-password', 'I have forgotten my password'),
 			...(page === 'login' || page === 'home' ? [byEmail(next), link('register', 'Register')] : []),
 		);
+	};
+
+	// byPasskey offers to log in by a passkey, by a button and among the browser's suggestions for the user name, if the server does.
+	const byPasskey = (next) => {
+		const place = make('div');
+		const start = async () => (await ask('mutation Start { startPasskeyLogin { options } }')).startPasskeyLogin.options;
+		const logIn = async (passkey) => {
+			await session.logInByPasskey(passkey);
+			await next();
+		};
+		const offer = async () => {
+			await start();
+			place.replaceChildren(form('Log in with a passkey', [], async () => logIn(await passkeys.get(await start()))));
+			place.querySelector('button').className = 'quiet';
+			if (!await PublicKeyCredential.isConditionalMediationAvailable?.()) return;
+			main.querySelector('[name=username]').autocomplete = 'username webauthn';
+			await logIn(await passkeys.suggest(start));
+		};
+		if (passkeys.supported) {
+			offer().catch((error) => { // the rest of the page works without
+				if (!['FEATURE_DISABLED', 'NO_PASSKEY'].includes(error.code) && error.name !== 'AbortError') tell(error);
+			});
+		}
+		return place;
 	};
 
 	const byEmail = (next) => make('details', {}, make('summary', {}, 'Log in by e-mail'),
@@ -117,6 +154,7 @@
 			}))),
 			...(me.factors.length ? [make('p', {}, `Recovery codes left: ${me.recoveryCodesLeft}.`)] : []),
 			form('Add an authenticator app', [], again(addApp)),
+			...(passkeys.supported ? [form('Add a passkey', [], again(addPasskey))] : []),
 			...otherWays,
 			make('h2', {}, 'Your data'),
 			form('Download', [], again(async () => {
@@ -149,29 +187,58 @@
 			make('p', {}, make('code', {}, startTotp.secret)),
 			form('Confirm', [field('Code', { name: 'code', autocomplete: 'one-time-code', inputMode: 'numeric' }, 'The six digits that the app shows.')], async (values) => {
 				const { confirmTotp } = await ask('mutation Confirm($c: String!) { confirmTotp(input: {code: $c}) { recoveryCodes } }', { c: values.code });
-				if (!confirmTotp.recoveryCodes.length) return home();
-				show(
-					make('p', {}, 'Each of these codes replaces the app once, if you lose it. They are not shown again: print or store them.'),
-					make('pre', { id: 'recovery-codes' }, confirmTotp.recoveryCodes.join('\n')),
-					form('I have stored them', [], home),
-				);
+				await showCodes(confirmTotp.recoveryCodes);
 			}),
 		);
 	};
 
-	// again runs an action; if that needs a recent password, it asks for the password and repeats the action.
+	const addPasskey = async () => {
+		const { startPasskey } = await ask('mutation { startPasskey { options } }');
+		const passkey = await passkeys.create(startPasskey.options);
+		const { confirmPasskey } = await ask(
+			'mutation Confirm($p: String!, $n: String) { confirmPasskey(input: {passkey: $p, name: $n}) { recoveryCodes } }',
+			{ p: passkey, n: `Passkey of ${new Date().toLocaleDateString()}` },
+		);
+		await showCodes(confirmPasskey.recoveryCodes);
+	};
+
+	// showCodes shows the recovery codes that come with the first factor.
+	const showCodes = async (codes) => {
+		if (!codes.length) {
+			await home();
+			return;
+		}
+		show(
+			make('p', {}, 'Each of these codes replaces the second factor once, if you lose it. They are not shown again: print or store them.'),
+			make('pre', { id: 'recovery-codes' }, codes.join('\n')),
+			form('I have stored them', [], home),
+		);
+	};
+
+	// again runs an action; if that needs a recent proof of who the user is, it asks for it and repeats the action.
 	const again = (action) => async (values) => {
 		try {
 			await action(values);
 		} catch (error) {
 			if (!['REAUTHENTICATION_REQUIRED', 'MFA_REQUIRED'].includes(error.code)) throw error;
-			const { me } = await ask('{ me { factors { id } } }');
-			const proofs = [password('Your password', 'current-password'), ...(me.factors.length ? [oneTimeCode()] : [])];
-			show(form('Confirm', proofs, async (typed) => {
-				await ask('mutation Prove($p: String!, $c: String) { reauthenticate(input: {password: $p, code: $c}) { authenticatedAt } }', { p: typed.password, c: typed.code });
+			const prove = async (typed) => {
+				await ask(
+					'mutation Prove($w: String, $c: String, $p: String) { reauthenticate(input: {password: $w, code: $c, passkey: $p}) { authenticatedAt } }',
+					{ w: typed.password, c: typed.code, p: typed.passkey },
+				);
 				await home();
 				await action(values);
-			}), providers.buttons()); // a user without a password logs in again
+			};
+			const ownPassword = () => password('Your password', 'current-password');
+			const { me } = await ask('{ me { factors { id } } }');
+			if (!me.factors.length) {
+				show(form('Confirm', [ownPassword()], prove), providers.buttons()); // a user without a password logs in again
+				return;
+			}
+			const required = await ask('mutation Ask { reauthenticate(input: {}) { authenticatedAt } }').catch((refused) => refused);
+			if (required.code !== 'MFA_REQUIRED') throw required;
+			const alone = required.passkeyOptions && passkeys.alone(required.passkeyOptions);
+			show(...factorForms('Confirm', required, alone ? [] : [ownPassword()], [ownPassword()], prove), providers.buttons());
 		}
 	};
 
