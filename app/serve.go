@@ -170,9 +170,10 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	if err != nil {
 		return nil, err
 	}
+	pages := o.pagesOf(accounts, loginProviders)
 	service, err := auth.New(ctx, auth.Options{
 		DB: d, Secrets: secrets, Accounts: accounts, Rights: rights, Claims: p.Claims, UserCreated: p.UserCreated, OnEvent: p.OnEvent, Webhooks: o.Webhooks.config(),
-		Providers: loginProviders, RedirectURIs: o.Login.RedirectURIs, Passkeys: passkeys,
+		Providers: loginProviders, RedirectURIs: o.redirectURIs(pages != ""), Passkeys: passkeys,
 		Issuer: o.Issuer, Audience: o.Audience, Lifetimes: o.lifetimes(), Cookies: o.cookies(), RotateKeys: o.RotateKeys, KeepEvents: o.AuditRetention,
 		MaxAuthAge: o.MaxAuthAge, MaxSessions: o.MaxSessions, CacheSize: o.TokenCache, Argon2: o.passwords, Now: o.now, Log: log,
 	})
@@ -208,7 +209,7 @@ func (p *program) wire(ctx context.Context, d *db.DB, secrets auth.Secrets, o *S
 	}
 	s.Handler = web.Handler(web.Options{
 		GraphQL: service.Middleware(graphql), Auth: service, Issuer: o.Issuer, Stopping: stopping, Ready: ready,
-		GraphiQL: o.servesGraphiQL(), Registered: o.Documents == graph.DocumentsRegistered, Accounts: o.pagesOf(accounts),
+		GraphiQL: o.servesGraphiQL(), Registered: o.Documents == graph.DocumentsRegistered, Accounts: pages,
 	})
 	s.Handler = web.Guard(o.guard(log), s.Handler)
 	return s, nil

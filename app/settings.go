@@ -145,13 +145,12 @@ func (s *ServeSettings) Validate() error {
 	if name, ok := firstBelowOne(reflect.ValueOf(s.Limits), "LATCHKEY_LIMIT_"); ok {
 		return fmt.Errorf("%s must be at least 1: it cannot be unlimited; choose a number that your server can handle", name)
 	}
-	if err := errors.Join(s.Guard.validate(s.Limits, s.Streams), s.Accounts.validate()); err != nil {
-		return err
-	}
-	if err := s.Login.validate(); err != nil {
+	if err := errors.Join(s.Guard.validate(s.Limits, s.Streams), s.Accounts.validate(), s.Login.validate()); err != nil {
 		return err
 	}
 	switch {
+	case len(s.Login.RedirectURIs) == 0 && s.Login.ProvidersFile != "" && !s.mayHavePages():
+		return errors.New("--providers-file (LATCHKEY_PROVIDERS_FILE) needs --redirect-uris (LATCHKEY_REDIRECT_URIS): set it to the page of your application to which the providers send users back")
 	case s.EveryField && s.Audit == auditReport:
 		return errors.New("--every-field (LATCHKEY_EVERY_FIELD) and --audit=report (LATCHKEY_AUDIT) contradict each other: remove one")
 	case s.ClientRate < 0 || s.InFlight < 0 || s.Streams < 0:

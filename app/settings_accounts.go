@@ -99,12 +99,17 @@ func (s *ServeSettings) accounts(p *program, embedded bool, log *slog.Logger) (a
 	return a, nil
 }
 
-// pagesOf returns the name of the service for the pages of the server, or "" where links open other pages.
-func (s *ServeSettings) pagesOf(a auth.Accounts) string {
-	if s.Accounts.LinkURL != "" || a.Send == nil || s.Documents == graph.DocumentsRegistered {
+// pagesOf returns the name of the service for the pages of the server, or "" where links open other pages, or where the pages
+// would be of no use: without mail and providers.
+func (s *ServeSettings) pagesOf(a auth.Accounts, providers []auth.Provider) string {
+	if !s.mayHavePages() || a.Send == nil && len(providers) == 0 {
 		return ""
 	}
 	return a.AppName
+}
+
+func (s *ServeSettings) mayHavePages() bool {
+	return s.Accounts.LinkURL == "" && s.Documents != graph.DocumentsRegistered
 }
 
 // queuedMail returns the accounts of a command. With the server's LATCHKEY_SMTP_URL, it puts mails to users into the outbox,

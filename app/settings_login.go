@@ -16,12 +16,13 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 
 	"github.com/latchkey/latchkey/auth"
+	"github.com/latchkey/latchkey/web/account"
 )
 
 // LoginSettings are about other ways to log in than by password.
 type LoginSettings struct {
 	ProvidersFile  string   `name:"providers-file" env:"LATCHKEY_PROVIDERS_FILE" placeholder:"FILE" help:"JSON file with the OpenID Connect providers, and GitHub, by which users can log in."`
-	RedirectURIs   []string `name:"redirect-uris" env:"LATCHKEY_REDIRECT_URIS" placeholder:"URL" help:"Pages to which providers may send users back, such as https://app.example.com/callback; several with commas. They are compared literally."`
+	RedirectURIs   []string `name:"redirect-uris" env:"LATCHKEY_REDIRECT_URIS" placeholder:"URL" help:"Pages to which providers may send users back, such as https://app.example.com/callback; several with commas. They are compared literally. Where the server has its own pages, theirs is always allowed: /account/callback below the issuer."`
 	PasskeyRPID    string   `name:"passkey-rp-id" env:"LATCHKEY_PASSKEY_RP_ID" placeholder:"DOMAIN" help:"Domain of the pages that use passkeys, such as example.com for https://app.example.com. Passkeys belong to it: with another one they are of no use. Default: the host of the issuer."`
 	PasskeyOrigins []string `name:"passkey-origins" env:"LATCHKEY_PASSKEY_ORIGINS" placeholder:"URL" help:"Origins of pages in this domain that use passkeys, beside the issuer, such as https://app.example.com, and of Android apps: android:apk-key-hash:HASH; several with commas."`
 	PasskeyLogin   bool     `name:"passkey-login" env:"LATCHKEY_PASSKEY_LOGIN" default:"true" negatable:"" help:"Let a passkey that verifies its user, by a PIN or a fingerprint, log in without a password."`
@@ -39,10 +40,16 @@ func (s *LoginSettings) validate() error {
 	if err := protocol.ValidateRPID(s.PasskeyRPID); s.PasskeyRPID != "" && (err != nil || s.PasskeyRPID != strings.ToLower(s.PasskeyRPID)) {
 		return fmt.Errorf("--passkey-rp-id (LATCHKEY_PASSKEY_RP_ID) must be a domain in lower case, such as example.com, without scheme or port, not %q", s.PasskeyRPID)
 	}
-	if len(s.RedirectURIs) == 0 && s.ProvidersFile != "" {
-		return errors.New("--providers-file (LATCHKEY_PROVIDERS_FILE) needs --redirect-uris (LATCHKEY_REDIRECT_URIS): set it to the page of your application to which the providers send users back")
-	}
 	return nil
+}
+
+// redirectURIs are the pages to which providers may send users back: those of the settings and, where the server has pages of
+// its own, theirs. Without HTTPS, that is one only on this machine.
+func (s *ServeSettings) redirectURIs(pages bool) []string {
+	if !pages || !cookieHost(s.Issuer) {
+		return s.Login.RedirectURIs
+	}
+	return append(slices.Clip(s.Login.RedirectURIs), s.Issuer+account.CallbackPath)
 }
 
 // providersFile is the content of LATCHKEY_PROVIDERS_FILE. See docs/log-in-by-providers.md.

@@ -350,20 +350,53 @@ func joinRoles(roles []db.Role) string {
 	return strings.Join(names, " ")
 }
 
-// RevokeInvitation revokes the invitation of an address. It returns db.ErrNotFound if there is none.
-func (s *Service) RevokeInvitation(ctx context.Context, email string) error {
+// RevokeInvitationInput says which invitation to revoke, by one of both.
+type RevokeInvitationInput struct{ ID, Email *string }
+
+// RevokeInvitation revokes an invitation and returns its address. It returns db.ErrNotFound if there is none that can be used.
+func (s *Service) RevokeInvitation(ctx context.Context, in RevokeInvitationInput) (email string, err error) {
 	if err := ViewerFrom(ctx).Require([]string{"users:write"}); err != nil {
-		return err
+		return "", err
 	}
-	email, err := s.checkRecipient(email, "")
-	if err != nil {
-		return err
+	switch {
+	case (in.ID == nil) == (in.Email == nil):
+		return "", inputError("id", "or email is required, and not both")
+	case in.ID != nil && db.CheckID(db.LinkID, *in.ID) != nil:
+		return "", inputError("id", "must be the ID of an invitation")
+	case in.Email != nil:
+		if email, err = s.checkRecipient(*in.Email, ""); err != nil {
+			return "", err
+		}
 	}
-	return s.change(ctx, ViewerFrom(ctx).ID(), func(tx *db.DB) (*db.Event, error) {
+	err = s.change(ctx, ViewerFrom(ctx).ID(), func(tx *db.DB) (*db.Event, error) {
+		if in.ID != nil {
+			link, err := tx.Link(ctx, *in.ID)
+			if err == nil {
+				email, err = link.Email, tx.RevokeLink(ctx, link.ID, mailInvitation, s.timestamp())
+			}
+			return s.event(ctx, EventInvitationRevoked, "", *in.ID, ""), err
+		}
 		n, err := tx.RevokeLinksTo(ctx, email, mailInvitation, s.timestamp())
 		if err == nil && n == 0 {
 			err = db.ErrNotFound
 		}
 		return s.event(ctx, EventInvitationRevoked, "", "", ""), err
 	})
+	return email, err
+}
+
+// Invitations lists the invitations that can be used, oldest first. The viewer needs users:write, as to invite.
+func (s *Service) Invitations(ctx context.Context, p db.Page) (db.PageOf[db.Link], error) {
+	if err := ViewerFrom(ctx).Require([]string{"users:write"}); err != nil {
+		return db.PageOf[db.Link]{}, err
+	}
+	return s.db.OpenLinks(ctx, mailInvitation, s.timestamp(), p)
+}
+
+// CountInvitations counts what Invitations lists.
+func (s *Service) CountInvitations(ctx context.Context) (int, error) {
+	if err := ViewerFrom(ctx).Require([]string{"users:write"}); err != nil {
+		return 0, err
+	}
+	return s.db.CountOpenLinks(ctx, mailInvitation, s.timestamp())
 }

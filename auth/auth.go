@@ -167,7 +167,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err == nil {
 		s.providers, err = newLoginProviders(o)
 	}
-	s.house = &housekeeper{db: o.DB, keys: s.keys, keepEvents: o.KeepEvents, now: o.Now, idle: s.Idle, log: o.Log, cleaned: boottime.Now()}
+	s.house = &housekeeper{
+		db: o.DB, keys: s.keys, keepEvents: o.KeepEvents, now: o.Now, idle: s.Idle, log: o.Log, expire: s.expireSessions, cleaned: boottime.Now(),
+	}
 	return s, err
 }
 

@@ -62,23 +62,6 @@ func (s *Service) presentScopes(ctx context.Context, tx *db.DB, v *Viewer) (Gran
 	return v.Scopes, nil // a viewer that was not identified by this service
 }
 
-// recent returns a ReauthenticationRequiredError unless the viewer's session has proved the password recently. It guards what
-// would give the thief of an access token more than the token: scopes, or a token that lives longer.
-func (s *Service) recent(ctx context.Context, tx *db.DB) error {
-	v := ViewerFrom(ctx)
-	if v.SessionID == "" || s.maxAuthAge == 0 {
-		return nil
-	}
-	session, err := tx.Session(ctx, v.SessionID)
-	if err != nil {
-		return err
-	}
-	if s.timestamp().After(session.AuthenticatedAt.Add(s.maxAuthAge).Time) {
-		return &ReauthenticationRequiredError{MaxAge: s.maxAuthAge}
-	}
-	return nil
-}
-
 // asNobody returns a context whose viewer is anonymous, with the same client. Login and refresh use it: they do not act for
 // the viewer of a token that is sent along.
 func asNobody(ctx context.Context) context.Context {

@@ -58,16 +58,15 @@ func (s *Service) loginByEmail(ctx context.Context, in EmailLoginInput) (*LoginP
 	if err != nil {
 		return nil, err
 	}
-	err = s.change(ctx, u.ID, func(tx *db.DB) (*db.Event, error) {
-		if u, err = s.useLinkOf(ctx, tx, link, s.timestamp()); err != nil {
-			return nil, err
+	use := func(tx *db.DB) error {
+		owner, err := s.useLinkOf(ctx, tx, link, s.timestamp())
+		if err != nil {
+			return err
 		}
-		return nil, tx.SaveUser(ctx, u)
-	})
-	if err != nil {
-		return nil, err
+		*u = *owner
+		return tx.SaveUser(ctx, u)
 	}
-	p, err := s.completeLogin(ctx, u, proof{methods: []string{MethodEmail}, guess: won})
+	p, err := s.completeLogin(ctx, u, proof{methods: []string{MethodEmail}, guess: won, use: use})
 	if errors.Is(err, errChanged) {
 		err = ErrInvalidLink
 	}

@@ -31,6 +31,8 @@ const (
 	EventPasswordCheckFailed  db.EventKind = "PASSWORD_CHECK_FAILED"
 	EventReauthenticated      db.EventKind = "REAUTHENTICATED"
 	EventSessionRevoked       db.EventKind = "SESSION_REVOKED"
+	EventSessionEvicted       db.EventKind = "SESSION_EVICTED"
+	EventSessionExpired       db.EventKind = "SESSION_EXPIRED"
 	EventUserDeleted          db.EventKind = "USER_DELETED"
 	EventAllRevoked           db.EventKind = "ALL_REVOKED"
 	EventUserInvited          db.EventKind = "USER_INVITED"
@@ -58,7 +60,7 @@ var EventKinds = []db.EventKind{
 	EventLogin, EventLoginFailed, EventRefresh, EventAccessDenied, EventTokenRefused, EventRefreshReused, EventLogout, EventSessionsRevoked,
 	EventPasswordChanged, EventTokenCreated, EventTokenRevoked, EventUserCreated, EventUserUpdated, EventRolesChanged, EventUserDisabled,
 	EventUserEnabled, EventKeyCreated, EventKeyRetired, EventLoginThrottled, EventPasswordCheckFailed, EventReauthenticated,
-	EventSessionRevoked, EventUserDeleted, EventAllRevoked, EventUserInvited, EventInvitationRevoked, EventEmailVerified,
+	EventSessionRevoked, EventSessionEvicted, EventSessionExpired, EventUserDeleted, EventAllRevoked, EventUserInvited, EventInvitationRevoked, EventEmailVerified,
 	EventEmailChangeRequested, EventEmailChanged, EventEmailChangeUndone, EventDataExported,
 	EventIdentityLinked, EventIdentityUnlinked,
 	EventFactorAdded, EventFactorRemoved, EventFactorsReset, EventRecoveryCodesCreated, EventRecoveryCodeUsed, EventSecondFactorFailed,

@@ -36,6 +36,11 @@ func (s *Service) SetIdleAfter(d time.Duration) { s.interest.idleAfter = d }
 // CleanUp keeps house now, as Run does every hour.
 func (s *Service) CleanUp(ctx context.Context) error { return s.house.clean(ctx) }
 
+// ExpireSessions records a batch of sessions that have expired, as CleanUp does until none is left.
+func (s *Service) ExpireSessions(ctx context.Context) (checked int, err error) {
+	return s.expireSessions(ctx, s.timestamp())
+}
+
 // CleanedBefore makes the last housekeeping that long ago, by the clock that no one sets.
 func (s *Service) CleanedBefore(d time.Duration) { s.house.cleaned = boottime.Now() - d }
 

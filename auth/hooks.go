@@ -9,12 +9,12 @@ import (
 )
 
 // onlyReported are the kinds of events where an error of Options.OnEvent is logged and changes nothing. They record a
-// failure, which must stay the failure that it is, or what protects accounts, which must not be prevented. A refresh is
-// recorded only once a day, so an error could not refuse it reliably.
+// failure, which must stay the failure that it is, what protects accounts, which must not be prevented, or what has happened
+// before, as when a session expires. A refresh is recorded only once a day, so an error could not refuse it reliably.
 var onlyReported = map[db.EventKind]bool{
 	EventLoginFailed: true, EventLoginThrottled: true, EventPasswordCheckFailed: true, EventAccessDenied: true, EventTokenRefused: true,
 	EventRefreshReused: true, EventAllRevoked: true, EventKeyCreated: true, EventKeyRetired: true, EventRefresh: true,
-	EventSecondFactorFailed: true, EventFactorCloned: true,
+	EventSecondFactorFailed: true, EventFactorCloned: true, EventSessionExpired: true,
 }
 
 // recordIn stores an event in the transaction of what it records, with the deliveries of webhooks, and runs the program's

@@ -65,6 +65,17 @@ var caused = map[db.EventKind]func(f *fixture) error{
 		_, err := f.RevokeSession(ctx, auth.ViewerFrom(ctx).SessionID)
 		return err
 	},
+	auth.EventSessionEvicted: func(f *fixture) error {
+		for range auth.DefaultMaxSessions {
+			addSession(f, f.ben, f.now().Add(time.Hour))
+		}
+		_, err := f.Login(f.t.Context(), credentials("ben", password))
+		return err
+	},
+	auth.EventSessionExpired: func(f *fixture) error {
+		addSession(f, f.ann, f.now())
+		return f.CleanUp(f.t.Context())
+	},
 	auth.EventPasswordChanged: func(f *fixture) error {
 		_, err := f.SetUserPassword(f.asUser("root"), f.ben.ID, "another password of ben", false)
 		return err
@@ -113,7 +124,8 @@ var caused = map[db.EventKind]func(f *fixture) error{
 	},
 	auth.EventInvitationRevoked: func(f *fixture) error {
 		must[*db.Link](f.t)(f.InviteUser(operator(), auth.InviteUserInput{Email: "dan@example.org"}))
-		return f.RevokeInvitation(operator(), "dan@example.org")
+		_, err := f.RevokeInvitation(operator(), auth.RevokeInvitationInput{Email: ptr("dan@example.org")})
+		return err
 	},
 	auth.EventDataExported: func(f *fixture) error { _, err := f.ExportAccount(f.asUser("ann")); return err },
 	auth.EventEmailChangeRequested: func(f *fixture) error {
@@ -174,7 +186,20 @@ var caused = map[db.EventKind]func(f *fixture) error{
 var reported = []db.EventKind{
 	auth.EventLoginFailed, auth.EventLoginThrottled, auth.EventPasswordCheckFailed, auth.EventAccessDenied, auth.EventTokenRefused,
 	auth.EventRefreshReused, auth.EventAllRevoked, auth.EventKeyCreated, auth.EventKeyRetired, auth.EventRefresh,
-	auth.EventSecondFactorFailed, auth.EventFactorCloned,
+	auth.EventSecondFactorFailed, auth.EventFactorCloned, auth.EventSessionExpired,
+}
+
+// addSession stores a session of a user past the service.
+func addSession(f *fixture, u *db.User, idleAt time.Time) *db.Session {
+	now := db.TimeOf(f.now())
+	s := &db.Session{
+		ID: db.NewID(db.SessionID), UserID: u.ID, Generation: 1, Methods: []string{auth.MethodPassword}, CreatedAt: now, AuthenticatedAt: now, RotatedAt: now,
+		IdleAt: db.TimeOf(idleAt), ExpiresAt: now.Add(30 * 24 * time.Hour),
+	}
+	if err := f.db.CreateSession(f.t.Context(), s); err != nil {
+		f.t.Fatal(err)
+	}
+	return s
 }
 
 func credentials(name, password string) auth.LoginInput {

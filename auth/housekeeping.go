@@ -17,6 +17,9 @@ const (
 	houseInterval = time.Minute // between reads of the keys
 	housePeriod   = time.Hour   // between checks of the age of keys and rows
 
+	// expiryBatch is how many sessions a transaction looks at that may have expired.
+	expiryBatch = 200
+
 	// keepSessions is how long sessions are kept after their end: they tell from which networks their owners log in.
 	keepSessions = 90 * 24 * time.Hour
 
@@ -34,7 +37,8 @@ type housekeeper struct {
 	now        func() time.Time
 	idle       func() bool // reports whether the database is to be left alone
 	log        *slog.Logger
-	cleaned    time.Duration // when clean last ran, or the housekeeper was made, in boottime
+	expire     func(ctx context.Context, now db.Time) (checked int, err error) // records a batch of sessions that have expired
+	cleaned    time.Duration                                                   // when clean last ran, or the housekeeper was made, in boottime
 }
 
 // run reads the keys again every minute and cleans every hour, until the context ends. Deleting many rows takes long; the
@@ -76,7 +80,24 @@ func (h *housekeeper) clean(ctx context.Context) error {
 	if err != nil || !plausible {
 		return err
 	}
-	return errors.Join(h.keys.Maintain(ctx), h.deleteOld(ctx, now))
+	return errors.Join(h.keys.Maintain(ctx), h.deleteOld(ctx, now), h.recordExpired(ctx, now))
+}
+
+// recordExpired records the sessions that have expired, in batches, and pauses after each for as long as it took, because other
+// writers need time too.
+func (h *housekeeper) recordExpired(ctx context.Context, now db.Time) error {
+	for {
+		start := time.Now()
+		checked, err := h.expire(ctx, now)
+		if err != nil || checked < expiryBatch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Since(start)):
+		}
+	}
 }
 
 // clockPlausible reports whether the clock has moved by a plausible amount since the last housekeeping. After a jump

@@ -164,10 +164,21 @@ type proof struct {
 	newHash string   // the password's hash with newer parameters; "" to keep the hash
 	guess   *attempt // which succeeds with the login; nil if nothing was guessed
 
+	// use uses up what proved the first factor, such as a link, in the transaction that stores the session or the challenge of
+	// a second factor. It may run more than once. nil: nothing.
+	use func(tx *db.DB) error
+
 	// settle uses up what proved the second factor, in the transaction that stores the session. It may run more than once.
 	settle      func(tx *db.DB) error
 	identity    *db.Identity // of a log-in by a provider; nil: none
 	providerSID string       // the session at the provider; "" if unknown
+}
+
+func (p proof) useFirst(tx *db.DB) error {
+	if p.use == nil {
+		return nil
+	}
+	return p.use(tx)
 }
 
 // completeLogin is the end of every way to log in: the user has proved who they are. If the user has a second factor that
@@ -194,6 +205,9 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 	}
 	tell := (*db.DB).NotifySoon // a login revokes nothing
 	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
+		if err := p.useFirst(tx); err != nil {
+			return nil, err
+		}
 		if err := checkFactors(ctx, tx, u, p); err != nil {
 			return nil, err
 		}
@@ -207,18 +221,29 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 		if err := errors.Join(s.alert(ctx, tx, u, session), tx.CreateSession(ctx, session)); err != nil {
 			return nil, err
 		}
-		ended, err := tx.EndOldSessions(ctx, u.ID, s.maxSessions, endedByNewer, now)
-		detail := p.detail()
+		ended, err := s.evictSessions(ctx, tx, u.ID, now)
 		if ended > 0 {
-			tell, detail = (*db.DB).Notify, strings.TrimSpace(detail+fmt.Sprintf(" %d older sessions ended: at most %d at a time", ended, s.maxSessions))
+			tell = (*db.DB).Notify
 		}
-		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, detail)), err
+		return byUser(s.event(ctx, EventLogin, u.ID, session.ID, p.detail())), err
 	})
 	if err != nil {
 		return nil, err
 	}
 	u.LastLoginAt = &now
 	return s.issue(ctx, u, session)
+}
+
+// evictSessions ends the sessions of a user that are too many, those first that were used longest ago, and returns how many.
+func (s *Service) evictSessions(ctx context.Context, tx *db.DB, userID string, now db.Time) (ended int, err error) {
+	ids, err := tx.EndOldSessions(ctx, userID, s.maxSessions, endedByNewer, now)
+	for _, id := range ids {
+		e := byUser(s.event(ctx, EventSessionEvicted, userID, *id, fmt.Sprintf("at most %d sessions at a time", s.maxSessions)))
+		if err := errors.Join(s.recordIn(ctx, tx, e), tx.NotifySoon(ctx, db.Notice{EventID: e.ID})); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), err
 }
 
 // alert sends a mail about a login on a device or from a network on which the user has not logged in lately.

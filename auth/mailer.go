@@ -26,6 +26,7 @@ const (
 	mailNewDevice       = "new-device"
 	mailPasswordChanged = "password-changed"
 	mailAccountChanged  = "account-changed"
+	mailEmailReplaced   = "email-replaced"
 	mailAccountDeleted  = "account-deleted"
 )
 

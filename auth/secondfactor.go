@@ -73,15 +73,19 @@ func (s *Service) challenge(ctx context.Context, u *db.User, p proof) error {
 	if p.identity != nil {
 		c.IdentityID = &p.identity.ID
 	}
-	hash := u.PasswordHash
-	err := s.db.Transact(ctx, func(tx *db.DB) error {
+	var hash string
+	err := s.changeAndTell(ctx, u.ID, (*db.DB).NotifySoon, func(tx *db.DB) (*db.Event, error) {
+		if err := p.useFirst(tx); err != nil {
+			return nil, err
+		}
+		hash = u.PasswordHash
 		if p.newHash != "" {
 			hash = p.newHash
 			if err := tx.Rehash(ctx, u.ID, u.PasswordHash, p.newHash); err != nil {
-				return replaced(err, db.ErrNotFound, errChanged)
+				return nil, replaced(err, db.ErrNotFound, errChanged)
 			}
 		}
-		return errors.Join(p.guess.succeeded(ctx, tx), tx.CreateLoginChallenge(ctx, c))
+		return nil, errors.Join(p.guess.succeeded(ctx, tx), tx.CreateLoginChallenge(ctx, c))
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/latchkey/latchkey/db"
 )
@@ -214,4 +215,28 @@ func (s *Service) Session(ctx context.Context, id string) (*db.Session, error) {
 		return nil, err
 	}
 	return session, nil
+}
+
+// expireSessions records a batch of sessions that have expired, and returns how many it has looked at. A session is no longer
+// valid from its expiry on; the event comes when this finds it.
+func (s *Service) expireSessions(ctx context.Context, now db.Time) (checked int, err error) {
+	err = s.db.Transact(ctx, func(tx *db.DB) error {
+		var expired []*db.Session
+		if expired, checked, err = tx.CheckSessions(ctx, now, expiryBatch); err != nil {
+			return err
+		}
+		for _, session := range expired {
+			at, why := session.IdleAt, "it was not used"
+			if session.RefreshExpiry() == session.ExpiresAt {
+				at, why = session.ExpiresAt, "it had its maximum lifetime"
+			}
+			e := s.event(ctx, EventSessionExpired, session.UserID, session.ID, "at "+at.UTC().Format(time.RFC3339)+": "+why)
+			if err := errors.Join(s.recordIn(ctx, tx, e), tx.NotifySoon(ctx, db.Notice{EventID: e.ID})); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.webhooks.Wake()
+	return checked, err
 }

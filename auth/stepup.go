@@ -12,27 +12,44 @@ import (
 
 // What asks a user again, in a session, to prove who they are.
 
-// RecentAuth returns nil if the user of the viewer's session has proved who they are within the duration. API tokens are
-// refused.
+// RecentAuth returns nil if the user of the viewer's session has proved who they are within the duration; 0 stands for
+// Options.MaxAuthAge. API tokens are refused.
 func (s *Service) RecentAuth(ctx context.Context, within time.Duration) error {
 	v := ViewerFrom(ctx)
 	if _, err := v.owner(); err != nil || s.recentSince(v.AuthenticatedAt, within) {
 		return err
 	}
-	session, err := s.db.Session(ctx, v.SessionID) // the viewer may be cached, and the time has only become later
+	return s.provedWithin(ctx, s.db, within) // the viewer may be cached, and the time has only become later
+}
+
+// recent returns a ReauthenticationRequiredError unless the viewer's session has proved its user within Options.MaxAuthAge. It
+// guards what would give the thief of an access token more than the token: scopes, or a token that lives longer. API tokens
+// pass: what they may not do at all is refused elsewhere.
+func (s *Service) recent(ctx context.Context, tx *db.DB) error {
+	if ViewerFrom(ctx).SessionID == "" || s.maxAuthAge == 0 {
+		return nil
+	}
+	return s.provedWithin(ctx, tx, 0)
+}
+
+// provedWithin is RecentAuth by the session's row.
+func (s *Service) provedWithin(ctx context.Context, d *db.DB, within time.Duration) error {
+	session, err := d.Session(ctx, ViewerFrom(ctx).SessionID)
 	if err == nil && !s.recentSince(session.AuthenticatedAt, within) {
-		err = &ReauthenticationRequiredError{MaxAge: within}
+		err = &ReauthenticationRequiredError{MaxAge: cmp.Or(within, s.maxAuthAge)}
 	}
 	return err
 }
 
-// AuthenticatedWithin reports whether the viewer's session has certainly proved who its user is within the duration.
+// AuthenticatedWithin reports whether the viewer's session has certainly proved who its user is within the duration; 0 stands
+// for Options.MaxAuthAge.
 func (s *Service) AuthenticatedWithin(v *Viewer, within time.Duration) bool {
 	return v.SessionID != "" && s.recentSince(v.AuthenticatedAt, within)
 }
 
 func (s *Service) recentSince(at db.Time, within time.Duration) bool {
-	return !s.timestamp().After(at.Add(within).Time)
+	within = cmp.Or(within, s.maxAuthAge)
+	return within == 0 || !s.timestamp().After(at.Add(within).Time)
 }
 
 // SecondFactor returns nil if the viewer's session has proved a second factor. API tokens are refused.

@@ -140,7 +140,7 @@ func (c UserChanges) apply(u *db.User, rights *Rights) error {
 }
 
 // UpdateUser changes a user, as an administrator. The address is not changed by an API token, or in one's own account, where links to it open the
-// account. A change of roles invalidates access tokens with the old scopes; clients
+// account. The former address is told. A change of roles invalidates access tokens with the old scopes; clients
 // refresh and continue.
 func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserChanges) (updated *db.User, err error) {
 	if changes.Email != nil && s.opensByMail() {
@@ -152,7 +152,7 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 		}
 	}
 	err = s.administer(ctx, userID, func(tx *db.DB, u *db.User, now db.Time) (*db.Event, error) {
-		kind, before := EventUserUpdated, slices.Clone(u.Roles)
+		kind, before, old := EventUserUpdated, slices.Clone(u.Roles), u.Email
 		if err := changes.apply(u, s.rights); err != nil {
 			return nil, err
 		}
@@ -174,13 +174,25 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 		}
 		updated, u.UpdatedAt = u, now
 		if changes.Email != nil {
-			if err := tx.RevokeLinks(ctx, u.ID, "", now); err != nil {
+			if err := errors.Join(tx.RevokeLinks(ctx, u.ID, "", now), s.tellFormerAddress(ctx, tx, u, old)); err != nil {
 				return nil, err
 			}
 		}
 		return s.event(ctx, kind, u.ID, "", ""), inUse(tx.SaveUser(ctx, u))
 	})
 	return updated, err
+}
+
+// tellFormerAddress tells a user's former address by mail that an administrator has changed it. The mail has no link that
+// undoes the change, and does not name the new address: administrators change addresses whose mailboxes are lost, stolen, of
+// people who have left, or misspelt, and whoever reads mail there must not get into the account.
+func (s *Service) tellFormerAddress(ctx context.Context, tx *db.DB, u *db.User, former *string) error {
+	if s.accounts.Send == nil || former == nil || u.Email != nil && *u.Email == *former {
+		return nil
+	}
+	m := s.newMail(mailEmailReplaced, *former, u.Locale, u.ID)
+	m.Data.Username = u.Username
+	return tx.CreateMail(ctx, m)
 }
 
 // opensByMail reports whether the owner of a user's address can get into the account by links that are sent to it.

@@ -211,7 +211,7 @@ func TestARevokedTokenIsNotRemembered(t *testing.T) {
 			revoke(f, p)
 			revoked := time.Now()
 			for f.refused(p.AccessToken) == "" {
-				if name == "here" || time.Since(revoked) > time.Second {
+				if name == "here" || time.Since(revoked) > 10*time.Second {
 					t.Fatalf("revoked %s: good %v later", name, time.Since(revoked))
 				}
 				time.Sleep(5 * time.Millisecond)

@@ -18,6 +18,9 @@ type Link struct {
 // Live reports whether the link can be used.
 func (l *Link) Live(now Time) bool { return l.UsedAt == nil && now.Before(l.ExpiresAt.Time) }
 
+// RoleNames returns Roles as a plain slice, as gqlgen needs it.
+func (l *Link) RoleNames() []Role { return l.Roles }
+
 // CreateLink stores a link, unless there is one with the ID.
 func (db *DB) CreateLink(ctx context.Context, l *Link) error {
 	_, err := db.Exec(ctx, "create link", `
@@ -37,6 +40,29 @@ func (db *DB) Link(ctx context.Context, id string) (*Link, error) {
 func (db *DB) LinksTo(ctx context.Context, email, kind string, now Time, limit int) ([]*Link, error) {
 	return Select[Link](ctx, db, "links to an address", `
 		SELECT * FROM links WHERE email = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3 ORDER BY id DESC LIMIT $4`, email, kind, now, limit)
+}
+
+// OpenLinks lists the links of a kind that can be used, oldest first.
+func (db *DB) OpenLinks(ctx context.Context, kind string, now Time, p Page) (PageOf[Link], error) {
+	return openLinks(kind, now).Page(ctx, db, p)
+}
+
+// CountOpenLinks counts the links of a kind that can be used.
+func (db *DB) CountOpenLinks(ctx context.Context, kind string, now Time) (int, error) {
+	return openLinks(kind, now).Count(ctx, db)
+}
+
+func openLinks(kind string, now Time) Listing[Link] {
+	return Listing[Link]{
+		Op: "open links", From: `links`, Where: `used_at IS NULL AND expires_at > $1`, Args: []any{now},
+		columns: []string{"kind"}, keys: [][]any{{kind}},
+	}
+}
+
+// RevokeLink revokes a link of a kind. It returns ErrNotFound if there is none that can be used.
+func (db *DB) RevokeLink(ctx context.Context, id, kind string, now Time) error {
+	return db.ExecOne(ctx, "revoke link", `
+		UPDATE links SET used_at = $3 WHERE id = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3`, id, kind, now)
 }
 
 // UseLink uses a link up. It returns ErrNotFound if it was used, was revoked or has expired.

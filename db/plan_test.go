@@ -53,6 +53,18 @@ var hotReads = map[string]struct {
 		_, err := d.EndOldSessions(ctx, id.user, 100, "why", noon)
 		return err
 	}},
+	"check sessions": {"latchkey_sessions_check_at sessions_pkey", func(ctx context.Context, d *db.DB, _ ids) error {
+		_, _, err := d.CheckSessions(ctx, noon, 200)
+		return err
+	}},
+	"open invitations": {"latchkey_links_open", func(ctx context.Context, d *db.DB, id ids) error {
+		_, err := d.OpenLinks(ctx, "invitation", noon, db.Page{Limit: 20, After: id.link})
+		return err
+	}},
+	"number of open invitations": {"latchkey_links_open", func(ctx context.Context, d *db.DB, _ ids) error {
+		_, err := d.CountOpenLinks(ctx, "invitation", noon)
+		return err
+	}},
 	"networks of a user": {"sessions_user_id", func(ctx context.Context, d *db.DB, id ids) error {
 		_, err := d.LoggedInFrom(ctx, id.user, "192.0.2.7")
 		return err
@@ -189,7 +201,7 @@ func pageOfEvents(index string, narrow ...func(f *db.EventFilter, id ids)) (read
 }
 
 // ids are of rows in the middle of their tables. heavy is a user with a third of the events.
-type ids struct{ user, session, token, event, heavy string }
+type ids struct{ user, session, token, event, heavy, link string }
 
 // As tables grow, a scan of one takes longer. The planners prefer an index already for tables of this size.
 func TestHotReadsUseIndexes(t *testing.T) {
@@ -241,7 +253,7 @@ func usesSearchIndex(t *testing.T, d *db.DB) {
 }
 
 // tableScan matches the scan of a whole table in a plan. SQLite's plans call the parts of a query by the names in page.go.
-var tableScan = regexp.MustCompile(`Seq Scan on \w+|(?m)^SCAN (?:users|sessions|api_tokens|events|throttles|deleted_users|webhook_deliveries|[a-z])$`)
+var tableScan = regexp.MustCompile(`Seq Scan on \w+|(?m)^SCAN (?:users|sessions|api_tokens|events|throttles|deleted_users|webhook_deliveries|links|[a-z])$`)
 
 // usesIndex reports whether a plan uses the index.
 func usesIndex(d *db.DB, plan, index string) bool {
@@ -270,6 +282,7 @@ func fillTables(t *testing.T, d *db.DB, others, events int) ids {
 	fill(others, `INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, rotated_at, idle_at, expires_at)
 		SELECT 'session_' || (10000 + i), 'user_' || (10001 + i % 2000), '', '', '', 1, 1,
 			'2026-01-31T12:00:00.123456Z', '2026-01-31T12:00:00.123456Z', '2026-02-28T12:00:00.123456Z', '2026-03-31T12:00:00.123456Z' FROM numbers`)
+	must[int64](t)(d.Exec(t.Context(), "check sessions", `UPDATE sessions SET check_at = idle_at WHERE id NOT LIKE '%1'`))
 	must[int64](t)(d.Exec(t.Context(), "end sessions", `UPDATE sessions SET ended_at = created_at WHERE id LIKE '%5'`))
 	fill(others, `INSERT INTO api_tokens (id, user_id, name, digest, scopes, created_at)
 		SELECT 'token_' || (10000 + i), 'user_' || (10001 + i % 2000), '', 'sha256:' || i, '[]', '2026-01-31T12:00:00.123456Z' FROM numbers`)
@@ -281,11 +294,15 @@ func fillTables(t *testing.T, d *db.DB, others, events int) ids {
 	fill(others, `INSERT INTO throttles (key, failures, delay_ms, next_ms, expires_ms) SELECT 'key' || i, 1, 0, 0, i FROM numbers`)
 	fill(others, `INSERT INTO webhook_deliveries (id, event_id, url, type, body, created_at)
 		SELECT 'delivery_' || (10000 + i), 'event_' || i, 'https://receiver' || (i % 10) || '.example.com', 'user.created', '{}', '2026-01-31T12:00:00.123456Z' FROM numbers`)
+	fill(others, `INSERT INTO links (id, kind, email, roles, created_at, expires_at, used_at)
+		SELECT 'link_' || (10000 + i), CASE WHEN i % 50 = 0 THEN 'invitation' ELSE 'login' END, 'user' || i || '@example.com', '[]',
+			'2026-01-31T12:00:00.123456Z', '2026-03-31T12:00:00.123456Z', NULL FROM numbers`)
+	must[int64](t)(d.Exec(t.Context(), "use links", `UPDATE links SET used_at = created_at WHERE id LIKE '%3'`))
 	for _, column := range []string{"next_at", "delivered_at", "failed_at"} {
 		must[int64](t)(d.Exec(t.Context(), "fill", `UPDATE webhook_deliveries SET `+column+` = created_at WHERE event_id LIKE '%7'`))
 	}
 	if d.Dialect() == "postgres" {
 		must[int64](t)(d.Exec(t.Context(), "analyze", "ANALYZE"))
 	}
-	return ids{"user_11000", "session_14000", "token_14000", "event_115000", "user_10001"}
+	return ids{"user_11000", "session_14000", "token_14000", "event_115000", "user_10001", "link_14000"}
 }

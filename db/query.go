@@ -78,6 +78,18 @@ func Select[T any](ctx context.Context, db *DB, op, query string, args ...any) (
 	return rows, nil
 }
 
+// selectChanged is Select for a statement that changes the rows that it returns. Outside of a transaction it does not check the
+// precondition of GuardWrites.
+func selectChanged[T any](ctx context.Context, db *DB, op, query string, args ...any) ([]*T, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	rows := []*T{}
+	if err := sqlx.SelectContext(ctx, db.writer, &rows, query, args...); err != nil {
+		return nil, db.wrap(op, err)
+	}
+	return rows, nil
+}
+
 // SelectIn reads rows as Select does, for a query that ends with the column that has one of the texts:
 // "SELECT * FROM orders WHERE id". It is one query for any number of texts.
 func SelectIn[T any](ctx context.Context, db *DB, op, query string, texts []string) ([]*T, error) {

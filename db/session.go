@@ -22,6 +22,7 @@ type Session struct {
 	ExpiresAt       Time             `db:"expires_at"`       // expires then at the latest
 	EndedAt         *Time            `db:"ended_at"`
 	EndedBecause    *string          `db:"ended_because"`
+	CheckAt         *Time            `db:"check_at"` // when CheckSessions looks whether it has expired; nil: never again
 }
 
 // Live reports whether the session has neither ended nor expired.
@@ -41,11 +42,33 @@ func (s *Session) RefreshExpiry() Time {
 func (db *DB) CreateSession(ctx context.Context, s *Session) error {
 	_, err := db.Exec(ctx, "create session", `
 		INSERT INTO sessions (id, user_id, device, ip, login_network, generation, seen_generation, created_at, authenticated_at,
-			rotated_at, idle_at, expires_at, methods, provider, provider_sid)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			rotated_at, idle_at, expires_at, methods, provider, provider_sid, check_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		s.ID, s.UserID, s.Device, s.IP, s.LoginNetwork, s.Generation, s.SeenGeneration, s.CreatedAt, s.AuthenticatedAt,
-		s.RotatedAt, s.IdleAt, s.ExpiresAt, s.Methods, s.Provider, s.ProviderSID)
+		s.RotatedAt, s.IdleAt, s.ExpiresAt, s.Methods, s.Provider, s.ProviderSID, s.RefreshExpiry())
 	return err
+}
+
+// CheckSessions looks at up to limit sessions that may have expired since, and returns those that have. Each is returned once,
+// to one caller, in the transaction of which it is marked; the others, which were refreshed, are looked at again when they
+// would expire. checked is how many it looked at. Refreshing a session does not change when it is looked at, so that a refresh
+// changes no index.
+func (db *DB) CheckSessions(ctx context.Context, now Time, limit int) (expired []*Session, checked int, err error) {
+	// PostgreSQL checks the outer condition again after it has waited for another process that looks at the same row. It is
+	// written so that no index serves it: only the inner query is to search for rows.
+	rows, err := selectChanged[Session](ctx, db, "check sessions", `
+		UPDATE sessions SET check_at = CASE
+			WHEN ended_at IS NOT NULL OR idle_at <= $1 OR expires_at <= $1 THEN NULL
+			WHEN idle_at < expires_at THEN idle_at
+			ELSE expires_at END
+		WHERE id IN (SELECT id FROM sessions WHERE check_at <= $1 ORDER BY check_at LIMIT $2) AND coalesce(check_at <= $1, FALSE)
+		RETURNING *`, now, limit)
+	for _, s := range rows {
+		if s.EndedAt == nil && s.CheckAt == nil {
+			expired = append(expired, s)
+		}
+	}
+	return expired, len(rows), err
 }
 
 // Session returns the session with the ID, even if it has ended.
@@ -82,15 +105,15 @@ func (db *DB) Authenticated(ctx context.Context, id string, at Time) error {
 	return db.ExecOne(ctx, "session authenticated", `UPDATE sessions SET authenticated_at = $2 WHERE id = $1 AND ended_at IS NULL`, id, at)
 }
 
-// EndOldSessions ends the user's live sessions except the most recently used ones, of which it keeps limit. It returns how
-// many it ended.
-func (db *DB) EndOldSessions(ctx context.Context, userID string, limit int, because string, now Time) (int, error) {
-	n, err := db.Exec(ctx, "end old sessions", `
+// EndOldSessions ends the user's live sessions except the most recently used ones, of which it keeps limit. It returns the IDs
+// of those that it ended.
+func (db *DB) EndOldSessions(ctx context.Context, userID string, limit int, because string, now Time) (ended []*string, err error) {
+	return selectChanged[string](ctx, db, "end old sessions", `
 		UPDATE sessions SET ended_at = $3, ended_because = $4
 		WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3 AND id NOT IN (
 			SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_at > $3 AND expires_at > $3
-			ORDER BY rotated_at DESC, id DESC LIMIT $2)`, userID, limit, now, because)
-	return int(n), err
+			ORDER BY rotated_at DESC, id DESC LIMIT $2)
+		RETURNING id`, userID, limit, now, because)
 }
 
 // EndAllSessions ends the sessions of all users that began at or before the time. It works in batches and returns how many

@@ -61,7 +61,11 @@ var directAuthenticated direct.Guard = func(ctx context.Context) bool { return a
 
 // shared returns the guard of a directive that was made first for the same arguments.
 func (g *directGuards) shared(d *ast.Directive, guard direct.Guard) *direct.Guard {
-	found, _ := g.guards.LoadOrStore(d.Name+" "+d.Arguments[0].Value.String(), &guard)
+	key := d.Name
+	for _, a := range d.Arguments {
+		key += " " + a.Value.String()
+	}
+	found, _ := g.guards.LoadOrStore(key, &guard)
 	return found.(*direct.Guard)
 }
 

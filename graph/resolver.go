@@ -140,6 +140,20 @@ func (r *Resolver) auditLog(ctx context.Context, filter *db.EventFilter, args re
 	return relay.New(rows, eventID, func(ctx context.Context) (int, error) { return r.Auth.CountEvents(ctx, *filter) }), nil
 }
 
+func invitationID(l *db.Link) string { return l.ID }
+
+func (r *Resolver) invitations(ctx context.Context, args relay.Args) (*relay.InvitationConnection, error) {
+	page, err := args.Page(db.LinkID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.Auth.Invitations(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	return relay.New(rows, invitationID, r.Auth.CountInvitations), nil
+}
+
 // changesOf converts the input: an absent field is left unchanged, an explicit null clears it.
 func changesOf(in model.UpdateUserInput) auth.UserChanges {
 	changes := auth.UserChanges{Username: in.Username}

@@ -154,11 +154,12 @@ func (r *mutationResolver) InviteUser(ctx context.Context, input auth.InviteUser
 	if err != nil {
 		return nil, err
 	}
-	return &model.InviteUserPayload{ExpiresAt: link.ExpiresAt}, nil
+	return &model.InviteUserPayload{ExpiresAt: link.ExpiresAt, Invitation: link}, nil
 }
 
-func (r *mutationResolver) RevokeInvitation(ctx context.Context, input model.RevokeInvitationInput) (*model.RevokeInvitationPayload, error) {
-	return &model.RevokeInvitationPayload{Email: input.Email}, r.Auth.RevokeInvitation(ctx, input.Email)
+func (r *mutationResolver) RevokeInvitation(ctx context.Context, input auth.RevokeInvitationInput) (*model.RevokeInvitationPayload, error) {
+	email, err := r.Auth.RevokeInvitation(ctx, input)
+	return &model.RevokeInvitationPayload{Email: email}, err
 }
 
 func (r *mutationResolver) CompleteLogin(ctx context.Context, input auth.CompleteLoginInput) (*auth.LoginPayload, error) {
@@ -254,6 +255,10 @@ func (r *queryResolver) Entities(ctx context.Context, representations []map[stri
 
 func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
 	return r.service(ctx)
+}
+
+func (r *queryResolver) Invitations(ctx context.Context, first *int, after *string, last *int, before *string) (*relay.Connection[db.Link], error) {
+	return r.invitations(ctx, relay.Args{First: first, After: after, Last: last, Before: before})
 }
 
 func (r *queryResolver) LoginProviders(ctx context.Context) ([]*auth.LoginProvider, error) {

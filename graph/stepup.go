@@ -16,7 +16,7 @@ import (
 
 // The directives that ask for more than access: @recentAuth and @mfa. A field has them in addition to its access directive.
 
-func (d directives) recentAuth(ctx context.Context, _ any, next graphql.Resolver, within string) (any, error) {
+func (d directives) recentAuth(ctx context.Context, _ any, next graphql.Resolver, within *string) (any, error) {
 	duration, err := parseWithin(within)
 	if err != nil {
 		return nil, err // the start has refused it: see auditStepUp
@@ -28,13 +28,25 @@ func (d directives) mfa(ctx context.Context, _ any, next graphql.Resolver) (any,
 	return recordDenied(ctx, d.service, func(*auth.Viewer) error { return d.service.SecondFactor(ctx) }, next)
 }
 
-// parseWithin reads the argument of @recentAuth.
-func parseWithin(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
+// parseWithin reads the argument of @recentAuth. Without one it returns 0, which stands for the server's setting.
+func parseWithin(text *string) (time.Duration, error) {
+	if text == nil {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(*text)
 	if err != nil || d < time.Second {
-		return 0, fmt.Errorf(`within is %q, and must be a duration of at least a second, such as "10m" or "1h30m"`, text)
+		return 0, fmt.Errorf(`within is %q, and must be a duration of at least a second, such as "10m" or "1h30m"`, *text)
 	}
 	return d, nil
+}
+
+// withinOf is parseWithin of a directive in a schema.
+func withinOf(d *ast.Directive) (time.Duration, error) {
+	argument := d.Arguments.ForName("within")
+	if argument == nil || argument.Value.Kind == ast.NullValue {
+		return parseWithin(nil)
+	}
+	return parseWithin(&argument.Value.Raw)
 }
 
 // auditStepUp returns what @recentAuth and @mfa add to what a field needs. It returns an error where they have no access
@@ -42,11 +54,15 @@ func parseWithin(text string) (time.Duration, error) {
 func auditStepUp(all ast.DirectiveList, access []*ast.Directive, own string) (adds string, err error) {
 	var needs []string
 	if d := all.ForName("recentAuth"); d != nil {
-		within, err := parseWithin(d.Arguments.ForName("within").Value.Raw)
+		within, err := withinOf(d)
 		if err != nil {
 			return "", fmt.Errorf("@recentAuth: %w", err)
 		}
-		needs = append(needs, "a login or reauthentication within "+shortDuration(within))
+		age := "LATCHKEY_MAX_AUTH_AGE"
+		if within > 0 {
+			age = shortDuration(within)
+		}
+		needs = append(needs, "a login or reauthentication within "+age)
 	}
 	if all.ForName("mfa") != nil {
 		needs = append(needs, "a second factor")
@@ -80,7 +96,7 @@ func shortDuration(d time.Duration) string {
 var directMFA direct.Guard = func(ctx context.Context) bool { return auth.ViewerFrom(ctx).MFA() }
 
 func (g *directGuards) recentAuth(d *ast.Directive) direct.Guard {
-	within, err := parseWithin(d.Arguments.ForName("within").Value.Raw)
+	within, err := withinOf(d)
 	return func(ctx context.Context) bool {
 		return err == nil && g.service.AuthenticatedWithin(auth.ViewerFrom(ctx), within)
 	}

@@ -39,8 +39,13 @@ func TestStepUpDirectivesLetOnlySessionsPassThatHaveProvedEnough(t *testing.T) {
 				}
 				return v.(string)
 			}
-			within, mfa = try(d.RecentAuth(ctx, nil, next, "5m")), try(d.Mfa(ctx, nil, next))
-			for name, c := range map[string]struct{ argument, value, given string }{"recentAuth": {"within", "5m", within}, "mfa": {given: mfa}} {
+			minutes := "5m"
+			within, mfa = try(d.RecentAuth(ctx, nil, next, &minutes)), try(d.Mfa(ctx, nil, next))
+			if byDefault := try(d.RecentAuth(ctx, nil, next, nil)); byDefault != within {
+				t.Errorf("without within: %s, want %s", byDefault, within)
+			}
+			for _, c := range []struct{ name, argument, value, given string }{{"recentAuth", "within", "5m", within}, {"recentAuth", "", "", within}, {"mfa", "", "", mfa}} {
+				name := c.name
 				allows, known := graph.DirectGuard(at.Auth, name, c.argument, c.value)
 				if !known || allows(ctx) && c.given != "given" { // the other way, gqlgen executes the field
 					t.Errorf("@%s: known %v; it is written directly, while gqlgen says %s", name, known, c.given)
@@ -71,14 +76,14 @@ func TestStepUpDirectivesLetOnlySessionsPassThatHaveProvedEnough(t *testing.T) {
 		ann.Ask(`mutation($p: String!, $c: String) { reauthenticate(input: {password: $p, code: $c}) { authenticatedAt } }`, "p", servertest.Password("ann"), "c", code).Want("")
 		want("again", s, ann.Token, "given", "given")
 		want("again, at another process", other, ann.Token, "given", "given") // at once: what it remembers is older
-	})
+	}, func(s *servertest.Settings) { s.MaxAuthAge = 5 * time.Minute })
 }
 
 const stepUpPrelude = `
 directive @public on FIELD_DEFINITION
 directive @authenticated on FIELD_DEFINITION
 directive @requiresScopes(scopes: [[Scope!]!]!) on FIELD_DEFINITION
-directive @recentAuth(within: String!) on FIELD_DEFINITION
+directive @recentAuth(within: String) on FIELD_DEFINITION
 directive @mfa on FIELD_DEFINITION
 directive @hasRole(role: String!) on FIELD_DEFINITION
 directive @sensitive on OBJECT
@@ -94,7 +99,10 @@ func TestStepUpDirectivesThatMeanNothingStopTheStart(t *testing.T) {
 		`a: Int @authenticated @recentAuth(within: "10ms")`:       "at least a second",
 		`a: Int @public @mfa`:                                     "Query.a: a field that is @public cannot ask",
 		`a: Int @public @recentAuth(within: "1m")`:                "Query.a: a field that is @public cannot ask",
-		`a: Int @mfa`: "Query.a: @recentAuth and @mfa stand beside an access directive",
+		`a: Int @mfa`:                                                             "Query.a: @recentAuth and @mfa stand beside an access directive",
+		`a: Int @recentAuth @authenticated`:                                       "= any viewer who is logged in, with a login or reauthentication within LATCHKEY_MAX_AUTH_AGE",
+		`a: Int @public @recentAuth`:                                              "Query.a: a field that is @public cannot ask",
+		`a: Int @authenticated @recentAuth(within: null)`:                         "within LATCHKEY_MAX_AUTH_AGE",
 		`a: Int @authenticated @recentAuth(within: "1h30m")`:                      "= any viewer who is logged in, with a login or reauthentication within 1h30m",
 		`a: Int @requiresScopes(scopes: [["users:read"]]) @mfa`:                   "= the scope users:read, with a second factor",
 		`a: Int @hasRole(role: "x") @mfa @recentAuth(within: "10m")`:              `= @hasRole(role: "x"), with a login or reauthentication within 10m and a second factor`,

@@ -18,7 +18,7 @@ import (
 
 // Kinds are the kinds of messages. Each has a template LOCALE/KIND.txt, and may have a LOCALE/KIND.html.
 var Kinds = []string{
-	"account-changed", "account-deleted", "address-in-use", "email-changed", "invitation", "login", "new-device", "no-account",
+	"account-changed", "account-deleted", "address-in-use", "email-changed", "email-replaced", "invitation", "login", "new-device", "no-account",
 	"password-changed", "register", "reset-password", "verify-email",
 }
 

@@ -478,7 +478,7 @@ func TestAPITokensAreRememberedForSeconds(t *testing.T) {
 	}
 	p.set(func() { clear(p.tokens) })
 	eventually(t, "the revoked token is refused", func() bool { return outcome(v, program) == Revoked })
-	if d := time.Since(start); d > 2*time.Second {
+	if d := time.Since(start); d > 10*time.Second {
 		t.Errorf("after %v", d)
 	}
 	before := p.count("introspect")
@@ -619,7 +619,7 @@ func TestAServerThatHangsDoesNotHangUs(t *testing.T) {
 	start := time.Now()
 	got := outcome(v, apiToken("a"))
 	close(hang)
-	if d := time.Since(start); got != "UNAVAILABLE" || d < askTimeout || d > 2*askTimeout {
+	if d := time.Since(start); got != "UNAVAILABLE" || d < askTimeout || d > 5*askTimeout {
 		t.Errorf("%s after %v", got, d)
 	}
 }

@@ -33,14 +33,14 @@ const testType = "webhook.test"
 
 // DefaultEvents are the types that are sent unless others are chosen: what changes accounts, sessions and credentials.
 var DefaultEvents = []string{
-	"user.*", "session.started", "session.ended", "sessions.ended", "password.changed", "api_token.created", "api_token.revoked",
+	"user.*", "session.started", "session.ended", "session.expired", "sessions.ended", "password.changed", "api_token.created", "api_token.revoked",
 	"factor.*", "email.*", "identity.*", "all.revoked",
 }
 
 // types are the types of messages whose names do not follow from the kind of the event.
 var types = map[db.EventKind]string{
 	"LOGIN": "session.started", "REFRESH": "session.refreshed", "REAUTHENTICATED": "session.reauthenticated",
-	"SESSION_REVOKED": "session.ended", "REFRESH_REUSED": "session.ended", // objectId is the session
+	"SESSION_REVOKED": "session.ended", "SESSION_EVICTED": "session.ended", "REFRESH_REUSED": "session.ended", // objectId is the session
 	"LOGOUT": "sessions.ended", "SESSIONS_REVOKED": "sessions.ended", // one or several of the user's
 	"ROLES_CHANGED": "user.roles_changed", "EMAIL_CHANGE_UNDONE": "email.restored", "FACTORS_RESET": "factor.reset",
 }

@@ -37,7 +37,7 @@ type DirectiveRoot struct {
 	Authenticated  func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Mfa            func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Public         func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
-	RecentAuth     func(ctx context.Context, obj any, next graphql.Resolver, within string) (res any, err error)
+	RecentAuth     func(ctx context.Context, obj any, next graphql.Resolver, within *string) (res any, err error)
 	RequiresScopes func(ctx context.Context, obj any, next graphql.Resolver, scopes [][]string) (res any, err error)
 }
 
@@ -128,8 +128,30 @@ type ComplexityRoot struct {
 		Provider   func(childComplexity int) int
 	}
 
-	InviteUserPayload struct {
+	Invitation struct {
+		CreatedAt func(childComplexity int) int
+		Email     func(childComplexity int) int
 		ExpiresAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		InvitedBy func(childComplexity int) int
+		RoleNames func(childComplexity int) int
+	}
+
+	InvitationConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	InvitationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	InviteUserPayload struct {
+		ExpiresAt  func(childComplexity int) int
+		Invitation func(childComplexity int) int
 	}
 
 	LinkIdentityPayload struct {
@@ -187,7 +209,7 @@ type ComplexityRoot struct {
 		ResetFactors          func(childComplexity int, input model.ResetFactorsInput) int
 		ResetPassword         func(childComplexity int, input auth.ResetPasswordInput) int
 		RevokeAPIToken        func(childComplexity int, input model.RevokeAPITokenInput) int
-		RevokeInvitation      func(childComplexity int, input model.RevokeInvitationInput) int
+		RevokeInvitation      func(childComplexity int, input auth.RevokeInvitationInput) int
 		RevokeSession         func(childComplexity int, input model.RevokeSessionInput) int
 		RevokeSessions        func(childComplexity int, input model.RevokeSessionsInput) int
 		SetUserPassword       func(childComplexity int, input auth.SetUserPasswordInput) int
@@ -216,6 +238,7 @@ type ComplexityRoot struct {
 	Query struct {
 		AuditLog       func(childComplexity int, first *int, after *string, last *int, before *string, filter *db.EventFilter) int
 		Entities       func(childComplexity int, representations []map[string]any) int
+		Invitations    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		LoginProviders func(childComplexity int) int
 		Me             func(childComplexity int) int
 		Node           func(childComplexity int, id string) int
@@ -660,12 +683,93 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Identity.Provider(childComplexity), true
 
+	case "Invitation.createdAt":
+		if e.ComplexityRoot.Invitation.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.CreatedAt(childComplexity), true
+	case "Invitation.email":
+		if e.ComplexityRoot.Invitation.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Email(childComplexity), true
+	case "Invitation.expiresAt":
+		if e.ComplexityRoot.Invitation.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.ExpiresAt(childComplexity), true
+	case "Invitation.id":
+		if e.ComplexityRoot.Invitation.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.ID(childComplexity), true
+	case "Invitation.invitedById":
+		if e.ComplexityRoot.Invitation.InvitedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.InvitedBy(childComplexity), true
+	case "Invitation.roles":
+		if e.ComplexityRoot.Invitation.RoleNames == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.RoleNames(childComplexity), true
+
+	case "InvitationConnection.edges":
+		if e.ComplexityRoot.InvitationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Edges(childComplexity), true
+	case "InvitationConnection.nodes":
+		if e.ComplexityRoot.InvitationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Nodes(childComplexity), true
+	case "InvitationConnection.pageInfo":
+		if e.ComplexityRoot.InvitationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.PageInfo(childComplexity), true
+	case "InvitationConnection.totalCount":
+		if e.ComplexityRoot.InvitationConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.TotalCount(childComplexity), true
+
+	case "InvitationEdge.cursor":
+		if e.ComplexityRoot.InvitationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Cursor(childComplexity), true
+	case "InvitationEdge.node":
+		if e.ComplexityRoot.InvitationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Node(childComplexity), true
+
 	case "InviteUserPayload.expiresAt":
 		if e.ComplexityRoot.InviteUserPayload.ExpiresAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.InviteUserPayload.ExpiresAt(childComplexity), true
+	case "InviteUserPayload.invitation":
+		if e.ComplexityRoot.InviteUserPayload.Invitation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InviteUserPayload.Invitation(childComplexity), true
 
 	case "LinkIdentityPayload.identity":
 		if e.ComplexityRoot.LinkIdentityPayload.Identity == nil {
@@ -1073,7 +1177,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.RevokeInvitation(childComplexity, args["input"].(model.RevokeInvitationInput)), true
+		return e.ComplexityRoot.Mutation.RevokeInvitation(childComplexity, args["input"].(auth.RevokeInvitationInput)), true
 	case "Mutation.revokeSession":
 		if e.ComplexityRoot.Mutation.RevokeSession == nil {
 			break
@@ -1252,6 +1356,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Entities(childComplexity, args["representations"].([]map[string]any)), true
 
+	case "Query.invitations":
+		if e.ComplexityRoot.Query.Invitations == nil {
+			break
+		}
+
+		args, err := ec.field_Query_invitations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Invitations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.loginProviders":
 		if e.ComplexityRoot.Query.LoginProviders == nil {
 			break
@@ -2033,8 +2148,8 @@ In addition to the access directive: the session must have proved who its user i
 REAUTHENTICATION_REQUIRED. API tokens are refused.
 """
 directive @recentAuth(
-  "Such as \"10m\" or \"1h30m\"."
-  within: String!
+  "Such as \"10m\" or \"1h30m\"; by default the server's LATCHKEY_MAX_AUTH_AGE."
+  within: String
 ) on FIELD_DEFINITION
 
 "In addition to the access directive: the session must have proved a second factor; otherwise MFA_REQUIRED. API tokens are refused."
@@ -2167,6 +2282,18 @@ type Query {
   "For gateways: this schema. Callers who may introspect the schema may read it here."
   _service: _Service! @public
 
+  "The invitations that can still be used, oldest first."
+  invitations(
+    "At most this many from the start: 1 to 100. Without first and last: 20."
+    first: Int
+    "Only invitations after this cursor."
+    after: String
+    "At most this many from the end: 1 to 100."
+    last: Int
+    "Only invitations before this cursor."
+    before: String
+  ): InvitationConnection @requiresScopes(scopes: [["users:write"]])
+
   "The providers by which users can log in, for the buttons of a log-in page."
   loginProviders: [LoginProvider!] @public @listSize(assumedSize: 10)
 }
@@ -2220,10 +2347,10 @@ type Mutation {
   ): LogoutPayload @authenticated
 
   """
-  Verifies again who the viewer is, in the current session. Mutations that create API tokens, grant roles, set
-  passwords, delete users or change second factors need a login or this mutation within the last hour; otherwise they
-  fail with REAUTHENTICATION_REQUIRED. A user who has a second factor proves it too; without a code or a passkey the
-  mutation fails with MFA_REQUIRED. Not allowed with an API token.
+  Verifies again who the viewer is, in the current session. Mutations with @recentAuth, and those that say so, need a login
+  or this mutation within the server's LATCHKEY_MAX_AUTH_AGE; otherwise they fail with REAUTHENTICATION_REQUIRED. A user who
+  has a second factor proves it too; without a code or a passkey the mutation fails with MFA_REQUIRED. Not allowed with an
+  API token.
   """
   reauthenticate(
     "The password, and the second factor of a user who has one; or a passkey alone."
@@ -2246,7 +2373,7 @@ type Mutation {
   createApiToken(
     "The name and permissions of the token."
     input: CreateApiTokenInput!
-  ): CreateApiTokenPayload @credentials @authenticated
+  ): CreateApiTokenPayload @credentials @recentAuth @authenticated
 
   """
   Revokes an API token at once: the viewer's own or, with users:write, one of a user with no more scopes. Not allowed
@@ -2257,7 +2384,7 @@ type Mutation {
     input: RevokeApiTokenInput!
   ): RevokeApiTokenPayload @authenticated
 
-  "Creates a user with no more scopes than the viewer has."
+  "Creates a user with no more scopes than the viewer has. To give roles with scopes, a session needs a recent login."
   createUser(
     "The new user."
     input: CreateUserInput!
@@ -2265,7 +2392,8 @@ type Mutation {
 
   """
   Changes a user who has no more scopes than the viewer. After a change of roles, the user's access tokens are invalid
-  until refreshed.
+  until refreshed. To add scopes or to change the address, a session needs a recent login. The previous address is told
+  by mail, without a link.
   """
   updateUser(
     "What to change."
@@ -2278,7 +2406,7 @@ type Mutation {
     input: DisableUserInput!
   ): DisableUserPayload @requiresScopes(scopes: [["users:write"]])
 
-  "Lets a disabled user log in again. Ended sessions and revoked API tokens stay so."
+  "Lets a disabled user log in again. Ended sessions and revoked API tokens stay so. A session needs a recent login."
   enableUser(
     "Which user."
     input: EnableUserInput!
@@ -2291,7 +2419,7 @@ type Mutation {
   setUserPassword(
     "The user and the new password."
     input: SetUserPasswordInput!
-  ): SetUserPasswordPayload @credentials @requiresScopes(scopes: [["users:write"]])
+  ): SetUserPasswordPayload @credentials @recentAuth @requiresScopes(scopes: [["users:write"]])
 
   "Ends all sessions of a user and optionally revokes the user's API tokens. Not allowed with an API token."
   revokeSessions(
@@ -2306,7 +2434,7 @@ type Mutation {
   deleteUser(
     "Which user."
     input: DeleteUserInput!
-  ): DeleteUserPayload @requiresScopes(scopes: [["users:write"]])
+  ): DeleteUserPayload @recentAuth @requiresScopes(scopes: [["users:write"]])
 
   """
   Sends a link to an e-mail address, by which completeRegistration creates an account. The result is the same if an
@@ -2355,7 +2483,7 @@ type Mutation {
   changeEmail(
     "The new address."
     input: ChangeEmailInput!
-  ): ChangeEmailPayload @credentials @authenticated
+  ): ChangeEmailPayload @credentials @recentAuth @authenticated
 
   """
   Makes the e-mail address to which a link was sent the viewer's. The previous address is told, and can undo this for
@@ -2376,23 +2504,23 @@ type Mutation {
   ): UndoEmailChangePayload @credentials @public
 
   "Deletes the viewer's own account with all sessions and API tokens. Not allowed with an API token."
-  deleteAccount: DeleteAccountPayload @credentials @authenticated
+  deleteAccount: DeleteAccountPayload @credentials @recentAuth @authenticated
 
   "Returns the data of the viewer's account, without secrets. Not allowed with an API token."
-  exportAccount: ExportAccountPayload @credentials @authenticated
+  exportAccount: ExportAccountPayload @credentials @recentAuth @authenticated
 
   """
   Sends an invitation to an e-mail address, by which its owner creates an account with no more scopes than the viewer
-  has. It replaces an earlier invitation of the address.
+  has. It replaces an earlier invitation of the address. To give roles with scopes, a session needs a recent login.
   """
   inviteUser(
     "The address and the roles."
     input: InviteUserInput!
   ): InviteUserPayload @requiresScopes(scopes: [["users:write"]])
 
-  "Revokes the invitation of an e-mail address."
+  "Revokes an invitation, or fails with NOT_FOUND if it was used, was revoked or has expired."
   revokeInvitation(
-    "The address."
+    "Its ID or its address."
     input: RevokeInvitationInput!
   ): RevokeInvitationPayload @requiresScopes(scopes: [["users:write"]])
 
@@ -2413,7 +2541,7 @@ type Mutation {
   startTotp(
     "The name of the app."
     input: StartTotpInput
-  ): StartTotpPayload @credentials @authenticated
+  ): StartTotpPayload @credentials @recentAuth @authenticated
 
   """
   Puts the authenticator app of startTotp into force, and returns ten recovery codes to a user who has none. The session
@@ -2422,13 +2550,13 @@ type Mutation {
   confirmTotp(
     "A code of the app."
     input: ConfirmTotpInput!
-  ): ConfirmTotpPayload @credentials @authenticated
+  ): ConfirmTotpPayload @credentials @recentAuth @authenticated
 
   """
   Begins to add a passkey (WebAuthn) of the viewer: give the options to the browser, and what it creates to confirmPasskey.
   Needs what startTotp needs. Fails with FEATURE_DISABLED if the server's address does not allow passkeys.
   """
-  startPasskey: StartPasskeyPayload @credentials @authenticated
+  startPasskey: StartPasskeyPayload @credentials @recentAuth @authenticated
 
   """
   Puts the passkey of startPasskey into force, in the same session, and returns ten recovery codes to a user who has none.
@@ -2437,7 +2565,7 @@ type Mutation {
   confirmPasskey(
     "What the browser has created."
     input: ConfirmPasskeyInput!
-  ): ConfirmPasskeyPayload @credentials @authenticated
+  ): ConfirmPasskeyPayload @credentials @recentAuth @authenticated
 
   """
   Begins a log-in by a passkey alone: give the options to the browser, and what it returns to loginByPasskey. Fails with
@@ -2461,13 +2589,13 @@ type Mutation {
   removeFactor(
     "Which factor."
     input: RemoveFactorInput!
-  ): RemoveFactorPayload @authenticated
+  ): RemoveFactorPayload @recentAuth @authenticated
 
   """
   Replaces the viewer's recovery codes by ten new ones. Needs a recent login, with a second factor. Not allowed with an API
   token.
   """
-  newRecoveryCodes: NewRecoveryCodesPayload @credentials @authenticated
+  newRecoveryCodes: NewRecoveryCodesPayload @credentials @recentAuth @authenticated
 
   """
   Removes the second factors and recovery codes of another user, who has lost them and has no more scopes than the viewer.
@@ -2476,7 +2604,7 @@ type Mutation {
   resetFactors(
     "Which user."
     input: ResetFactorsInput!
-  ): ResetFactorsPayload @requiresScopes(scopes: [["users:write"]])
+  ): ResetFactorsPayload @recentAuth @requiresScopes(scopes: [["users:write"]])
   """
   Begins a log-in by a provider. Store state and verifier in the page (sessionStorage), send the browser to the URL, and call
   completeProviderLogin within ten minutes.
@@ -2502,13 +2630,13 @@ type Mutation {
   startIdentityLink(
     "Which provider, and the page to which it sends the user back."
     input: StartProviderLoginInput!
-  ): StartProviderLoginPayload @credentials @authenticated
+  ): StartProviderLoginPayload @credentials @recentAuth @authenticated
 
   "Links the account at the provider to the viewer, in the session that called startIdentityLink."
   linkIdentity(
     "What the provider's redirect has brought, and the verifier."
     input: CompleteProviderLoginInput!
-  ): LinkIdentityPayload @credentials @authenticated
+  ): LinkIdentityPayload @credentials @recentAuth @authenticated
 
   """
   Removes the link to an account at a provider: the viewer's own, unless it is the last way to log in, or, with users:write, that
@@ -2517,7 +2645,7 @@ type Mutation {
   unlinkIdentity(
     "Which identity."
     input: UnlinkIdentityInput!
-  ): UnlinkIdentityPayload @authenticated
+  ): UnlinkIdentityPayload @recentAuth @authenticated
 }
 
 "A person or program that has an account."
@@ -2643,6 +2771,10 @@ enum SecurityEventKind {
   SESSIONS_REVOKED
   "The user, or an administrator, ended one session."
   SESSION_REVOKED
+  "A newer login ended the session, because the user had too many."
+  SESSION_EVICTED
+  "The session has expired; detail says when and why. Recorded by housekeeping, some time later."
+  SESSION_EXPIRED
   "An operator ended the sessions and revoked the API tokens of all users."
   ALL_REVOKED
   "The password was changed."
@@ -3246,18 +3378,58 @@ input InviteUserInput {
 type InviteUserPayload {
   "When the invitation expires."
   expiresAt: Time!
+  "The invitation."
+  invitation: Invitation!
 }
 
-"Which invitation to revoke."
+"Which invitation to revoke: either its ID or its address."
 input RevokeInvitationInput {
+  "The ID of the invitation."
+  id: ID
   "The invited e-mail address."
-  email: String!
+  email: String
 }
 
 "The revoked invitation."
 type RevokeInvitationPayload {
   "The address."
   email: String!
+}
+
+"An invitation that was sent to an e-mail address, to create an account."
+type Invitation @sensitive {
+  "Opaque."
+  id: ID! @requiresScopes(scopes: [["users:write"]])
+  "The invited address."
+  email: String! @requiresScopes(scopes: [["users:write"]])
+  "The roles of the user to be."
+  roles: [Role!]! @goField(name: "RoleNames") @requiresScopes(scopes: [["users:write"]])
+  "The ID of the user who sent it; null for an operator at the command line."
+  invitedById: ID @goField(name: "InvitedBy") @requiresScopes(scopes: [["users:write"]])
+  "When it was sent."
+  createdAt: Time! @requiresScopes(scopes: [["users:write"]])
+  "When it expires."
+  expiresAt: Time! @requiresScopes(scopes: [["users:write"]])
+}
+
+"A page of invitations."
+type InvitationConnection {
+  "The invitations with their cursors."
+  edges: [InvitationEdge!]!
+  "The invitations without their cursors."
+  nodes: [Invitation!]!
+  "The position of the page in the list."
+  pageInfo: PageInfo!
+  "The number of invitations on all pages, up to 1,000,000."
+  totalCount: Int!
+}
+
+"An invitation in a list."
+type InvitationEdge {
+  "The position of the invitation in the list; opaque."
+  cursor: String!
+  "The invitation."
+  node: Invitation!
 }
 
 "A kind of second factor."
@@ -3638,10 +3810,54 @@ func (ec *executionContext) childFields_Identity(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
 }
 
+func (ec *executionContext) childFields_Invitation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Invitation_id(ctx, field)
+	case "email":
+		return ec.fieldContext_Invitation_email(ctx, field)
+	case "roles":
+		return ec.fieldContext_Invitation_roles(ctx, field)
+	case "invitedById":
+		return ec.fieldContext_Invitation_invitedById(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Invitation_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Invitation_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_InvitationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_InvitationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_InvitationConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_InvitationConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_InvitationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_InvitationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_InviteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "expiresAt":
 		return ec.fieldContext_InviteUserPayload_expiresAt(ctx, field)
+	case "invitation":
+		return ec.fieldContext_InviteUserPayload_invitation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InviteUserPayload", field.Name)
 }

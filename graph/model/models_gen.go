@@ -92,6 +92,8 @@ type ExportAccountPayload struct {
 type InviteUserPayload struct {
 	// When the invitation expires.
 	ExpiresAt db.Time `json:"expiresAt"`
+	// The invitation.
+	Invitation *db.Link `json:"invitation"`
 }
 
 // The linked account.
@@ -195,12 +197,6 @@ type RevokeAPITokenInput struct {
 type RevokeAPITokenPayload struct {
 	// The token.
 	APIToken *db.APIToken `json:"apiToken"`
-}
-
-// Which invitation to revoke.
-type RevokeInvitationInput struct {
-	// The invited e-mail address.
-	Email string `json:"email"`
 }
 
 // The revoked invitation.

@@ -35,6 +35,10 @@ type (
 	EventConnection = Connection[db.Event]
 	// EventEdge is an event in a list.
 	EventEdge = Edge[db.Event]
+	// InvitationConnection is a page of invitations.
+	InvitationConnection = Connection[db.Link]
+	// InvitationEdge is an invitation in a list.
+	InvitationEdge = Edge[db.Link]
 )
 
 // A Connection is a page of a list. Edges and PageInfo are made when the client selects them.

@@ -162,10 +162,14 @@ func (a asset) content(header http.Header, r *http.Request) (content []byte, tag
 }
 
 // caching returns the Cache-Control header: a year for URLs with the hash of the
-// content. Browsers revalidate everything else, such as the page itself.
+// content. Browsers revalidate everything else, such as the page itself, and do not
+// store pages with parameters, which may be secret.
 func (a asset) caching(r *http.Request) string {
-	if r.URL.Query().Get("v") == a.hash {
+	switch {
+	case r.URL.Query().Get("v") == a.hash:
 		return "public, max-age=31536000, immutable"
+	case r.URL.RawQuery != "" && !r.URL.Query().Has("v"):
+		return "no-store"
 	}
 	return "no-cache"
 }

@@ -27,6 +27,7 @@ func TestThePageOfAccountsIsTrue(t *testing.T) {
 			t.Errorf("link: %s", link.Link())
 		}
 		s.Ask("", page["Complete"], "token", link.Token()).Want("")
+		s.Ask(s.Login("admin"), page["Invitations"]).Want("")
 		s.Ask("", page["AskReset"]).Want("")
 		if r := s.Ask("", page["Reset"], "token", box.Next("ann@example.org").Token()).Want(""); r.Text("resetPassword.endedSessions") != "1" {
 			t.Errorf("%s", r.Body)

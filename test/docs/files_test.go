@@ -28,6 +28,9 @@ func runIn(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
+	if os.Getenv("GOFLAGS") == "" {
+		cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath") // the tests' copies of the repository share what is compiled
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)

@@ -61,7 +61,7 @@ func mailed() []mutation {
 		{
 			"T208: changing the address needs a recent password", "auth/email.go",
 			"if err := s.recent(ctx, tx); err != nil {", "if err := error(nil); err != nil {",
-			"./test/threats", "TestT208_AStolen",
+			"./auth", "TestActionsWithoutASchema",
 		},
 		{
 			"T208: undoing a change revokes the password", "auth/email.go",
@@ -126,12 +126,12 @@ func mailed() []mutation {
 		{
 			"T218: deleting an account needs a recent password", "auth/ownaccount.go",
 			"errors.Join(s.recent(ctx, tx), tx.LockAdministrators(ctx))", "tx.LockAdministrators(ctx)",
-			"./test/threats", "TestT208_AStolen",
+			"./auth", "TestActionsWithoutASchema",
 		},
 		{
 			"T218: exporting data needs a recent password", "auth/ownaccount.go",
 			"if err := s.recent(ctx, s.db); err != nil {", "if err := error(nil); err != nil {",
-			"./test/threats", "TestT208_AStolen",
+			"./auth", "TestActionsWithoutASchema",
 		},
 		{
 			"T219: the token is in the fragment", "auth/mailer.go",

@@ -108,7 +108,7 @@ func run(ctx context.Context, out io.Writer, root, only string, list bool) (ok b
 
 // all lists the mutations in the order of docs/security.md.
 func all() []mutation {
-	return slices.Concat(accounts(), tokens(), jwt(), authorization(), browser(), cost(), documents(), operations(), guard(), direct(), mailed(), hooks(), secondFactors(), loginProviders(), passkeys())
+	return slices.Concat(accounts(), tokens(), jwt(), authorization(), browser(), cost(), documents(), operations(), guard(), direct(), mailed(), hooks(), secondFactors(), loginProviders(), pages(), passkeys())
 }
 
 // apply returns the changed text of the mutation's file.

@@ -163,12 +163,12 @@ func loginProviders() []mutation {
 		{
 			"T264: linking needs a recent login", "auth/provider.go",
 			"if err := s.recent(ctx, tx); err != nil {", "if err := s.recent(asNobody(ctx), tx); err != nil {",
-			threats, "TestT264_",
+			"./auth", "TestActionsWithoutASchema",
 		},
 		{
 			"T264: unlinking needs a recent login", "auth/identity.go",
 			"errors.Join(s.recent(ctx, tx), tx.DeleteIdentity", "errors.Join(s.recent(asNobody(ctx), tx), tx.DeleteIdentity",
-			threats, "TestT264_",
+			"./auth", "TestActionsWithoutASchema",
 		},
 		{
 			"T265: a disabled user does not log in", "auth/providerlogin.go",

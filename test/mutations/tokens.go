@@ -423,7 +423,7 @@ func tokens() []mutation {
 		{
 			"T50: an API token sets no password", "auth/user.go",
 			"keepTokens bool) (changed *db.User, err error) {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "keepTokens bool) (changed *db.User, err error) {\n\tif err := ctx.Err(); err != nil {",
-			"./test/threats", "TestT050_AnAPIToken",
+			"./auth", "TestActionsWithoutASchema",
 		},
 		{
 			"T50: an API token ends no sessions of others", "auth/session.go",
@@ -438,7 +438,7 @@ func tokens() []mutation {
 		{
 			"T50: an API token deletes no user", "auth/user.go",
 			"userID string) error {\n\tif err := ViewerFrom(ctx).noAPIToken(); err != nil {", "userID string) error {\n\tif err := ctx.Err(); err != nil {",
-			"./test/threats", "TestT050_AnAPIToken",
+			"./auth", "TestActionsWithoutASchema",
 		},
 		{
 			"T50: an API token revokes no API tokens", "auth/apitoken.go",
@@ -446,8 +446,8 @@ func tokens() []mutation {
 			"./test/threats", "TestT050_AnAPIToken|TestT073_",
 		},
 		{
-			"T50: an old session gives no rights without the password", "auth/change.go",
-			"if s.timestamp().After(session.AuthenticatedAt.Add(s.maxAuthAge).Time) {", "if session.AuthenticatedAt.IsZero() {",
+			"T50 T294: an old session gives no rights without the password", "auth/stepup.go",
+			"if err == nil && !s.recentSince(session.AuthenticatedAt, within) {", "if err == nil && session.AuthenticatedAt.IsZero() {",
 			"./auth", "TestAnOldSessionMust",
 		},
 		{

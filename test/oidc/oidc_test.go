@@ -1,10 +1,11 @@
 // Package oidc logs in to Latchkey by a certified OpenID provider (the npm package oidc-provider), over real HTTP, with the page
-// of docs/log-in-by-providers.md. Run it by `make oidc`, which installs the provider.
+// of docs/log-in-by-providers.md and with the server's own. Run it by `make oidc`, which installs the provider.
 package oidc
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,24 @@ func TestMain(m *testing.M) { os.Exit(executable.Run(m)) }
 
 // A mistake in how the protocol is read would pass tests in which both sides make it.
 func TestUsersLogInByACertifiedProvider(t *testing.T) {
+	each(t, func(t *testing.T, url, _ string) { node(t, "browser.mjs", url) }, "LATCHKEY_REDIRECT_URIS=https://app.example.com/callback")
+}
+
+// What only a browser does: keep what began a log-in in one tab, send Referer headers, and remember where it was. T290, T291,
+// T292.
+func TestUsersLogInByACertifiedProviderOnTheServersOwnPages(t *testing.T) {
+	chromium := cmp.Or(os.Getenv("CHROMIUM"), "/usr/bin/chromium")
+	if _, err := os.Stat(chromium); err != nil && os.Getenv("LATCHKEY_TEST_REQUIRE_BROWSERS") == "" {
+		t.Skip("needs Chromium")
+	}
+	each(t, func(t *testing.T, url, issuer string) {
+		node(t, "pages.mjs", url, issuer, os.Getenv("LATCHKEY_TEST_SCREENSHOTS"))
+	}, "LATCHKEY_SELF_SERVICE=none")
+}
+
+// each runs a test on each database, with a server that has the provider acme.
+func each(t *testing.T, test func(t *testing.T, url, issuer string), settings ...string) {
+	t.Helper()
 	if os.Getenv("LATCHKEY_TEST_OIDC") == "" {
 		t.Skip("needs Node: run make oidc")
 	}
@@ -35,16 +54,21 @@ func TestUsersLogInByACertifiedProvider(t *testing.T) {
 		issuer, tell := startProvider(t)
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "acme.secret"), "the client secret\n")
-		write(t, filepath.Join(dir, "providers.json"), `{"providers": [{"name": "acme", "issuer": "`+issuer+`", "clientId": "latchkey", "clientSecretFile": "acme.secret", "signup": true}]}`)
-		url := serve(t, program, dir, database)
+		write(t, filepath.Join(dir, "providers.json"), `{"providers": [{"name": "acme", "label": "Acme", "issuer": "`+issuer+`", "clientId": "latchkey", "clientSecretFile": "acme.secret", "signup": true}]}`)
+		url := serve(t, program, dir, database, settings...)
 		tell(url)
-		browser := exec.Command("node", "browser.mjs", url)
-		output, err := browser.CombinedOutput()
-		t.Logf("%s", output)
-		if err != nil {
-			t.Error(err)
-		}
+		test(t, url, issuer)
 	})
+}
+
+// node runs a script.
+func node(t *testing.T, args ...string) {
+	t.Helper()
+	output, err := exec.Command("node", args...).CombinedOutput()
+	t.Logf("%s", output)
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // startProvider runs the provider until the test ends. The function that it returns tells it where Latchkey is.
@@ -63,7 +87,7 @@ func startProvider(t *testing.T) (issuer string, tell func(latchkey string)) {
 }
 
 // serve runs Latchkey until the test ends, and returns its URL.
-func serve(t *testing.T, program, dir, database string) string {
+func serve(t *testing.T, program, dir, database string, settings ...string) string {
 	t.Helper()
 	cmd := exec.Command(program, "serve")
 	for _, e := range os.Environ() {
@@ -73,7 +97,8 @@ func serve(t *testing.T, program, dir, database string) string {
 	}
 	addr := freeAddress(t)
 	cmd.Env = append(cmd.Env, "DATABASE_URL="+database, "LATCHKEY_SECRET=what seals the keys has many characters", "LATCHKEY_ADDR="+addr, "LATCHKEY_LOG_LEVEL=warn",
-		"LATCHKEY_PROVIDERS_FILE="+filepath.Join(dir, "providers.json"), "LATCHKEY_REDIRECT_URIS=https://app.example.com/callback")
+		"LATCHKEY_PROVIDERS_FILE="+filepath.Join(dir, "providers.json"))
+	cmd.Env = append(cmd.Env, settings...)
 	run(t, cmd)(func(line string) bool { return strings.Contains(line, "GraphQL ") })
 	return "http://" + addr
 }

@@ -17,7 +17,7 @@ const provider = new Provider(issuer, {
 	clients: [{
 		client_id: 'latchkey',
 		client_secret: 'the client secret',
-		redirect_uris: [callback],
+		redirect_uris: [callback, `${latchkey}/account/callback`],
 		post_logout_redirect_uris: [callback],
 		backchannel_logout_uri: `${latchkey}/oidc/backchannel-logout/acme`,
 		backchannel_logout_session_required: true,
@@ -28,7 +28,7 @@ const provider = new Provider(issuer, {
 	claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'] },
 	fetch: (url, { dispatcher, ...options }) => fetch(url, options), // its dispatcher refuses loopback addresses
 	features: { backchannelLogout: { enabled: true } },
-	findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com`, email_verified: true, name: 'Carol', preferred_username: id }) }),
+	findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id.replace(/-2$/, '')}@example.com`, email_verified: true, name: 'Carol', preferred_username: id }) }),
 	cookies: { keys: ['test'] },
 });
 provider.on('backchannel.error', (_, error) => console.error('back-channel logout failed:', error));

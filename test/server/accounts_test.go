@@ -8,6 +8,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/latchkey/latchkey/auth"
 	"github.com/latchkey/latchkey/db"
 	"github.com/latchkey/latchkey/db/dbtest"
 	"github.com/latchkey/latchkey/test/servertest"
@@ -319,6 +320,63 @@ func TestAMailIsSentOnceByTwoProcessesAndByTheOtherIfOneEnds(t *testing.T) {
 			if n := len(box.All(fmt.Sprintf("ann%d@example.org", i))); n != 1 {
 				t.Errorf("ann%d got %d mails", i, n)
 			}
+		}
+	})
+}
+
+func TestInvitationsAreListedUntilTheyAreUsedRevokedOrExpired(t *testing.T) {
+	withMail(t, func(t *testing.T, s *servertest.Server, box *servertest.Mailbox) {
+		const list = `query($n: Int, $a: String) { invitations(first: $n, after: $a) { totalCount pageInfo { hasNextPage endCursor } nodes { id email roles invitedById createdAt expiresAt } } }`
+		const revoke = `mutation($i: RevokeInvitationInput!) { revokeInvitation(input: $i) { email } }`
+		admin := s.Login("admin")
+		adminID := s.Ask(admin, `{ me { id } }`).Text("me.id")
+		if r := s.Ask(admin, list).Want(""); r.Text("invitations.totalCount") != "0" {
+			t.Errorf("%s", r.Body)
+		}
+		ids := map[string]string{}
+		for _, name := range []string{"ann", "ben", "cora", "dan"} {
+			email := name + "@example.org"
+			r := s.Ask(admin, `mutation($e: String!) { inviteUser(input: {email: $e, roles: [USER]}) { invitation { id email } } }`, "e", email).Want("")
+			ids[name] = r.Text("inviteUser.invitation.id")
+		}
+		s.Ask("", registerMutation, "e", "eve@example.org", "l", nil).Want("") // a link of another kind
+		eve := box.Next("eve@example.org").Token()
+		operator := auth.WithViewer(t.Context(), auth.Operator())
+		if _, err := s.Auth.InviteUser(operator, auth.InviteUserInput{Email: "ed@example.org", Roles: []db.Role{auth.RoleAdmin}}); err != nil {
+			t.Fatal(err)
+		}
+		first := s.Ask(admin, list, "n", 2).Want("")
+		if first.Text("invitations.totalCount") != "5" || first.Get("invitations.pageInfo.hasNextPage") != true || first.Text("invitations.nodes.0.id") != ids["ann"] ||
+			first.Text("invitations.nodes.0.email") != "ann@example.org" || first.Text("invitations.nodes.0.roles.0") != "USER" ||
+			first.Text("invitations.nodes.0.invitedById") != adminID || first.Text("invitations.nodes.0.expiresAt") <= first.Text("invitations.nodes.0.createdAt") {
+			t.Errorf("%s", first.Body)
+		}
+		next := s.Ask(admin, list, "n", 100, "a", first.Text("invitations.pageInfo.endCursor")).Want("")
+		if next.Text("invitations.nodes.0.id") != ids["cora"] || next.Text("invitations.nodes.2.email") != "ed@example.org" || next.Get("invitations.nodes.2.invitedById") != nil ||
+			next.Text("invitations.nodes.2.roles.0") != "ADMIN" || next.Get("invitations.pageInfo.hasNextPage") != false {
+			t.Errorf("%s", next.Body)
+		}
+		s.Ask("", complete, "t", box.Next("ann@example.org").Token(), "u", "ann", "p", "a good long password").Want("")
+		if r := s.Ask(admin, revoke, "i", map[string]any{"id": ids["ben"]}).Want(""); r.Text("revokeInvitation.email") != "ben@example.org" {
+			t.Errorf("%s", r.Body)
+		}
+		s.Ask("", complete, "t", box.Next("ben@example.org").Token(), "u", "ben", "p", "a good long password").Want("INVALID_LINK")
+		s.Ask(admin, revoke, "i", map[string]any{"email": "cora@example.org"}).Want("")
+		for _, in := range []map[string]any{{"id": ids["ann"]}, {"id": ids["ben"]}, {"id": ids["cora"]}, {"id": db.NewID(db.LinkID)}, {"email": "cora@example.org"}} {
+			s.Ask(admin, revoke, "i", in).Want("NOT_FOUND")
+		}
+		for _, in := range []map[string]any{{}, {"id": ids["dan"], "email": "dan@example.org"}, {"id": "link_1"}, {"id": adminID}} {
+			s.Ask(admin, revoke, "i", in).Want("BAD_USER_INPUT id")
+		}
+		if r := s.Ask(admin, list).Want(""); r.Text("invitations.totalCount") != "2" || r.Text("invitations.nodes.0.id") != ids["dan"] {
+			t.Errorf("%s", r.Body)
+		}
+		suffix, _, _ := strings.Cut(strings.TrimPrefix(eve, "ll_"), ".")
+		s.Ask(admin, revoke, "i", map[string]any{"id": "link_" + suffix}).Want("NOT_FOUND")
+		s.Ask("", complete, "t", eve, "u", "eve", "p", "a good long password").Want("") // revokeInvitation revokes nothing else
+		s.Clock.Advance(8 * 24 * time.Hour)
+		if r := s.Ask(s.Login("admin"), list).Want(""); r.Text("invitations.totalCount") != "0" {
+			t.Errorf("%s", r.Body)
 		}
 	})
 }

@@ -160,7 +160,7 @@ func TestSubscriptionsInPartsHaveHeartbeats(t *testing.T) {
 		for got := next(); got != "{}"; got = next() { // results from before
 		}
 	}
-	if took := time.Since(start); took < 3*time.Second || took > 8*time.Second {
+	if took := time.Since(start); took < 3*time.Second || took > 30*time.Second {
 		t.Errorf("a heartbeat after %v", took)
 	}
 }

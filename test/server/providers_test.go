@@ -267,3 +267,43 @@ func TestALogoutAtTheProviderEndsTheSessionsThatBeganByIt(t *testing.T) {
 		}
 	})
 }
+
+// The server's own pages log in by providers without a setting: their page to come back to is always allowed.
+func TestProvidersSendUsersBackToTheServersOwnPages(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://id.example.com"
+	start := func(t *testing.T, s *servertest.Server, redirectURI string) *servertest.Reply {
+		t.Helper()
+		return s.Ask("", oidctest.StartLogin, "p", "acme", "r", redirectURI)
+	}
+	dbtest.Each(t, func(t *testing.T, url string) {
+		op, s := oidctest.Serve(t, url, `, "signup": true`, func(s *servertest.Settings) { s.Issuer, s.Login.RedirectURIs = issuer, nil })
+		r := start(t, s, issuer+"/account/callback").Want("")
+		f := oidctest.Flow{URL: r.Text("startProviderLogin.url"), State: r.Text("startProviderLogin.state"), Verifier: r.Text("startProviderLogin.verifier")}
+		s.Ask("", oidctest.CompleteLogin, "i", f.Input(op.Authorize(t, f.URL, oidctest.Carol()))).Want("")
+		if page := s.Send(http.MethodGet, "/account/callback", nil, ""); page.Status != http.StatusOK || !strings.Contains(page.Body, `data-page="callback"`) {
+			t.Errorf("%d %s", page.Status, page.Body)
+		}
+		for what, other := range map[string]*servertest.Server{
+			"links open other pages": s.ReplicaWith(func(s *servertest.Settings) {
+				s.Accounts.LinkURL, s.Login.RedirectURIs = "https://app.example.com/account", []string{oidctest.Callback}
+			}),
+			"only registered documents run": s.ReplicaWith(func(s *servertest.Settings) {
+				s.Documents, s.Login.RedirectURIs = "registered", []string{oidctest.Callback}
+			}),
+		} {
+			if page := other.Send(http.MethodGet, "/account/callback", nil, ""); page.Status != http.StatusNotFound {
+				t.Errorf("%s: %d", what, page.Status)
+			}
+		}
+		withoutTLS := s.ReplicaWith(func(s *servertest.Settings) {
+			s.Issuer, s.Login.RedirectURIs = "http://id.example.com", []string{oidctest.Callback}
+		})
+		start(t, withoutTLS, "http://id.example.com/account/callback").Want("BAD_USER_INPUT redirectUri")
+		start(t, withoutTLS, oidctest.Callback).Want("")
+		otherPages := s.ReplicaWith(func(s *servertest.Settings) {
+			s.Accounts.LinkURL, s.Login.RedirectURIs = "https://app.example.com/account", []string{oidctest.Callback}
+		})
+		start(t, otherPages, issuer+"/account/callback").Want("BAD_USER_INPUT redirectUri")
+	})
+}

@@ -137,7 +137,7 @@ func TestASocketClosesWhenItsTokenIsTakenBack(t *testing.T) {
 			}
 			start := time.Now()
 			client.Want("closed 4403 " + c.reason)
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("%s: the socket closed after %v", name, took)
 			}
 			if name == "disable" {

@@ -221,15 +221,28 @@ func await(t testing.TB, failure string, condition func() bool) {
 
 // A Clock is the time of a server: the real one, and what the test has added. Its zero value is ready.
 type Clock struct {
-	mu    sync.Mutex
-	added time.Duration
+	mu      sync.Mutex
+	added   time.Duration
+	stopped time.Time // zero: it runs
 }
 
 // Now is the time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.stopped.IsZero() {
+		return c.stopped
+	}
 	return time.Now().Add(c.added)
+}
+
+// Stop stops the clock: from now on, only Advance moves it. What a test counts in a period does not depend on the speed of
+// the machine then.
+func (c *Clock) Stop() {
+	now := c.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = now
 }
 
 // Advance moves the clock forward.
@@ -237,4 +250,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.added += d
+	if !c.stopped.IsZero() {
+		c.stopped = c.stopped.Add(d)
+	}
 }

@@ -22,7 +22,7 @@ import (
 
 const noCredentials = "UNAUTHENTICATED MISSING"
 
-// The table must have every field there is: a field that is not tried may be open. T70, T72.
+// The table must have every field there is: a field that is not tried may be open. T70, T72, T293.
 func TestT070_WhatOthersMayDoIsClosedToAnonymousClientsAndUsers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, url string) {
@@ -40,6 +40,7 @@ func TestT070_WhatOthersMayDoIsClosedToAnonymousClientsAndUsers(t *testing.T) {
 			"user":              {`{ user(id: "` + aliceID + `") { id } }`, forbidden},
 			"_entities":         {`{ _entities(representations: [{__typename: "User", id: "` + aliceID + `"}]) { __typename } }`, ok},
 			"users":             {`{ users { totalCount } }`, forbidden},
+			"invitations":       {`{ invitations { nodes { email } } }`, forbidden},
 			"auditLog":          {`{ auditLog(filter: {userId: "` + aliceID + `"}) { nodes { ip } } }`, forbidden},
 			"securityEvents":    {`subscription { securityEvents { ip } }`, "not tried"},
 			"allSecurityEvents": {`subscription { allSecurityEvents { ip } }`, forbidden},

@@ -26,13 +26,19 @@ type front struct {
 // startFront starts one, without users.
 func startFront(t testing.TB, databaseURL string, change ...func(*servertest.Settings)) *front {
 	t.Helper()
-	return &front{servertest.Front(t, databaseURL, change...), t}
+	return stopped(&front{servertest.Front(t, databaseURL, change...), t})
 }
 
 // startFrontWithUsers starts one with admin, alice and bob.
 func startFrontWithUsers(t testing.TB, databaseURL string, change ...func(*servertest.Settings)) *front {
 	t.Helper()
-	return &front{servertest.FrontWithUsers(t, databaseURL, change...), t}
+	return stopped(&front{servertest.FrontWithUsers(t, databaseURL, change...), t})
+}
+
+// stopped stops the server's clock: how many attempts a limit allows then does not depend on how long the test takes.
+func stopped(f *front) *front {
+	f.Clock.Stop()
+	return f
 }
 
 // from asks as a client at the address.

@@ -1,6 +1,7 @@
 package threats
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -325,6 +326,7 @@ func TestT208_TheOwnerOfTheOldAddressTakesTheAccountBack(t *testing.T) {
 		p.Ask(thief, askChange, "e", "thief@example.org").Want("")
 		p.Ask(thief, verifyAddress, "t", p.box.Next("thief@example.org").Token()).Want("")
 		first := p.box.Next("alice@example.com").Token()
+		p.Clock.Advance(time.Second)
 		p.Ask(thief, askChange, "e", "thief2@example.org").Want("") // a second change must not make the first irrevocable
 		p.Ask(thief, verifyAddress, "t", p.box.Next("thief2@example.org").Token()).Want("")
 		totp := p.Ask(thief, `mutation { startTotp { secret } }`).Want("").Text("startTotp.secret")
@@ -545,8 +547,9 @@ func TestT215_AMailThatWasPromisedIsSentByTheNextProcess(t *testing.T) {
 		if err := p.DB.CreateMail(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
-		if claimed, err := p.DB.ClaimMail(t.Context(), db.TimeOf(p.Clock.Now()), 2*time.Minute); err != nil || claimed == nil { // and the process dies
-			t.Fatal(claimed, err)
+		_, err := p.DB.ClaimMail(t.Context(), db.TimeOf(p.Clock.Now()), 2*time.Minute) // and the process dies
+		if err != nil && !errors.Is(err, db.ErrNotFound) {                             // or the server has claimed it already, and fails to send it
+			t.Fatal(err)
 		}
 		box := servertest.NewMailbox(t)
 		next := startFront(t, url, selfService, box.Use)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,5 +188,78 @@ func TestT248_FactorsAreResetByThoseWhoManageTheirUser(t *testing.T) {
 			t.Errorf("%d events", n)
 		}
 		f.guess("127.0.0.1", "alice", servertest.AlicePassword).Want("")
+	})
+}
+
+// A mutation that makes, changes or tells what outlives a stolen access token, and is forgotten, gives the account away. So
+// each mutation there is has @recentAuth, asks for a recent login in some cases, or is listed as one that needs none. T294.
+func TestT294_NoSensitiveMutationLacksARecentLogin(t *testing.T) {
+	t.Parallel()
+	onPosts(t, func(t *testing.T, p *post) {
+		alice, bob := p.aliceID(), p.Ask(p.Login("bob"), `{ me { id } }`).Text("me.id")
+		recent := map[string]string{ // with the directive
+			"createApiToken":    `mutation { createApiToken(input: {name: "x"}) { token } }`,
+			"setUserPassword":   `mutation { setUserPassword(input: {id: "` + bob + `", password: "a good long password"}) { user { id } } }`,
+			"deleteUser":        `mutation { deleteUser(input: {id: "` + bob + `"}) { deletedUserId } }`,
+			"changeEmail":       `mutation { changeEmail(input: {email: "thief@example.org"}) { expiresIn } }`,
+			"deleteAccount":     `mutation { deleteAccount { deletedUserId } }`,
+			"exportAccount":     `mutation { exportAccount { data } }`,
+			"startTotp":         startTOTP,
+			"confirmTotp":       `mutation { confirmTotp(input: {code: "000000"}) { factor { id } } }`,
+			"removeFactor":      `mutation { removeFactor(input: {id: "` + db.NewID(db.FactorID) + `"}) { factor { id } } }`,
+			"newRecoveryCodes":  newRecoveryCodes,
+			"resetFactors":      `mutation { resetFactors(input: {id: "` + bob + `"}) { removedFactors } }`,
+			"startIdentityLink": `mutation { startIdentityLink(input: {provider: "x", redirectUri: "https://evil.test"}) { url } }`,
+			"linkIdentity":      `mutation { linkIdentity(input: {state: "x", verifier: "x", code: "x"}) { identity { id } } }`,
+			"unlinkIdentity":    `mutation { unlinkIdentity(input: {id: "` + db.NewID(db.IdentityID) + `"}) { identity { id } } }`,
+		}
+		sometimes := map[string][2]string{ // a case that needs it and one that does not
+			"createUser": {`mutation { createUser(input: {username: "mallory", roles: [ADMIN]}) { user { id } } }`, `mutation { createUser(input: {username: "ann"}) { user { id } } }`},
+			"updateUser": {`mutation { updateUser(input: {id: "` + alice + `", roles: [ADMIN]}) { user { id } } }`, `mutation { updateUser(input: {id: "` + alice + `", name: "A"}) { user { id } } }`},
+			"inviteUser": {`mutation { inviteUser(input: {email: "mallory@example.org", roles: [ADMIN]}) { expiresAt } }`, `mutation { inviteUser(input: {email: "ann@example.org"}) { expiresAt } }`},
+			"enableUser": {`mutation { enableUser(input: {id: "` + bob + `"}) { user { id } } }`, ""}, // not by an API token
+		}
+		never := []string{
+			"login", "refresh", "register", "completeRegistration", "requestPasswordReset", "resetPassword", "requestEmailLogin", "loginByEmail",
+			"verifyEmail", "undoEmailChange", "completeLogin", "startProviderLogin", "completeProviderLogin", // by other proofs
+			"reauthenticate", "changePassword", // with the password
+			"logout", "revokeSession", "revokeSessions", "revokeApiToken", "disableUser", "revokeInvitation", // take rights away
+		}
+		schema := graph.NewExecutableSchema(&graph.Resolver{}).Schema()
+		for _, field := range schema.Mutation.Fields {
+			_, always := recent[field.Name]
+			_, inSomeCases := sometimes[field.Name]
+			if directive := field.Directives.ForName("recentAuth") != nil; directive != always {
+				t.Errorf("%s: @recentAuth %v, want %v", field.Name, directive, always)
+			}
+			if !always && !inSomeCases && !slices.Contains(never, field.Name) {
+				t.Errorf("%s is in no list", field.Name)
+			}
+		}
+		_, refresh, _ := p.Session("admin", servertest.AdminPassword)
+		program, _ := p.NewAPIToken(p.Login("admin"), "users:read", "users:write")
+		off := p.ReplicaWith(func(s *servertest.Settings) { s.MaxAuthAge = 0 })
+		old := p.anHourLater(refresh)
+		needs := func(document string) {
+			t.Helper()
+			if r := p.Ask(old, document); r.Code() != "REAUTHENTICATION_REQUIRED" || r.Errors[0].Extensions["maxAge"] != 3600.0 {
+				t.Errorf("%s: %s", document, r.Body)
+			}
+		}
+		for _, document := range recent {
+			needs(document)
+			p.Ask(program, document).Want("FORBIDDEN")
+			p.Ask("", document).Want(noCredentials)
+		}
+		for _, documents := range sometimes {
+			needs(documents[0])
+			if documents[1] != "" {
+				p.Ask(old, documents[1]).Want("")
+			}
+		}
+		p.Ask(program, sometimes["enableUser"][0]).Want("")
+		off.Ask(old, recent["createApiToken"]).Want("") // LATCHKEY_MAX_AUTH_AGE=0s
+		off.Ask(program, recent["createApiToken"]).Want("FORBIDDEN")
+		wantAllRefused(t, "a user without the right", "FORBIDDEN", p.Ask(p.Login("alice"), recent["deleteUser"]))
 	})
 }

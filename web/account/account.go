@@ -1,6 +1,6 @@
 // Package account serves the pages that links in mails open: register, choose a new password, verify an address, undo a
-// change, log in, and the account itself. They are plain HTML and a script without a framework, which calls the mutations
-// at "graphql" beside "account/".
+// change, log in, also by providers, and the account itself. They are plain HTML and scripts without a framework, which call
+// the mutations at "graphql" beside "account/".
 //
 // Programs may have pages of their own instead. The package shows nothing that the API does not.
 package account
@@ -28,11 +28,15 @@ type page struct {
 var pages = []page{
 	{Name: "", Title: "Your account"},
 	{Name: "login", Title: "Log in"},
+	{Name: "callback", Title: "Log in"},
 	{Name: "register", Title: "Register"},
 	{Name: "reset-password", Title: "New password"},
 	{Name: "verify-email", Title: "Confirm your address"},
 	{Name: "undo-email-change", Title: "Restore your address"},
 }
+
+// CallbackPath is the page to which providers send users back.
+const CallbackPath = "/account/callback"
 
 // Handler serves the pages below "/account/". app is the name of the service. Other paths are not found.
 func Handler(app string) http.Handler {
@@ -42,7 +46,7 @@ func Handler(app string) http.Handler {
 func load(app string) (static.Site, error) {
 	s := static.Site{}
 	s.Add("/account/session.js", session.Script)
-	for _, name := range []string{"passkey.js", "account.js", "account.css"} {
+	for _, name := range []string{"provider.js", "passkey.js", "account.js", "account.css"} {
 		data, err := files.ReadFile("page/" + name)
 		if err != nil {
 			return nil, err //nolint:wrapcheck // it names the file

@@ -84,6 +84,8 @@ const LatchkeySession = (endpoint) => {
 		logInByPasskey: (passkey) => begin('loginByPasskey', `mutation LogIn($p: String!) { loginByPasskey(input: {passkey: $p}) { ${fields} } }`, { p: passkey }),
 		// logInWith logs in by what was sent by mail: the fields of EmailLoginInput, with the variables that they use.
 		logInWith: (input, declared, variables) => begin('loginByEmail', `mutation LogIn(${declared}) { loginByEmail(input: {${input}}) { ${fields} } }`, variables),
+		// logInByProvider completes a log-in by a provider: see CompleteProviderLoginInput.
+		logInByProvider: (input) => begin('completeProviderLogin', `mutation LogIn($i: CompleteProviderLoginInput!) { completeProviderLogin(input: $i) { ${fields} } }`, { i: input }),
 		ask,
 		// forget is for a session that has ended by other means.
 		forget: () => set(null),

@@ -128,7 +128,7 @@ func (r *mutationResolver) InviteUser(ctx context.Context, input auth.InviteUser
 	return r.Latchkey.Mutation().InviteUser(ctx, input)
 }
 
-func (r *mutationResolver) RevokeInvitation(ctx context.Context, input model.RevokeInvitationInput) (*model.RevokeInvitationPayload, error) {
+func (r *mutationResolver) RevokeInvitation(ctx context.Context, input auth.RevokeInvitationInput) (*model.RevokeInvitationPayload, error) {
 	return r.Latchkey.Mutation().RevokeInvitation(ctx, input)
 }
 
@@ -218,6 +218,10 @@ func (r *queryResolver) Entities(ctx context.Context, representations []map[stri
 
 func (r *queryResolver) Service(ctx context.Context) (fedruntime.Service, error) {
 	return r.Latchkey.Query().Service(ctx)
+}
+
+func (r *queryResolver) Invitations(ctx context.Context, first *int, after *string, last *int, before *string) (*relay.Connection[db.Link], error) {
+	return r.Latchkey.Query().Invitations(ctx, first, after, last, before)
 }
 
 func (r *queryResolver) LoginProviders(ctx context.Context) ([]*auth.LoginProvider, error) {

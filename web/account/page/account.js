@@ -99,6 +99,7 @@
 			form('Log in', [username('Or your e-mail address.'), password('Password', 'current-password')], (values) => (
 				withFactor(() => session.logIn(values.username, values.password), next))),
 			byPasskey(next),
+			providers.buttons(),
 			link('reset-password', 'I have forgotten my password'),
 			...(page === 'login' || page === 'home' ? [byEmail(next), link('register', 'Register')] : []),
 		);
@@ -136,7 +137,8 @@
 		}));
 
 	const home = async () => {
-		const { me } = await ask('{ me { username email emailVerifiedAt name roles factors { id name } recoveryCodesLeft } }');
+		const { me } = await ask('{ me { username email emailVerifiedAt name roles factors { id name } recoveryCodesLeft identities { id provider email } } }');
+		const otherWays = await providers.section(me.identities, home);
 		const facts = [['User name', me.username], ['E-mail address', me.email ? me.email + (me.emailVerifiedAt ? '' : ' (not confirmed)') : '–'], ['Name', me.name ?? '–'], ['Roles', me.roles.join(', ')]];
 		show(
 			make('dl', {}, ...facts.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
@@ -153,6 +155,7 @@
 			...(me.factors.length ? [make('p', {}, `Recovery codes left: ${me.recoveryCodesLeft}.`)] : []),
 			form('Add an authenticator app', [], again(addApp)),
 			...(passkeys.supported ? [form('Add a passkey', [], again(addPasskey))] : []),
+			...otherWays,
 			make('h2', {}, 'Your data'),
 			form('Download', [], again(async () => {
 				const { exportAccount } = await ask('mutation { exportAccount { data } }');
@@ -229,15 +232,17 @@
 			const ownPassword = () => password('Your password', 'current-password');
 			const { me } = await ask('{ me { factors { id } } }');
 			if (!me.factors.length) {
-				show(form('Confirm', [ownPassword()], prove));
+				show(form('Confirm', [ownPassword()], prove), providers.buttons()); // a user without a password logs in again
 				return;
 			}
 			const required = await ask('mutation Ask { reauthenticate(input: {}) { authenticatedAt } }').catch((refused) => refused);
 			if (required.code !== 'MFA_REQUIRED') throw required;
 			const alone = required.passkeyOptions && passkeys.alone(required.passkeyOptions);
-			show(...factorForms('Confirm', required, alone ? [] : [ownPassword()], [ownPassword()], prove));
+			show(...factorForms('Confirm', required, alone ? [] : [ownPassword()], [ownPassword()], prove), providers.buttons());
 		}
 	};
+
+	const providers = LatchkeyProviders({ root, page, token, session, ask, again, withFactor, make, form, link, show, say, explain, fault });
 
 	const pages = {
 		home: () => loggedIn(home),
@@ -246,6 +251,7 @@
 			if (!token) return loggedIn(toHome);
 			show(form('Log in', [], () => withFactor(() => session.logInWith('token: $token', '$token: String!', { token }), toHome)));
 		},
+		callback: providers.complete,
 		register() {
 			if (!token) {
 				show(form('Register', [email()], async (values) => {
@@ -262,7 +268,7 @@
 							location.href = `${root}account/`;
 						}));
 					}
-				}), link('login', 'I have an account'));
+				}), link('login', 'I have an account'), providers.buttons());
 				return;
 			}
 			show(form('Create the account', [username('Letters from a to z, digits and . _ + -'), newPassword()], async (values) => {

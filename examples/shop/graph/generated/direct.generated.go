@@ -507,6 +507,137 @@ var directObjects = map[string]direct.Object{
 			},
 		},
 	},
+	"Invitation": {
+		Implementors: invitationImplementors,
+		Value:        direct.Value[db.Link],
+		Fields: map[string]direct.Field{
+			"id": {
+				Directives: []string{"requiresScopes"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Link).ID
+					return w.String(v)
+				},
+			},
+			"email": {
+				Directives: []string{"requiresScopes"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Link).Email
+					return w.String(v)
+				},
+			},
+			"roles": {
+				Directives: []string{"requiresScopes"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Link).RoleNames()
+					return direct.List(w, nil, v, true, func(item *db.Role) bool {
+						v := *item
+						return w.String(string(v))
+					})
+				},
+			},
+			"invitedById": {
+				Directives: []string{"requiresScopes"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Link).InvitedBy
+					if v == nil {
+						return w.Null(false)
+					}
+					return w.String(*v)
+				},
+			},
+			"createdAt": {
+				Directives: []string{"requiresScopes"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Link).CreatedAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+			"expiresAt": {
+				Directives: []string{"requiresScopes"},
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*db.Link).ExpiresAt
+					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+		},
+	},
+	"InvitationConnection": {
+		Implementors: invitationConnectionImplementors,
+		Value:        direct.Value[relay.Connection[db.Link]],
+		Fields: map[string]direct.Field{
+			"edges": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*relay.Connection[db.Link]).Edges()
+					return direct.List(w, s, v, true, func(item **relay.Edge[db.Link]) bool {
+						v := *item
+						if v == nil {
+							return w.Null(true)
+						}
+						return s.Write(w, v)
+					})
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_InvitationConnection_edges(ctx, field)
+				},
+			},
+			"nodes": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*relay.Connection[db.Link]).Nodes()
+					return direct.List(w, s, v, true, func(item **db.Link) bool {
+						v := *item
+						if v == nil {
+							return w.Null(true)
+						}
+						return s.Write(w, v)
+					})
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_InvitationConnection_nodes(ctx, field)
+				},
+			},
+			"pageInfo": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*relay.Connection[db.Link]).PageInfo()
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_InvitationConnection_pageInfo(ctx, field)
+				},
+			},
+			"totalCount": {
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, obj any) graphql.Marshaler {
+					return ec.(*executionContext)._InvitationConnection_totalCount(ctx, field, obj.(*relay.Connection[db.Link]))
+				},
+			},
+		},
+	},
+	"InvitationEdge": {
+		Implementors: invitationEdgeImplementors,
+		Value:        direct.Value[relay.Edge[db.Link]],
+		Fields: map[string]direct.Field{
+			"cursor": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*relay.Edge[db.Link]).Cursor
+					return w.String(v)
+				},
+			},
+			"node": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*relay.Edge[db.Link]).Node
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_InvitationEdge_node(ctx, field)
+				},
+			},
+		},
+	},
 	"InviteUserPayload": {
 		Implementors: inviteUserPayloadImplementors,
 		Value:        direct.Value[model.InviteUserPayload],
@@ -515,6 +646,18 @@ var directObjects = map[string]direct.Object{
 				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
 					v := obj.(*model.InviteUserPayload).ExpiresAt
 					return w.Leaf(scalar.MarshalTime(v), true)
+				},
+			},
+			"invitation": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*model.InviteUserPayload).Invitation
+					if v == nil {
+						return w.Null(true)
+					}
+					return s.Write(w, v)
+				},
+				Context: func(ctx context.Context, ec any, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return ec.(*executionContext).fieldContext_InviteUserPayload_invitation(ctx, field)
 				},
 			},
 		},
@@ -856,6 +999,12 @@ var directObjects = map[string]direct.Object{
 				Directives: []string{"public"},
 				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, _ any) graphql.Marshaler {
 					return ec.(*executionContext)._Query__service(ctx, field)
+				},
+			},
+			"invitations": {
+				Directives: []string{"requiresScopes"},
+				Resolve: func(ctx context.Context, ec any, field graphql.CollectedField, _ any) graphql.Marshaler {
+					return ec.(*executionContext)._Query_invitations(ctx, field)
 				},
 			},
 			"loginProviders": {

@@ -38,7 +38,7 @@ type DirectiveRoot struct {
 	Authenticated  func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Mfa            func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 	Public         func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
-	RecentAuth     func(ctx context.Context, obj any, next graphql.Resolver, within string) (res any, err error)
+	RecentAuth     func(ctx context.Context, obj any, next graphql.Resolver, within *string) (res any, err error)
 	RequiresScopes func(ctx context.Context, obj any, next graphql.Resolver, scopes [][]string) (res any, err error)
 }
 
@@ -129,8 +129,30 @@ type ComplexityRoot struct {
 		Provider   func(childComplexity int) int
 	}
 
-	InviteUserPayload struct {
+	Invitation struct {
+		CreatedAt func(childComplexity int) int
+		Email     func(childComplexity int) int
 		ExpiresAt func(childComplexity int) int
+		ID        func(childComplexity int) int
+		InvitedBy func(childComplexity int) int
+		RoleNames func(childComplexity int) int
+	}
+
+	InvitationConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	InvitationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	InviteUserPayload struct {
+		ExpiresAt  func(childComplexity int) int
+		Invitation func(childComplexity int) int
 	}
 
 	LinkIdentityPayload struct {
@@ -189,7 +211,7 @@ type ComplexityRoot struct {
 		ResetFactors          func(childComplexity int, input model.ResetFactorsInput) int
 		ResetPassword         func(childComplexity int, input auth.ResetPasswordInput) int
 		RevokeAPIToken        func(childComplexity int, input model.RevokeAPITokenInput) int
-		RevokeInvitation      func(childComplexity int, input model.RevokeInvitationInput) int
+		RevokeInvitation      func(childComplexity int, input auth.RevokeInvitationInput) int
 		RevokeSession         func(childComplexity int, input model.RevokeSessionInput) int
 		RevokeSessions        func(childComplexity int, input model.RevokeSessionsInput) int
 		SetUserPassword       func(childComplexity int, input auth.SetUserPasswordInput) int
@@ -242,6 +264,7 @@ type ComplexityRoot struct {
 	Query struct {
 		AuditLog       func(childComplexity int, first *int, after *string, last *int, before *string, filter *db.EventFilter) int
 		Entities       func(childComplexity int, representations []map[string]any) int
+		Invitations    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		LoginProviders func(childComplexity int) int
 		Me             func(childComplexity int) int
 		Node           func(childComplexity int, id string) int
@@ -690,12 +713,93 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Identity.Provider(childComplexity), true
 
+	case "Invitation.createdAt":
+		if e.ComplexityRoot.Invitation.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.CreatedAt(childComplexity), true
+	case "Invitation.email":
+		if e.ComplexityRoot.Invitation.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Email(childComplexity), true
+	case "Invitation.expiresAt":
+		if e.ComplexityRoot.Invitation.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.ExpiresAt(childComplexity), true
+	case "Invitation.id":
+		if e.ComplexityRoot.Invitation.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.ID(childComplexity), true
+	case "Invitation.invitedById":
+		if e.ComplexityRoot.Invitation.InvitedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.InvitedBy(childComplexity), true
+	case "Invitation.roles":
+		if e.ComplexityRoot.Invitation.RoleNames == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.RoleNames(childComplexity), true
+
+	case "InvitationConnection.edges":
+		if e.ComplexityRoot.InvitationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Edges(childComplexity), true
+	case "InvitationConnection.nodes":
+		if e.ComplexityRoot.InvitationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Nodes(childComplexity), true
+	case "InvitationConnection.pageInfo":
+		if e.ComplexityRoot.InvitationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.PageInfo(childComplexity), true
+	case "InvitationConnection.totalCount":
+		if e.ComplexityRoot.InvitationConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.TotalCount(childComplexity), true
+
+	case "InvitationEdge.cursor":
+		if e.ComplexityRoot.InvitationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Cursor(childComplexity), true
+	case "InvitationEdge.node":
+		if e.ComplexityRoot.InvitationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Node(childComplexity), true
+
 	case "InviteUserPayload.expiresAt":
 		if e.ComplexityRoot.InviteUserPayload.ExpiresAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.InviteUserPayload.ExpiresAt(childComplexity), true
+	case "InviteUserPayload.invitation":
+		if e.ComplexityRoot.InviteUserPayload.Invitation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InviteUserPayload.Invitation(childComplexity), true
 
 	case "LinkIdentityPayload.identity":
 		if e.ComplexityRoot.LinkIdentityPayload.Identity == nil {
@@ -1114,7 +1218,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.RevokeInvitation(childComplexity, args["input"].(model.RevokeInvitationInput)), true
+		return e.ComplexityRoot.Mutation.RevokeInvitation(childComplexity, args["input"].(auth.RevokeInvitationInput)), true
 	case "Mutation.revokeSession":
 		if e.ComplexityRoot.Mutation.RevokeSession == nil {
 			break
@@ -1374,6 +1478,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Entities(childComplexity, args["representations"].([]map[string]any)), true
 
+	case "Query.invitations":
+		if e.ComplexityRoot.Query.Invitations == nil {
+			break
+		}
+
+		args, err := ec.field_Query_invitations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Invitations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.loginProviders":
 		if e.ComplexityRoot.Query.LoginProviders == nil {
 			break
@@ -2271,9 +2386,9 @@ REAUTHENTICATION_REQUIRED. API tokens are refused.
 """
 directive @recentAuth(
   """
-  Such as "10m" or "1h30m".
+  Such as "10m" or "1h30m"; by default the server's LATCHKEY_MAX_AUTH_AGE.
   """
-  within: String!
+  within: String
 ) on FIELD_DEFINITION
 """
 In addition to the access directive: the session must have proved a second factor; otherwise MFA_REQUIRED. API tokens are refused.
@@ -2489,6 +2604,30 @@ type Query {
   """
   _service: _Service! @public
   """
+  The invitations that can still be used, oldest first.
+  """
+  invitations(
+    """
+    At most this many from the start: 1 to 100. Without first and last: 20.
+    """
+    first: Int
+
+    """
+    Only invitations after this cursor.
+    """
+    after: String
+
+    """
+    At most this many from the end: 1 to 100.
+    """
+    last: Int
+
+    """
+    Only invitations before this cursor.
+    """
+    before: String
+  ): InvitationConnection @requiresScopes(scopes: [["users:write"]])
+  """
   The providers by which users can log in, for the buttons of a log-in page.
   """
   loginProviders: [LoginProvider!] @public @listSize(assumedSize: 10)
@@ -2558,10 +2697,10 @@ type Mutation {
     input: LogoutInput
   ): LogoutPayload @authenticated
   """
-  Verifies again who the viewer is, in the current session. Mutations that create API tokens, grant roles, set
-  passwords, delete users or change second factors need a login or this mutation within the last hour; otherwise they
-  fail with REAUTHENTICATION_REQUIRED. A user who has a second factor proves it too; without a code or a passkey the
-  mutation fails with MFA_REQUIRED. Not allowed with an API token.
+  Verifies again who the viewer is, in the current session. Mutations with @recentAuth, and those that say so, need a login
+  or this mutation within the server's LATCHKEY_MAX_AUTH_AGE; otherwise they fail with REAUTHENTICATION_REQUIRED. A user who
+  has a second factor proves it too; without a code or a passkey the mutation fails with MFA_REQUIRED. Not allowed with an
+  API token.
   """
   reauthenticate(
     """
@@ -2595,7 +2734,7 @@ type Mutation {
     The name and permissions of the token.
     """
     input: CreateApiTokenInput!
-  ): CreateApiTokenPayload @credentials @authenticated
+  ): CreateApiTokenPayload @credentials @recentAuth @authenticated
   """
   Revokes an API token at once: the viewer's own or, with users:write, one of a user with no more scopes. Not allowed
   with an API token.
@@ -2607,7 +2746,7 @@ type Mutation {
     input: RevokeApiTokenInput!
   ): RevokeApiTokenPayload @authenticated
   """
-  Creates a user with no more scopes than the viewer has.
+  Creates a user with no more scopes than the viewer has. To give roles with scopes, a session needs a recent login.
   """
   createUser(
     """
@@ -2617,7 +2756,8 @@ type Mutation {
   ): CreateUserPayload @requiresScopes(scopes: [["users:write"]])
   """
   Changes a user who has no more scopes than the viewer. After a change of roles, the user's access tokens are invalid
-  until refreshed.
+  until refreshed. To add scopes or to change the address, a session needs a recent login. The previous address is told
+  by mail, without a link.
   """
   updateUser(
     """
@@ -2635,7 +2775,7 @@ type Mutation {
     input: DisableUserInput!
   ): DisableUserPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Lets a disabled user log in again. Ended sessions and revoked API tokens stay so.
+  Lets a disabled user log in again. Ended sessions and revoked API tokens stay so. A session needs a recent login.
   """
   enableUser(
     """
@@ -2652,7 +2792,7 @@ type Mutation {
     The user and the new password.
     """
     input: SetUserPasswordInput!
-  ): SetUserPasswordPayload @credentials @requiresScopes(scopes: [["users:write"]])
+  ): SetUserPasswordPayload @credentials @recentAuth @requiresScopes(scopes: [["users:write"]])
   """
   Ends all sessions of a user and optionally revokes the user's API tokens. Not allowed with an API token.
   """
@@ -2671,7 +2811,7 @@ type Mutation {
     Which user.
     """
     input: DeleteUserInput!
-  ): DeleteUserPayload @requiresScopes(scopes: [["users:write"]])
+  ): DeleteUserPayload @recentAuth @requiresScopes(scopes: [["users:write"]])
   """
   Sends a link to an e-mail address, by which completeRegistration creates an account. The result is the same if an
   account has the address; its owner is told so by mail. On servers that verify addresses after the first login, it
@@ -2737,7 +2877,7 @@ type Mutation {
     The new address.
     """
     input: ChangeEmailInput!
-  ): ChangeEmailPayload @credentials @authenticated
+  ): ChangeEmailPayload @credentials @recentAuth @authenticated
   """
   Makes the e-mail address to which a link was sent the viewer's. The previous address is told, and can undo this for
   three days. Fails with INVALID_LINK, also if another account has asked for the link.
@@ -2761,14 +2901,14 @@ type Mutation {
   """
   Deletes the viewer's own account with all sessions and API tokens. Not allowed with an API token.
   """
-  deleteAccount: DeleteAccountPayload @credentials @authenticated
+  deleteAccount: DeleteAccountPayload @credentials @recentAuth @authenticated
   """
   Returns the data of the viewer's account, without secrets. Not allowed with an API token.
   """
-  exportAccount: ExportAccountPayload @credentials @authenticated
+  exportAccount: ExportAccountPayload @credentials @recentAuth @authenticated
   """
   Sends an invitation to an e-mail address, by which its owner creates an account with no more scopes than the viewer
-  has. It replaces an earlier invitation of the address.
+  has. It replaces an earlier invitation of the address. To give roles with scopes, a session needs a recent login.
   """
   inviteUser(
     """
@@ -2777,11 +2917,11 @@ type Mutation {
     input: InviteUserInput!
   ): InviteUserPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Revokes the invitation of an e-mail address.
+  Revokes an invitation, or fails with NOT_FOUND if it was used, was revoked or has expired.
   """
   revokeInvitation(
     """
-    The address.
+    Its ID or its address.
     """
     input: RevokeInvitationInput!
   ): RevokeInvitationPayload @requiresScopes(scopes: [["users:write"]])
@@ -2805,7 +2945,7 @@ type Mutation {
     The name of the app.
     """
     input: StartTotpInput
-  ): StartTotpPayload @credentials @authenticated
+  ): StartTotpPayload @credentials @recentAuth @authenticated
   """
   Puts the authenticator app of startTotp into force, and returns ten recovery codes to a user who has none. The session
   then counts as one with a second factor. Needs what startTotp needs. Not allowed with an API token.
@@ -2815,12 +2955,12 @@ type Mutation {
     A code of the app.
     """
     input: ConfirmTotpInput!
-  ): ConfirmTotpPayload @credentials @authenticated
+  ): ConfirmTotpPayload @credentials @recentAuth @authenticated
   """
   Begins to add a passkey (WebAuthn) of the viewer: give the options to the browser, and what it creates to confirmPasskey.
   Needs what startTotp needs. Fails with FEATURE_DISABLED if the server's address does not allow passkeys.
   """
-  startPasskey: StartPasskeyPayload @credentials @authenticated
+  startPasskey: StartPasskeyPayload @credentials @recentAuth @authenticated
   """
   Puts the passkey of startPasskey into force, in the same session, and returns ten recovery codes to a user who has none.
   The session then counts as one with a second factor. Needs what startTotp needs. Not allowed with an API token.
@@ -2830,7 +2970,7 @@ type Mutation {
     What the browser has created.
     """
     input: ConfirmPasskeyInput!
-  ): ConfirmPasskeyPayload @credentials @authenticated
+  ): ConfirmPasskeyPayload @credentials @recentAuth @authenticated
   """
   Begins a log-in by a passkey alone: give the options to the browser, and what it returns to loginByPasskey. Fails with
   FEATURE_DISABLED if the server does not offer this.
@@ -2855,12 +2995,12 @@ type Mutation {
     Which factor.
     """
     input: RemoveFactorInput!
-  ): RemoveFactorPayload @authenticated
+  ): RemoveFactorPayload @recentAuth @authenticated
   """
   Replaces the viewer's recovery codes by ten new ones. Needs a recent login, with a second factor. Not allowed with an API
   token.
   """
-  newRecoveryCodes: NewRecoveryCodesPayload @credentials @authenticated
+  newRecoveryCodes: NewRecoveryCodesPayload @credentials @recentAuth @authenticated
   """
   Removes the second factors and recovery codes of another user, who has lost them and has no more scopes than the viewer.
   Needs a recent login. Not allowed with an API token.
@@ -2870,7 +3010,7 @@ type Mutation {
     Which user.
     """
     input: ResetFactorsInput!
-  ): ResetFactorsPayload @requiresScopes(scopes: [["users:write"]])
+  ): ResetFactorsPayload @recentAuth @requiresScopes(scopes: [["users:write"]])
   """
   Begins a log-in by a provider. Store state and verifier in the page (sessionStorage), send the browser to the URL, and call
   completeProviderLogin within ten minutes.
@@ -2900,7 +3040,7 @@ type Mutation {
     Which provider, and the page to which it sends the user back.
     """
     input: StartProviderLoginInput!
-  ): StartProviderLoginPayload @credentials @authenticated
+  ): StartProviderLoginPayload @credentials @recentAuth @authenticated
   """
   Links the account at the provider to the viewer, in the session that called startIdentityLink.
   """
@@ -2909,7 +3049,7 @@ type Mutation {
     What the provider's redirect has brought, and the verifier.
     """
     input: CompleteProviderLoginInput!
-  ): LinkIdentityPayload @credentials @authenticated
+  ): LinkIdentityPayload @credentials @recentAuth @authenticated
   """
   Removes the link to an account at a provider: the viewer's own, unless it is the last way to log in, or, with users:write, that
   of a user with no more scopes. Sessions that began by it stay. Needs a recent login. Not allowed with an API token.
@@ -2919,7 +3059,7 @@ type Mutation {
     Which identity.
     """
     input: UnlinkIdentityInput!
-  ): UnlinkIdentityPayload @authenticated
+  ): UnlinkIdentityPayload @recentAuth @authenticated
 }
 """
 A person or program that has an account.
@@ -3156,6 +3296,14 @@ enum SecurityEventKind {
   The user, or an administrator, ended one session.
   """
   SESSION_REVOKED
+  """
+  A newer login ended the session, because the user had too many.
+  """
+  SESSION_EVICTED
+  """
+  The session has expired; detail says when and why. Recorded by housekeeping, some time later.
+  """
+  SESSION_EXPIRED
   """
   An operator ended the sessions and revoked the API tokens of all users.
   """
@@ -4171,15 +4319,23 @@ type InviteUserPayload {
   When the invitation expires.
   """
   expiresAt: Time!
+  """
+  The invitation.
+  """
+  invitation: Invitation!
 }
 """
-Which invitation to revoke.
+Which invitation to revoke: either its ID or its address.
 """
 input RevokeInvitationInput {
   """
+  The ID of the invitation.
+  """
+  id: ID
+  """
   The invited e-mail address.
   """
-  email: String!
+  email: String
 }
 """
 The revoked invitation.
@@ -4189,6 +4345,69 @@ type RevokeInvitationPayload {
   The address.
   """
   email: String!
+}
+"""
+An invitation that was sent to an e-mail address, to create an account.
+"""
+type Invitation @sensitive {
+  """
+  Opaque.
+  """
+  id: ID! @requiresScopes(scopes: [["users:write"]])
+  """
+  The invited address.
+  """
+  email: String! @requiresScopes(scopes: [["users:write"]])
+  """
+  The roles of the user to be.
+  """
+  roles: [Role!]! @goField(name: "RoleNames") @requiresScopes(scopes: [["users:write"]])
+  """
+  The ID of the user who sent it; null for an operator at the command line.
+  """
+  invitedById: ID @goField(name: "InvitedBy") @requiresScopes(scopes: [["users:write"]])
+  """
+  When it was sent.
+  """
+  createdAt: Time! @requiresScopes(scopes: [["users:write"]])
+  """
+  When it expires.
+  """
+  expiresAt: Time! @requiresScopes(scopes: [["users:write"]])
+}
+"""
+A page of invitations.
+"""
+type InvitationConnection {
+  """
+  The invitations with their cursors.
+  """
+  edges: [InvitationEdge!]!
+  """
+  The invitations without their cursors.
+  """
+  nodes: [Invitation!]!
+  """
+  The position of the page in the list.
+  """
+  pageInfo: PageInfo!
+  """
+  The number of invitations on all pages, up to 1,000,000.
+  """
+  totalCount: Int!
+}
+"""
+An invitation in a list.
+"""
+type InvitationEdge {
+  """
+  The position of the invitation in the list; opaque.
+  """
+  cursor: String!
+  """
+  The invitation.
+  """
+  node: Invitation!
 }
 """
 A kind of second factor.
@@ -4691,10 +4910,54 @@ func (ec *executionContext) childFields_Identity(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type Identity", field.Name)
 }
 
+func (ec *executionContext) childFields_Invitation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Invitation_id(ctx, field)
+	case "email":
+		return ec.fieldContext_Invitation_email(ctx, field)
+	case "roles":
+		return ec.fieldContext_Invitation_roles(ctx, field)
+	case "invitedById":
+		return ec.fieldContext_Invitation_invitedById(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Invitation_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Invitation_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_InvitationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_InvitationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_InvitationConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_InvitationConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_InvitationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_InvitationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_InviteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "expiresAt":
 		return ec.fieldContext_InviteUserPayload_expiresAt(ctx, field)
+	case "invitation":
+		return ec.fieldContext_InviteUserPayload_invitation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InviteUserPayload", field.Name)
 }
