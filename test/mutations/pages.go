@@ -72,7 +72,7 @@ func pages() []mutation {
 		},
 		{
 			"T296: the former address is told", "auth/user.go",
-			"s.tellFormerAddress(ctx, tx, u, old))", "error(nil))",
+			"if s.accounts.Send == nil || former == nil ||", "if s.accounts.Send != nil || former == nil ||",
 			threats, "TestT296_",
 		},
 		{
