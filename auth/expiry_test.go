@@ -24,6 +24,7 @@ func TestASessionThatExpiresIsRecordedOnce(t *testing.T) {
 		const day = 24 * time.Hour
 		f.Service = f.service(f.db, secrets, receiver)
 		other := f.replica()
+		other.Service = f.service(other.db, secrets, receiver)
 		idle, used, ended := f.login("ann"), f.login("ann"), f.login("ann")
 		idleID, usedID := f.session(idle.RefreshToken).ID, f.session(used.RefreshToken).ID
 		if _, err := f.Logout(f.as(ended.AccessToken), auth.CurrentSession, false); err != nil {

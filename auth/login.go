@@ -164,17 +164,14 @@ type proof struct {
 	newHash string   // the password's hash with newer parameters; "" to keep the hash
 	guess   *attempt // which succeeds with the login; nil if nothing was guessed
 
-	// use uses up what proved the first factor, such as a link, in the transaction that stores the session or the challenge of
-	// a second factor. It may run more than once. nil: nothing.
-	use func(tx *db.DB) error
-
-	// settle uses up what proved the second factor, in the transaction that stores the session. It may run more than once.
-	settle      func(tx *db.DB) error
+	// use uses up what proved the user, such as a link, a code or a passkey, in the transaction that stores the session or the
+	// challenge of a second factor. It may run more than once. nil: nothing.
+	use         func(tx *db.DB) error
 	identity    *db.Identity // of a log-in by a provider; nil: none
 	providerSID string       // the session at the provider; "" if unknown
 }
 
-func (p proof) useFirst(tx *db.DB) error {
+func (p proof) useUp(tx *db.DB) error {
 	if p.use == nil {
 		return nil
 	}
@@ -205,7 +202,7 @@ func (s *Service) openSession(ctx context.Context, u *db.User, p proof) (*LoginP
 	}
 	tell := (*db.DB).NotifySoon // a login revokes nothing
 	err := s.changeAndTell(ctx, u.ID, func(tx *db.DB, ctx context.Context, n db.Notice) error { return tell(tx, ctx, n) }, func(tx *db.DB) (*db.Event, error) {
-		if err := p.useFirst(tx); err != nil {
+		if err := p.useUp(tx); err != nil {
 			return nil, err
 		}
 		if err := checkFactors(ctx, tx, u, p); err != nil {
@@ -258,12 +255,9 @@ func (s *Service) alert(ctx context.Context, tx *db.DB, u *db.User, session *db.
 	return s.notify(ctx, tx, mailNewDevice, u)
 }
 
-// checkFactors uses up the second factor of a proof. It returns errSecondFactor if the user has one that was not proved: in
-// the transaction, because the user may have enrolled it meanwhile.
+// checkFactors returns errSecondFactor if the user has a second factor that was not proved: in the transaction, because the
+// user may have enrolled it meanwhile.
 func checkFactors(ctx context.Context, tx *db.DB, u *db.User, p proof) error {
-	if p.settle != nil {
-		return p.settle(tx)
-	}
 	if slices.Contains(p.methods, MethodMFA) {
 		return nil
 	}

@@ -424,8 +424,8 @@ func (s *Service) loginByPasskey(ctx context.Context, in PasskeyLoginInput) (*Lo
 	case u.DisabledAt != nil:
 		err = refused("the user is disabled")
 	default:
-		settle := func(tx *db.DB) error { return s.usePasskey(ctx, tx, u, a, logInByPasskey()) }
-		p, err = s.completeLogin(ctx, u, proof{methods: passkeyMethods, settle: settle})
+		use := func(tx *db.DB) error { return s.usePasskey(ctx, tx, u, a, logInByPasskey()) }
+		p, err = s.completeLogin(ctx, u, proof{methods: passkeyMethods, use: use})
 		err = replaced(err, errChanged, refused("the account was changed meanwhile"))
 	}
 	if errors.Is(err, ErrWrongPasskey) {

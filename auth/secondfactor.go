@@ -75,7 +75,7 @@ func (s *Service) challenge(ctx context.Context, u *db.User, p proof) error {
 	}
 	var hash string
 	err := s.changeAndTell(ctx, u.ID, (*db.DB).NotifySoon, func(tx *db.DB) (*db.Event, error) {
-		if err := p.useFirst(tx); err != nil {
+		if err := p.useUp(tx); err != nil {
 			return nil, err
 		}
 		hash = u.PasswordHash
@@ -184,7 +184,7 @@ func (s *Service) answerChallenge(ctx context.Context, in CompleteLoginInput) (*
 	if !mayTry {
 		return nil, errVoid
 	}
-	settle := func(tx *db.DB) error {
+	use := func(tx *db.DB) error {
 		if err := second.use(tx); err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (s *Service) answerChallenge(ctx context.Context, in CompleteLoginInput) (*
 		}
 		return err
 	}
-	proved := proof{methods: with(c.Methods, second.methods...), guess: second.guess, settle: settle, providerSID: c.ProviderSID}
+	proved := proof{methods: with(c.Methods, second.methods...), guess: second.guess, use: use, providerSID: c.ProviderSID}
 	if c.IdentityID != nil {
 		if proved.identity, err = s.db.Identity(ctx, *c.IdentityID); err != nil { // it may have been unlinked meanwhile
 			return nil, replaced(err, db.ErrNotFound, errVoid)

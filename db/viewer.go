@@ -23,6 +23,7 @@ func (db *DB) SessionOwner(ctx context.Context, sessionID string) (*SessionOwner
 	return o, db.owner(ctx, "session's owner", o, &o.User, `
 		SELECT u.*, s.id AS "session.id", s.user_id AS "session.user_id", s.device AS "session.device", s.ip AS "session.ip",
 			s.login_network AS "session.login_network",
+			s.check_at AS "session.check_at",
 			s.generation AS "session.generation", s.seen_generation AS "session.seen_generation",
 			s.created_at AS "session.created_at", s.authenticated_at AS "session.authenticated_at", s.methods AS "session.methods", s.provider AS "session.provider", s.provider_sid AS "session.provider_sid",
 			s.rotated_at AS "session.rotated_at", s.idle_at AS "session.idle_at",

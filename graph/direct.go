@@ -62,8 +62,8 @@ var directAuthenticated direct.Guard = func(ctx context.Context) bool { return a
 // shared returns the guard of a directive that was made first for the same arguments.
 func (g *directGuards) shared(d *ast.Directive, guard direct.Guard) *direct.Guard {
 	key := d.Name
-	for _, a := range d.Arguments {
-		key += " " + a.Value.String()
+	if len(d.Arguments) > 0 { // ours have one at most
+		key += " " + d.Arguments[0].Value.String()
 	}
 	found, _ := g.guards.LoadOrStore(key, &guard)
 	return found.(*direct.Guard)

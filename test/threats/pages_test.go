@@ -73,6 +73,9 @@ func TestT292_ARedirectOfAnotherBrowserIsOfNoUseOnTheCallbackPage(t *testing.T) 
 		attacker, victim := begin(), begin()
 		redirect := op.Authorize(t, attacker.URL, oidctest.Carol())
 		s.Ask("", oidctest.CompleteLogin, "i", victim.Input(redirect)).Want(failed)
+		if n := op.Requests("/token"); n != 0 {
+			t.Errorf("the code was sent %d times", n)
+		}
 		s.Ask("", oidctest.CompleteLogin, "i", victim.Input(redirect, "state", victim.State)).Want(failed)
 		own := begin()
 		s.Ask("", oidctest.CompleteLogin, "i", own.Input(op.Authorize(t, own.URL, oidctest.Carol()))).Want("")

@@ -206,6 +206,8 @@ func TestT294_NoSensitiveMutationLacksARecentLogin(t *testing.T) {
 			"exportAccount":     `mutation { exportAccount { data } }`,
 			"startTotp":         startTOTP,
 			"confirmTotp":       `mutation { confirmTotp(input: {code: "000000"}) { factor { id } } }`,
+			"startPasskey":      `mutation { startPasskey { options } }`,
+			"confirmPasskey":    `mutation { confirmPasskey(input: {passkey: "{}"}) { factor { id } } }`,
 			"removeFactor":      `mutation { removeFactor(input: {id: "` + db.NewID(db.FactorID) + `"}) { factor { id } } }`,
 			"newRecoveryCodes":  newRecoveryCodes,
 			"resetFactors":      `mutation { resetFactors(input: {id: "` + bob + `"}) { removedFactors } }`,
@@ -221,7 +223,7 @@ func TestT294_NoSensitiveMutationLacksARecentLogin(t *testing.T) {
 		}
 		never := []string{
 			"login", "refresh", "register", "completeRegistration", "requestPasswordReset", "resetPassword", "requestEmailLogin", "loginByEmail",
-			"verifyEmail", "undoEmailChange", "completeLogin", "startProviderLogin", "completeProviderLogin", // by other proofs
+			"verifyEmail", "undoEmailChange", "completeLogin", "startProviderLogin", "completeProviderLogin", "startPasskeyLogin", "loginByPasskey", // by other proofs
 			"reauthenticate", "changePassword", // with the password
 			"logout", "revokeSession", "revokeSessions", "revokeApiToken", "disableUser", "revokeInvitation", // take rights away
 		}
