@@ -4,6 +4,7 @@ package main
 func passkeys() []mutation {
 	const (
 		file   = "auth/passkey.go"
+		login  = "auth/passkeylogin.go"
 		signed = "session := webauthn.SessionData{Challenge: challenge, UserID: owner.WebAuthnID()}"
 		object = "object := &created.Response.AttestationObject\n"
 	)
@@ -59,17 +60,17 @@ func passkeys() []mutation {
 			"./test/threats", "TestT275_",
 		},
 		{
-			"T275: a copy is an event of its own", file,
+			"T275: a copy is an event of its own", login,
 			"if copied, ok := errors.AsType[*copiedError](reason); ok {", "if copied, ok := errors.AsType[*copiedError](reason); ok && u.ID == \"\" {",
 			"./test/threats", "TestT275_",
 		},
 		{
-			"T275: the user is told of a copy", file,
+			"T275: the user is told of a copy", login,
 			"if err == nil && wait == 0 {", "if err == nil && wait < 0 {",
 			"./test/threats", "TestT275_",
 		},
 		{
-			"T275: a copy does not flood the user with mail", file,
+			"T275: a copy does not flood the user with mail", login,
 			"if err == nil && wait == 0 {", "if err == nil && wait >= 0 {",
 			"./test/threats", "TestT275_",
 		},
@@ -79,7 +80,7 @@ func passkeys() []mutation {
 			"./test/threats", "TestT276_",
 		},
 		{
-			"T276: who logs in without a name is whom the authenticator names", file,
+			"T276: who logs in without a name is whom the authenticator names", login,
 			"err == nil && string(a.Response.UserHandle) != p.UserID {", "err == nil && p.UserID == \"\" {",
 			"./test/threats", "TestT276_",
 		},
@@ -139,12 +140,12 @@ func passkeys() []mutation {
 			"./test/threats", "TestT280_",
 		},
 		{
-			"T281: refused passkeys of a client are limited", file,
+			"T281: refused passkeys of a client are limited", login,
 			"Free: 25, Max: 5 * time.Minute,", "Free: 2500, Max: 5 * time.Minute,",
 			"./test/threats", "TestT281_",
 		},
 		{
-			"T281: refused passkeys are recorded", file,
+			"T281: refused passkeys are recorded", login,
 			`err = s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "by a passkey"))`, `s.log.Debug("not recorded", "kind", kind, "session", sessionID)`,
 			"./test/threats", "TestT281_",
 		},
