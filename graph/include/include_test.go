@@ -69,7 +69,7 @@ func inProject(t *testing.T, schema string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("GOFLAGS", os.Getenv("GOFLAGS")+" -mod=mod")
+	t.Setenv("GOFLAGS", "-mod=mod")
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{
 		"go.sum": string(sums),

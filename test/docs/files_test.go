@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +12,18 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
+// copied is the folder of the copy that copyRepository has made, or "".
+var copied string
+
+func TestMain(m *testing.M) {
+	code := dbtest.Run(m)
+	if copied != "" {
+		if err := os.RemoveAll(copied); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.Exit(code)
+}
 
 var namedBlock = regexp.MustCompile("(?ms)^( *)```\\w+ (\\S+)\n(.*?)^ *```$")
 
@@ -28,9 +40,6 @@ func runIn(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
-	if os.Getenv("GOFLAGS") == "" {
-		cmd.Env = append(os.Environ(), "GOFLAGS=-trimpath") // the tests' copies of the repository share what is compiled
-	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)

@@ -68,16 +68,28 @@ func markedBlock(t *testing.T, document, name string) string {
 	return m[1]
 }
 
+// copyRepository returns a copy of the repository with no project shop beside it. Tests share it, since another one would be
+// compiled again; so those that call it are not parallel.
 func copyRepository(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "latchkey")
-	files := strings.Fields(runIn(t, "../..", "git", "ls-files", "--cached", "--others", "--exclude-standard"))
-	for _, file := range files {
+	clone := filepath.Join(copied, "latchkey")
+	if copied != "" {
+		if err := os.RemoveAll(filepath.Join(copied, "shop")); err != nil {
+			t.Fatal(err)
+		}
+		return clone
+	}
+	var err error
+	if copied, err = os.MkdirTemp("", "latchkey-docs-"); err != nil {
+		t.Fatal(err)
+	}
+	clone = filepath.Join(copied, "latchkey")
+	for file := range strings.FieldsSeq(runIn(t, "../..", "git", "ls-files", "--cached", "--others", "--exclude-standard")) {
 		if text, err := os.ReadFile(filepath.Join("../..", file)); err == nil { // deleted, not yet committed
-			write(t, filepath.Join(dir, file), string(text))
+			write(t, filepath.Join(clone, file), string(text))
 		}
 	}
-	return dir
+	return clone
 }
 
 // fillIn puts a function into the file in the place of the one with the same first line.

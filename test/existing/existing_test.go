@@ -80,7 +80,7 @@ func newProject(t *testing.T) *project {
 			p.env = append(p.env, e)
 		}
 	}
-	p.env = append(p.env, "GOFLAGS="+os.Getenv("GOFLAGS")+" -mod=mod -buildvcs=false", "GOWORK=off", "BLOG_SECRET=of the tokens before")
+	p.env = append(p.env, "GOFLAGS=-mod=mod -buildvcs=false", "GOWORK=off", "BLOG_SECRET=of the tokens before")
 	if err := os.CopyFS(p.dir, os.DirFS("before")); err != nil {
 		t.Fatal(err)
 	}
