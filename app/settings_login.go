@@ -49,7 +49,13 @@ func (s *ServeSettings) redirectURIs(pages bool) []string {
 	if !pages || !cookieHost(s.Issuer) {
 		return s.Login.RedirectURIs
 	}
-	return append(slices.Clip(s.Login.RedirectURIs), s.Issuer+account.CallbackPath)
+	uris := append(slices.Clip(s.Login.RedirectURIs), s.Issuer+account.CallbackPath)
+	if issuer, err := url.Parse(s.Issuer); err == nil {
+		if own := localOrigin(issuer); own != "" {
+			uris = append(uris, own+issuer.Path+account.CallbackPath)
+		}
+	}
+	return uris
 }
 
 // providersFile is the content of LATCHKEY_PROVIDERS_FILE. See docs/log-in-by-providers.md.
@@ -145,8 +151,8 @@ func (s *ServeSettings) passkeys(appName string) (auth.Passkeys, error) {
 		return auth.Passkeys{}, fmt.Errorf("issuer: %w", err)
 	}
 	host, own := strings.ToLower(issuer.Hostname()), issuer.Scheme+"://"+issuer.Host
-	if addr, err := netip.ParseAddr(host); err == nil && addr.IsLoopback() {
-		host, own = "localhost", strings.TrimSuffix(issuer.Scheme+"://localhost:"+issuer.Port(), ":")
+	if local := localOrigin(issuer); local != "" {
+		host, own = "localhost", local
 	}
 	p := auth.Passkeys{RPID: cmp.Or(s.Login.PasskeyRPID, host), Origins: s.Login.PasskeyOrigins, Name: appName, Login: s.Login.PasskeyLogin}
 	for _, origin := range s.Login.PasskeyOrigins {
@@ -164,6 +170,14 @@ func (s *ServeSettings) passkeys(appName string) (auth.Passkeys, error) {
 		return p, &usageError{fmt.Errorf("--passkey-rp-id (LATCHKEY_PASSKEY_RP_ID): the issuer %s is not in this domain: set --passkey-origins (LATCHKEY_PASSKEY_ORIGINS) to the pages that use passkeys", s.Issuer)}
 	}
 	return auth.Passkeys{}, nil
+}
+
+// localOrigin is the origin of a loopback address with the name that browsers need for passkeys, localhost; "" of another one.
+func localOrigin(issuer *url.URL) string {
+	if addr, err := netip.ParseAddr(issuer.Hostname()); err != nil || !addr.IsLoopback() {
+		return ""
+	}
+	return strings.TrimSuffix(issuer.Scheme+"://localhost:"+issuer.Port(), ":")
 }
 
 // inDomain reports whether a host is the domain or below it.

@@ -101,7 +101,7 @@ func TestASessionThatGoesOnAfterItsExpiryWasRecordedStaysValid(t *testing.T) {
 // All sessions of a campaign expire in one hour: no transaction may lock, and no step take, more than a few hundred. T295.
 func TestManySessionsThatExpireAtOnceAreRecordedInBatches(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		const many, step = 1000, 200
+		const many, step = 500, 50
 		now := db.TimeOf(f.now())
 		for from := 0; from < many; from += step {
 			numbers := fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d)`, from, from+step-1)

@@ -18,7 +18,7 @@ const (
 	housePeriod   = time.Hour   // between checks of the age of keys and rows
 
 	// expiryBatch is how many sessions a transaction looks at that may have expired.
-	expiryBatch = 200
+	expiryBatch = 50 // each is an event, which hooks see in the same transaction
 
 	// keepSessions is how long sessions are kept after their end: they tell from which networks their owners log in.
 	keepSessions = 90 * 24 * time.Hour
@@ -137,7 +137,7 @@ func (h *housekeeper) clockPlausible(ctx context.Context, now db.Time) (plausibl
 
 // deleteOld deletes what is no longer kept.
 func (h *housekeeper) deleteOld(ctx context.Context, now db.Time) error {
-	err1 := errors.Join(h.db.DeleteExpiredThrottles(ctx, now), h.db.DeleteExpiredLoginChallenges(ctx, now), h.db.DeleteExpiredPasskeyChallenges(ctx, now))
+	err1 := errors.Join(h.db.DeleteExpiredThrottles(ctx, now), h.db.DeleteExpiredLoginChallenges(ctx, now), h.db.DeleteExpiredPasskeyChallenges(ctx, now.Add(-time.Hour)))
 	_, err2 := h.db.DeleteSessionsBefore(ctx, now.Add(-keepSessions))
 	err3 := errors.Join(h.db.ForgetDeletedUsers(ctx, now.Add(-24*time.Hour)), h.db.DeleteOldWebhooks(ctx, now),
 		h.db.DeleteExpiredProviderLogins(ctx, now))

@@ -324,7 +324,7 @@ func (p *passkeys) created(u *db.User, challenge string, created *protocol.Parse
 		CredentialID: base64.RawURLEncoding.EncodeToString(c.ID), PublicKey: base64.RawURLEncoding.EncodeToString(c.PublicKey),
 		SignCount: int64(c.Authenticator.SignCount), BackupEligible: c.Flags.BackupEligible, BackedUp: c.Flags.BackupState,
 		Transports: db.JSONList[string]{}, AAGUID: base64.RawURLEncoding.EncodeToString(c.Authenticator.AAGUID),
-		LogsIn: c.Flags.UserVerified && c.Extensions.RK != nil && *c.Extensions.RK,
+		Verified: c.Flags.UserVerified, LogsIn: c.Flags.UserVerified && c.Extensions.RK != nil && *c.Extensions.RK,
 	}
 	for _, transport := range c.Transport {
 		if checkText("transport", string(transport), 1, maxName) == nil {

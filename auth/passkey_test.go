@@ -47,7 +47,7 @@ func TestPasskeyChallengesAreRowsOnlyWhenAnsweredAndUntilTheyExpire(t *testing.T
 		if err := f.CleanUp(t.Context()); err != nil || count() != before+1 {
 			t.Errorf("%v, %d challenges", err, count())
 		}
-		f.advance(6 * time.Minute)
+		f.advance(66 * time.Minute)
 		if err := f.CleanUp(t.Context()); err != nil || count() != 0 {
 			t.Errorf("%v, %d challenges", err, count())
 		}

@@ -127,20 +127,28 @@ func (s *Service) usePasskey(ctx context.Context, tx *db.DB, u *db.User, a *prot
 		return err
 	}
 	data := &a.Response.AuthenticatorData
-	err = tx.UsePasskey(ctx, used.FactorID, int64(data.Counter), data.Flags.HasBackupState(), c == logInByPasskey(), s.timestamp())
+	if c.verified && !used.Verified { // a PIN that was set later may be the thief's (WebAuthn, section 7.2, step 26: uvInitialized)
+		return refused("it has not verified its user when it was added")
+	}
+	beside := !c.verified && data.Flags.HasUserVerified()
+	err = tx.UsePasskey(ctx, used.FactorID, int64(data.Counter), data.Flags.HasBackupState(), beside, c == logInByPasskey(), s.timestamp())
 	return replaced(err, db.ErrNotCounted, &copiedError{used})
 }
 
 // refusePasskey records a refused passkey as an event of the kind, and returns ErrWrongPasskey, or a RateLimitedError if too
 // many of the client's were refused.
 func (s *Service) refusePasskey(ctx context.Context, kind db.EventKind, u *db.User, sessionID string, reason error) error {
-	client := networkOf(ViewerFrom(ctx).Client.IP)
-	err := s.db.Transact(ctx, func(tx *db.DB) error { return s.limit(ctx, tx, passkeysAtClient, "passkeys at client", client) })
+	of, value := "passkeys at client", networkOf(ViewerFrom(ctx).Client.IP)
+	copied, isCopied := errors.AsType[*copiedError](reason)
+	if isCopied { // its signature is right: refusals of others at the same address must not hide it
+		of, value = "copies of a passkey", copied.passkey.FactorID
+	}
+	err := s.db.Transact(ctx, func(tx *db.DB) error { return s.limit(ctx, tx, passkeysAtClient, of, value) })
 	if err != nil {
 		return s.recordThrottled(ctx, u, err)
 	}
 	s.logRefused(ctx, u.ID, reason)
-	if copied, ok := errors.AsType[*copiedError](reason); ok {
+	if isCopied {
 		err = s.recordCopied(ctx, u, copied.passkey)
 	} else {
 		err = s.record(ctx, s.event(ctx, kind, u.ID, sessionID, "by a passkey"))

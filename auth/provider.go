@@ -140,7 +140,7 @@ func (s *Service) StartProviderLogin(ctx context.Context, in StartProviderLoginI
 	return s.startProviderLogin(asNobody(ctx), in, "")
 }
 
-// StartIdentityLink begins to link a user at a provider to the viewer, who must have authenticated recently.
+// StartIdentityLink begins to link a user at a provider to the viewer, whose session may change the ways to log in: see LinkIdentity.
 func (s *Service) StartIdentityLink(ctx context.Context, in StartProviderLoginInput) (*StartProviderLoginPayload, error) {
 	if _, err := ViewerFrom(ctx).owner(); err != nil {
 		return nil, err
@@ -164,8 +164,10 @@ func (s *Service) startProviderLogin(ctx context.Context, in StartProviderLoginI
 		CreatedAt: now, ExpiresAt: now.Add(providerLoginAge),
 	}
 	err := s.db.Transact(ctx, func(tx *db.DB) error {
-		if err := s.recent(ctx, tx); err != nil {
-			return err
+		if sessionID != "" {
+			if _, err := s.mayChangeFactors(ctx, tx, ViewerFrom(ctx).ID()); err != nil {
+				return err
+			}
 		}
 		wait, err := tx.Attempt(ctx, startsKey(ctx), startsAtClient, now)
 		if err == nil && wait > 0 {

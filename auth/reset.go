@@ -29,7 +29,7 @@ type ResetPasswordInput struct {
 // ResetPasswordPayload says what has ended with the old password, and what is left by which another person may still have
 // access.
 type ResetPasswordPayload struct {
-	EndedSessions, RevokedAPITokens, RemainingAPITokens, RemainingIdentities int
+	EndedSessions, RevokedAPITokens, RemainingAPITokens, RemainingIdentities, RemainingFactors int
 }
 
 // ResetPassword sets a new password by a link, ends all sessions and, if asked, revokes the API tokens and unlinks accounts at
@@ -66,8 +66,9 @@ func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) (*Re
 		}
 		tokens, err1 := tx.CountAPITokens(ctx, u.ID)
 		identities, err2 := tx.Identities(ctx, u.ID)
-		*p = ResetPasswordPayload{ended.Sessions, ended.APITokens, tokens, len(identities)}
-		err = errors.Join(err1, err2, s.notify(ctx, tx, mailPasswordChanged, u))
+		factors, err3 := tx.Factors(ctx, u.ID)
+		*p = ResetPasswordPayload{ended.Sessions, ended.APITokens, tokens, len(identities), len(factors)}
+		err = errors.Join(err1, err2, err3, s.notify(ctx, tx, mailPasswordChanged, u))
 		return byUser(s.event(ctx, EventPasswordChanged, u.ID, "", "by a link: "+ended.String())), err
 	})
 	if err != nil {

@@ -110,6 +110,9 @@ func (s *Service) secondFactorRequired(ctx context.Context, d *db.DB, u *db.User
 		if err != nil {
 			return nil, err
 		}
+		if !slices.ContainsFunc(owned, func(p *db.Passkey) bool { return p.Verified }) {
+			c.verified = false // none of them is enough alone
+		}
 		if e.PasskeyOptions, err = s.requestOptions(c, expires, &passkeyOwner{u, owned}); err != nil {
 			return nil, err
 		}
@@ -168,6 +171,9 @@ func (s *Service) answerChallenge(ctx context.Context, in CompleteLoginInput) (*
 	c, u, err := s.openChallenge(ctx, in.Challenge)
 	if err != nil {
 		return nil, err
+	}
+	if in.Code == "" && in.Passkey == nil {
+		return nil, inputError("code", "or a passkey is required")
 	}
 	code := &in.Code
 	if in.Passkey != nil && in.Code == "" {

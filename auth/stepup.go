@@ -87,6 +87,9 @@ func (s *Service) Reauthenticate(ctx context.Context, in ReauthenticateInput) (a
 	if in.Password == "" && in.Passkey != nil && s.passkeys.login {
 		u, err = s.db.UserByID(ctx, u.ID) // the viewer may be cached
 	} else {
+		if in.Password == "" {
+			return db.Time{}, inputError("password", "is required")
+		}
 		methods = []string{MethodPassword}
 		u, guess, err = s.provePassword(ctx, "password", in.Password)
 	}

@@ -14,8 +14,9 @@ type Passkey struct {
 	BackupEligible bool             `db:"backup_eligible"`
 	BackedUp       bool             `db:"backed_up"`
 	Transports     JSONList[string] `db:"transports"`
-	AAGUID         string           `db:"aaguid"`  // base64url
-	LogsIn         bool             `db:"logs_in"` // it can be discovered and verifies its user
+	AAGUID         string           `db:"aaguid"`   // base64url
+	Verified       bool             `db:"verified"` // it has verified its user when it was added, or beside a password since
+	LogsIn         bool             `db:"logs_in"`  // it can be discovered and verifies its user
 
 	// Of the factor:
 	UserID string `db:"user_id"`
@@ -30,9 +31,9 @@ const passkeysOf = `SELECT p.*, f.user_id, f.name FROM factors f JOIN passkeys p
 // CreatePasskey stores a passkey of a factor that is stored.
 func (db *DB) CreatePasskey(ctx context.Context, p *Passkey) error {
 	_, err := db.Exec(ctx, "create passkey", `
-		INSERT INTO passkeys (factor_id, credential_id, public_key, sign_count, backup_eligible, backed_up, transports, aaguid, logs_in)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		p.FactorID, p.CredentialID, p.PublicKey, p.SignCount, p.BackupEligible, p.BackedUp, p.Transports, p.AAGUID, p.LogsIn)
+		INSERT INTO passkeys (factor_id, credential_id, public_key, sign_count, backup_eligible, backed_up, transports, aaguid, verified, logs_in)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		p.FactorID, p.CredentialID, p.PublicKey, p.SignCount, p.BackupEligible, p.BackedUp, p.Transports, p.AAGUID, p.Verified, p.LogsIn)
 	return err
 }
 
@@ -47,12 +48,12 @@ func (db *DB) PasskeyByCredential(ctx context.Context, credentialID string) (*Pa
 }
 
 // UsePasskey records a use of a passkey by compare-and-set of its counter. It returns ErrNotCounted if the counter has not
-// grown, unless it is always zero: then the passkey may have been copied (WebAuthn, section 7.2, step 22). logsIn says that it
-// was used to log in alone.
-func (db *DB) UsePasskey(ctx context.Context, factorID string, signCount int64, backedUp, logsIn bool, now Time) error {
+// grown, unless it is always zero: then the passkey may have been copied (WebAuthn, section 7.2, step 22). verified says that it
+// has verified its user beside a password, and logsIn that it was used to log in alone.
+func (db *DB) UsePasskey(ctx context.Context, factorID string, signCount int64, backedUp, verified, logsIn bool, now Time) error {
 	n, err := db.Exec(ctx, "use passkey", `
-		UPDATE passkeys SET sign_count = $2, backed_up = $3, logs_in = logs_in OR $4
-		WHERE factor_id = $1 AND (sign_count < $2 OR sign_count = 0 AND $2 = 0)`, factorID, signCount, backedUp, logsIn)
+		UPDATE passkeys SET sign_count = $2, backed_up = $3, verified = verified OR $4, logs_in = logs_in OR $5
+		WHERE factor_id = $1 AND (sign_count < $2 OR sign_count = 0 AND $2 = 0)`, factorID, signCount, backedUp, verified, logsIn)
 	if err != nil {
 		return err
 	}

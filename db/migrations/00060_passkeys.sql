@@ -9,6 +9,7 @@ CREATE TABLE passkeys (
     backed_up       boolean NOT NULL, -- whether it was, at the last use
     transports      text    NOT NULL, -- JSON list
     aaguid          text    NOT NULL, -- the model of the authenticator, as it claims; base64url
+    verified        boolean NOT NULL, -- whether it has verified its user when it was added, or beside a password since
     logs_in         boolean NOT NULL  -- whether it can log in alone: it can be discovered and verifies its user
 );
 CREATE UNIQUE INDEX passkeys_credential_id ON passkeys (credential_id);
@@ -23,3 +24,4 @@ CREATE INDEX passkey_challenges_expires_at ON passkey_challenges (expires_at);
 -- +goose Down
 DROP TABLE passkey_challenges;
 DROP TABLE passkeys;
+DELETE FROM factors WHERE kind = 'PASSKEY';

@@ -1003,6 +1003,12 @@ var directObjects = map[string]direct.Object{
 					return w.Int(v)
 				},
 			},
+			"remainingFactors": {
+				Write: func(w *direct.Writer, s *direct.Set, obj any) bool {
+					v := obj.(*auth.ResetPasswordPayload).RemainingFactors
+					return w.Int(v)
+				},
+			},
 		},
 	},
 	"RevokeApiTokenPayload": {

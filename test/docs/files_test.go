@@ -1,7 +1,7 @@
 package docs
 
 import (
-	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,15 +12,17 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// copied is the folder of the copy that copyRepository has made, or "".
+// copied is the folder for the copy of copyRepository.
 var copied string
 
 func TestMain(m *testing.M) {
+	var err error
+	if copied, err = os.MkdirTemp("", "latchkey-docs-"); err != nil {
+		log.Fatal(err)
+	}
 	code := dbtest.Run(m)
-	if copied != "" {
-		if err := os.RemoveAll(copied); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
+	if err := os.RemoveAll(copied); err != nil {
+		log.Print(err)
 	}
 	os.Exit(code)
 }

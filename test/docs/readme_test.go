@@ -73,17 +73,12 @@ func markedBlock(t *testing.T, document, name string) string {
 func copyRepository(t *testing.T) string {
 	t.Helper()
 	clone := filepath.Join(copied, "latchkey")
-	if copied != "" {
-		if err := os.RemoveAll(filepath.Join(copied, "shop")); err != nil {
-			t.Fatal(err)
-		}
-		return clone
-	}
-	var err error
-	if copied, err = os.MkdirTemp("", "latchkey-docs-"); err != nil {
+	if err := os.RemoveAll(filepath.Join(copied, "shop")); err != nil {
 		t.Fatal(err)
 	}
-	clone = filepath.Join(copied, "latchkey")
+	if _, err := os.Stat(clone); err == nil {
+		return clone
+	}
 	for file := range strings.FieldsSeq(runIn(t, "../..", "git", "ls-files", "--cached", "--others", "--exclude-standard")) {
 		if text, err := os.ReadFile(filepath.Join("../..", file)); err == nil { // deleted, not yet committed
 			write(t, filepath.Join(clone, file), string(text))

@@ -61,8 +61,18 @@ func passkeys() []mutation {
 		},
 		{
 			"T275: a copy is an event of its own", login,
-			"if copied, ok := errors.AsType[*copiedError](reason); ok {", "if copied, ok := errors.AsType[*copiedError](reason); ok && u.ID == \"\" {",
+			"	if isCopied {\n\t\terr =", "	if isCopied && u.ID == \"\" {\n\t\terr =",
 			"./test/threats", "TestT275_",
+		},
+		{
+			"T275: refusals of others do not hide a copy", login,
+			"	if isCopied { //", "	if isCopied && u.ID == \"\" { //",
+			"./test/threats", "TestT275_",
+		},
+		{
+			"T277: a PIN that is set later does not make a passkey both factors", login,
+			"if c.verified && !used.Verified {", "if c.verified && !used.Verified && u.ID == \"\" {",
+			"./test/threats", "TestT277_",
 		},
 		{
 			"T275: the user is told of a copy", login,

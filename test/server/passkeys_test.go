@@ -71,7 +71,7 @@ func TestAPasskeyIsASecondFactor(t *testing.T) {
 		}
 		challenge, answer := refused.Extension("challenge"), key.Get(refused.Extension("passkeyOptions"))
 		s.Ask("", completeLogin, "x", challenge, "p", answer, "c", "000000").Want("BAD_USER_INPUT passkey")
-		s.Ask("", completeLogin, "x", challenge).Want("INVALID_CREDENTIALS code")
+		s.Ask("", completeLogin, "x", challenge).Want("BAD_USER_INPUT code")
 		r := s.Ask("", completeLogin, "x", challenge, "p", answer).Want("")
 		if got := proof(t, r.Text("completeLogin.accessToken")); got != "[pwd pop user mfa] aal2" || r.Text("completeLogin.user.id") != id {
 			t.Errorf("logged in: %s, %s", got, r.Body)
@@ -266,7 +266,7 @@ func TestPasskeysAreOfferedWhereTheSettingsAllow(t *testing.T) {
 				if !strings.Contains(asked, `"userVerification":"discouraged"`) {
 					t.Errorf("asked: %s", asked)
 				}
-				s.Ask(alice, reauthenticate, "p", key.Get(asked)).Want("INVALID_CREDENTIALS")
+				s.Ask(alice, reauthenticate, "p", key.Get(asked)).Want("BAD_USER_INPUT password")
 				s.Ask(alice, reauthenticate, "w", servertest.AlicePassword, "p", key.Get(asked)).Want("")
 			}
 		})

@@ -201,8 +201,14 @@ func TestT275_ACopyOfAPasskeyIsRefusedAndReported(t *testing.T) {
 		p.eachWay("alice", alice, func(options string) string { thief.Count = 0; return thief.Get(options) }, wrongPasskey)
 		thief.Step, thief.Count = 0, 0 // it has stopped to count
 		p.loginBy(thief.Get(p.request())).Want(wrongPasskey)
-		if n := p.events(auth.EventFactorCloned); n != 4 {
-			t.Errorf("%d events of four attempts", n)
+		unknown := servertest.NewPasskey(t)
+		for range 40 { // which are limited
+			p.loginBy(unknown.Get(p.request()))
+		}
+		p.loginBy(unknown.Get(p.request())).Want("RATE_LIMITED")
+		p.loginBy(thief.Get(p.request())).Want(wrongPasskey)
+		if n := p.events(auth.EventFactorCloned); n != 5 {
+			t.Errorf("%d events of five attempts", n)
 		}
 		if mail := p.box.Next("alice@example.com"); !strings.Contains(mail.Text, "the passkey Passkey was refused, because there may be a copy of it") {
 			t.Errorf("mail: %s", mail.Text)
@@ -265,6 +271,18 @@ func TestT277_APasskeyAloneNeedsItsUserAndEachNeedsATouch(t *testing.T) {
 		untouched := servertest.NewPasskey(t)
 		untouched.Flags = servertest.UserVerified
 		f.Ask(alice, servertest.ConfirmPasskey, "p", untouched.Create(f.creation(alice))).Want("BAD_USER_INPUT passkey")
+		bob, _, _ := f.Session("bob", servertest.BobPassword)
+		withoutPIN := servertest.NewPasskey(t)
+		withoutPIN.Flags = servertest.UserPresent
+		f.Ask(bob, servertest.ConfirmPasskey, "p", withoutPIN.Create(f.creation(bob))).Want("")
+		withoutPIN.Flags = servertest.UserPresent | servertest.UserVerified // its thief has set a PIN
+		f.loginBy(withoutPIN.Get(f.request())).Want(wrongPasskey)
+		options = f.Ask(bob, reauthByPasskey).Extension("passkeyOptions")
+		f.Ask(bob, reauthByPasskey, "p", withoutPIN.Get(options)).Want(wrongPasskey)
+		options = f.Ask(bob, reauthByPasskey, "w", servertest.BobPassword).Want("MFA_REQUIRED").Extension("passkeyOptions")
+		f.Ask(bob, reauthByPasskey, "w", servertest.BobPassword, "p", withoutPIN.Get(options)).Want("") // its owner has, with the password
+		f.loginBy(withoutPIN.Get(f.request())).Want("")
+
 		key.Flags = servertest.UserPresent | servertest.UserVerified | servertest.BackedUp // a passkey that cannot be copied was
 		f.loginBy(key.Get(f.request())).Want(wrongPasskey)
 	})

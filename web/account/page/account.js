@@ -11,7 +11,8 @@
 	const fault = document.getElementById('fault');
 	const locale = navigator.language;
 
-	// The token of the link is kept in memory alone: not in the address bar, the history, or a Referer header.
+	// The token of the link is kept in memory, and by provider.js in this tab while its user is at a provider: not in the address
+	// bar, the history, or a Referer header.
 	const token = location.hash.slice(1);
 	if (token) history.replaceState(null, '', location.pathname);
 
@@ -81,10 +82,11 @@
 		await next();
 	};
 
-	// factorForms are forms for a passkey, if the user has one, and for a code. required is the error MFA_REQUIRED.
-	const factorForms = (button, required, besidePasskey, besideCode, prove) => [
+	// factorForms are forms for a passkey, if the user has one, and for a code. required is the error MFA_REQUIRED; options returns
+	// those for the passkey.
+	const factorForms = (button, required, besidePasskey, besideCode, prove, options = () => required.passkeyOptions) => [
 		...(required.passkeyOptions && passkeys.supported ? [form('Use a passkey', besidePasskey, async (values) => (
-			prove({ ...values, passkey: await passkeys.get(required.passkeyOptions) })))] : []),
+			prove({ ...values, passkey: await passkeys.get(await options()) })))] : []),
 		form(button, [...besideCode, oneTimeCode(required.methods)], prove),
 	];
 	const oneTimeCode = (methods) => field(
@@ -93,8 +95,12 @@
 	);
 
 	// loggedIn calls next, after a form to log in unless there is a session.
-	const loggedIn = async (next) => {
-		if (await session.token()) return next();
+	const loggedIn = async (then) => {
+		if (await session.token()) return then();
+		const next = () => {
+			passkeys.stop();
+			return then();
+		};
 		show(
 			form('Log in', [username('Or your e-mail address.'), password('Password', 'current-password')], (values) => (
 				withFactor(() => session.logIn(values.username, values.password), next))),
@@ -108,7 +114,7 @@
 	// byPasskey offers to log in by a passkey, by a button and among the browser's suggestions for the user name, if the server does.
 	const byPasskey = (next) => {
 		const place = make('div');
-		const start = async () => (await ask('mutation Start { startPasskeyLogin { options } }')).startPasskeyLogin.options;
+		const start = async () => (await session.ask('mutation Start { startPasskeyLogin { options } }')).startPasskeyLogin.options;
 		const logIn = async (passkey) => {
 			await session.logInByPasskey(passkey);
 			await next();
@@ -118,7 +124,9 @@
 			place.replaceChildren(form('Log in with a passkey', [], async () => logIn(await passkeys.get(await start()))));
 			place.querySelector('button').className = 'quiet';
 			if (!await PublicKeyCredential.isConditionalMediationAvailable?.()) return;
-			main.querySelector('[name=username]').autocomplete = 'username webauthn';
+			const name = main.querySelector('[name=username]');
+			if (!name) return; // the form was sent meanwhile
+			name.autocomplete = 'username webauthn';
 			await logIn(await passkeys.suggest(start));
 		};
 		if (passkeys.supported) {
@@ -232,13 +240,19 @@
 			const ownPassword = () => password('Your password', 'current-password');
 			const { me } = await ask('{ me { factors { id } } }');
 			if (!me.factors.length) {
-				show(form('Confirm', [ownPassword()], prove), providers.buttons()); // a user without a password logs in again
+				// A user without a password logs in again.
+				show(form('Confirm', [ownPassword()], prove), providers.buttons(), link('reset-password', 'I have no password, or have forgotten it'));
 				return;
 			}
-			const required = await ask('mutation Ask { reauthenticate(input: {}) { authenticatedAt } }').catch((refused) => refused);
-			if (required.code !== 'MFA_REQUIRED') throw required;
+			const require = async () => {
+				const refused = await ask('mutation Ask { reauthenticate(input: {}) { authenticatedAt } }').catch((error) => error);
+				if (refused.code !== 'MFA_REQUIRED') throw refused;
+				return refused;
+			};
+			const required = await require();
 			const alone = required.passkeyOptions && passkeys.alone(required.passkeyOptions);
-			show(...factorForms('Confirm', required, alone ? [] : [ownPassword()], [ownPassword()], prove), providers.buttons());
+			const options = async () => (await require()).passkeyOptions; // the first ones may have expired
+			show(...factorForms('Confirm', required, alone ? [] : [ownPassword()], [ownPassword()], prove, options), providers.buttons());
 		}
 	};
 
@@ -289,11 +303,12 @@
 			}
 			show(form('Set the password', [newPassword(), choice('Revoke my API tokens and unlink other providers too, because another person may have used my account.', 'revoke')], async (values) => {
 				const { resetPassword } = await ask(`mutation Reset($t: String!, $p: String!, $r: Boolean!) {
-					resetPassword(input: {token: $t, newPassword: $p, revokeApiTokens: $r, unlinkIdentities: $r}) { remainingApiTokens remainingIdentities } }`,
+					resetPassword(input: {token: $t, newPassword: $p, revokeApiTokens: $r, unlinkIdentities: $r}) { remainingApiTokens remainingIdentities remainingFactors } }`,
 				{ t: token, p: values.password, r: Boolean(values.revoke) });
 				session.forget();
-				const { remainingApiTokens: tokens, remainingIdentities: identities } = resetPassword;
-				const left = tokens + identities ? ` API tokens that are still valid: ${tokens}. Other providers that can log in: ${identities}.` : '';
+				const { remainingApiTokens: tokens, remainingIdentities: identities, remainingFactors: factors } = resetPassword;
+				const left = (tokens + identities ? ` API tokens that are still valid: ${tokens}. Other providers that can log in: ${identities}.` : '')
+					+ (factors ? ` Second factors and passkeys: ${factors}. If you do not know one of them, ask an administrator to remove them.` : '');
 				show(make('p', {}, `The password was changed, and all sessions have ended.${left}`), link('login', 'Log in'));
 			}));
 		},

@@ -31,6 +31,8 @@ const LatchkeyPasskeys = (() => {
 			return JSON.stringify(await navigator.credentials.create({ publicKey, signal: begin().signal }).catch(failed));
 		},
 		get: (options) => get(options, begin()).catch(failed),
+		// stop ends what waits for the user.
+		stop: () => pending?.abort(),
 
 		// suggest waits until the user picks a passkey among the browser's suggestions for the user name, or uses one otherwise:
 		// then it throws an AbortError. start returns options, and is called again before they expire.

@@ -11,6 +11,7 @@ const LatchkeyProviders = (account) => {
 	// The code is kept in memory alone: not in the address bar, the history, or a Referer header.
 	const redirect = new URLSearchParams(page === 'callback' ? location.search : '');
 	if (page === 'callback') history.replaceState(null, '', location.pathname);
+	else sessionStorage.removeItem(stored); // given up at the provider
 
 	const list = async () => (await session.ask('{ loginProviders { name label } }')).loginProviders;
 

@@ -6743,6 +6743,29 @@ func (ec *executionContext) fieldContext_ResetPasswordPayload_remainingIdentitie
 	return graphql.NewScalarFieldContext("ResetPasswordPayload", field, false, false, "Int")
 }
 
+func (ec *executionContext) _ResetPasswordPayload_remainingFactors(ctx context.Context, field graphql.CollectedField, obj *auth.ResetPasswordPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResetPasswordPayload_remainingFactors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RemainingFactors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ResetPasswordPayload_remainingFactors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ResetPasswordPayload", field, false, false, "Int")
+}
+
 func (ec *executionContext) _RevokeApiTokenPayload_apiToken(ctx context.Context, field graphql.CollectedField, obj *model.RevokeAPITokenPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13154,6 +13177,11 @@ func (ec *executionContext) _ResetPasswordPayload(ctx context.Context, sel ast.S
 			}
 		case "remainingIdentities":
 			out.Values[i] = ec._ResetPasswordPayload_remainingIdentities(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "remainingFactors":
+			out.Values[i] = ec._ResetPasswordPayload_remainingFactors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

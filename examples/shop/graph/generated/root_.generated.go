@@ -302,6 +302,7 @@ type ComplexityRoot struct {
 	ResetPasswordPayload struct {
 		EndedSessions       func(childComplexity int) int
 		RemainingAPITokens  func(childComplexity int) int
+		RemainingFactors    func(childComplexity int) int
 		RemainingIdentities func(childComplexity int) int
 		RevokedAPITokens    func(childComplexity int) int
 	}
@@ -1612,6 +1613,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ResetPasswordPayload.RemainingAPITokens(childComplexity), true
+	case "ResetPasswordPayload.remainingFactors":
+		if e.ComplexityRoot.ResetPasswordPayload.RemainingFactors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResetPasswordPayload.RemainingFactors(childComplexity), true
 	case "ResetPasswordPayload.remainingIdentities":
 		if e.ComplexityRoot.ResetPasswordPayload.RemainingIdentities == nil {
 			break
@@ -2784,8 +2791,8 @@ type Mutation {
     input: EnableUserInput!
   ): EnableUserPayload @requiresScopes(scopes: [["users:write"]])
   """
-  Sets a user's password without the old one, ends the user's sessions and revokes the user's API tokens. Not allowed
-  with an API token.
+  Sets a user's password without the old one, ends the user's sessions and revokes the user's API tokens. Second factors
+  stay, and passkeys go on logging in: see resetFactors. Not allowed with an API token.
   """
   setUserPassword(
     """
@@ -3002,8 +3009,8 @@ type Mutation {
   """
   newRecoveryCodes: NewRecoveryCodesPayload @credentials @recentAuth @authenticated
   """
-  Removes the second factors and recovery codes of another user, who has lost them and has no more scopes than the viewer.
-  Needs a recent login. Not allowed with an API token.
+  Removes the second factors, passkeys and recovery codes of another user, who has lost them and has no more scopes than the
+  viewer. A user who logged in by passkeys alone then needs setUserPassword. Needs a recent login. Not allowed with an API token.
   """
   resetFactors(
     """
@@ -3753,7 +3760,7 @@ The viewer's password, and a code or a passkey of a viewer who has a second fact
 """
 input ReauthenticateInput {
   """
-  The password; INVALID_CREDENTIALS if it is wrong. Absent with a passkey that verifies its user.
+  The password; INVALID_CREDENTIALS if it is wrong. Absent with a passkey that verifies its user, where that can log in alone.
   """
   password: String
   """
@@ -4174,6 +4181,10 @@ type ResetPasswordPayload {
   How many accounts at other providers can still log in.
   """
   remainingIdentities: Int!
+  """
+  How many second factors and passkeys the account still has. A passkey may log in without the password.
+  """
+  remainingFactors: Int!
 }
 """
 Who wants to log in by e-mail.
@@ -5138,6 +5149,8 @@ func (ec *executionContext) childFields_ResetPasswordPayload(ctx context.Context
 		return ec.fieldContext_ResetPasswordPayload_remainingApiTokens(ctx, field)
 	case "remainingIdentities":
 		return ec.fieldContext_ResetPasswordPayload_remainingIdentities(ctx, field)
+	case "remainingFactors":
+		return ec.fieldContext_ResetPasswordPayload_remainingFactors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResetPasswordPayload", field.Name)
 }
