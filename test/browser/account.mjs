@@ -60,8 +60,8 @@ try {
 // startServer builds and starts Latchkey. Its mails are those in the log.
 async function startServer() {
 	const home = mkdtempSync(join(tmpdir(), 'latchkey-account-'));
-	const binary = process.env.LATCHKEY_BINARY ?? join(home, 'latchkey');
-	if (!process.env.LATCHKEY_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: new URL('../..', import.meta.url).pathname });
+	const binary = process.env.LATCHKEY_TEST_BINARY ?? join(home, 'latchkey');
+	if (!process.env.LATCHKEY_TEST_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: new URL('../..', import.meta.url).pathname });
 	const port = await freePort();
 	const url = `http://localhost:${port}`; // where browsers allow passkeys without HTTPS
 	const env = {

@@ -23,8 +23,8 @@ export async function theServer() {
 // startServer builds and starts a Latchkey of its own, with a SQLite file in a new folder.
 export async function startServer(settings = {}) {
 	const folder = mkdtempSync(join(tmpdir(), 'latchkey-client-'));
-	const binary = process.env.LATCHKEY_BINARY ?? join(folder, 'latchkey');
-	if (!process.env.LATCHKEY_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: root });
+	const binary = process.env.LATCHKEY_TEST_BINARY ?? join(folder, 'latchkey');
+	if (!process.env.LATCHKEY_TEST_BINARY) execFileSync('go', ['build', '-o', binary, '.'], { cwd: root });
 	const env = { PATH: process.env.PATH, LATCHKEY_ADDR: '127.0.0.1:0', LATCHKEY_LOG_LEVEL: 'error', ...settings };
 	const child = spawn(binary, ['serve'], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
 	const said = [];
