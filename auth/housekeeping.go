@@ -17,8 +17,9 @@ const (
 	houseInterval = time.Minute // between reads of the keys
 	housePeriod   = time.Hour   // between checks of the age of keys and rows
 
-	// expiryBatch is how many sessions a transaction looks at that may have expired.
-	expiryBatch = 50 // each is an event, which hooks see in the same transaction
+	// expiryBatch is how many sessions that may have expired a transaction looks at. Each is an event, and hooks run in the same
+	// transaction.
+	expiryBatch = 50
 
 	// keepSessions is how long sessions are kept after their end: they tell from which networks their owners log in.
 	keepSessions = 90 * 24 * time.Hour

@@ -139,9 +139,9 @@ func (c UserChanges) apply(u *db.User, rights *Rights) error {
 	return nil
 }
 
-// UpdateUser changes a user, as an administrator. The address is not changed by an API token, or in one's own account, where links to it open the
-// account. The former address is told. A change of roles invalidates access tokens with the old scopes; clients
-// refresh and continue.
+// UpdateUser changes a user, as an administrator. Where links that are sent by mail open accounts, API tokens cannot change an
+// address, and administrators not their own. The former address is told. A change of roles invalidates access tokens with the
+// old scopes; clients refresh and continue.
 func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserChanges) (updated *db.User, err error) {
 	if changes.Email != nil && s.opensByMail() {
 		if err := ViewerFrom(ctx).noAPIToken(); err != nil {
@@ -184,8 +184,8 @@ func (s *Service) UpdateUser(ctx context.Context, userID string, changes UserCha
 }
 
 // tellFormerAddress tells a user's former address by mail that an administrator has changed it. The mail has no link that
-// undoes the change, and does not name the new address: administrators change addresses whose mailboxes are lost, stolen, of
-// people who have left, or misspelt, and whoever reads mail there must not get into the account.
+// undoes the change, and does not name the new address. The former mailbox may be stolen, or belong to somebody else by now:
+// a person who reads mail there must not be able to get into the account.
 func (s *Service) tellFormerAddress(ctx context.Context, tx *db.DB, u *db.User, former *string) error {
 	if s.accounts.Send == nil || former == nil || u.Email != nil && *u.Email == *former {
 		return nil

@@ -6,11 +6,11 @@
 // FOLDER gets screenshots. CHROMIUM names the browser, by default /usr/bin/chromium. The exit code is 0 if all went well.
 
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { totp } from '../browser/totp.mjs';
 
 const [latchkey, issuer, folder] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -159,16 +159,6 @@ async function comeBack() {
 	await page.getByRole('button', { name: 'Confirm the address' }).waitFor();
 	assert.equal(page.url(), at('verify-email'));
 	ok('a log-in leads back to the page that needed it');
-}
-
-// totp is what an authenticator app shows (RFC 6238).
-function totp(secret, time = Date.now()) {
-	const bits = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0')).join('');
-	const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-	const counter = Buffer.alloc(8);
-	counter.writeBigUInt64BE(BigInt(Math.floor(time / 30_000)));
-	const mac = createHmac('sha1', key).update(counter).digest();
-	return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
 async function secondFactor() {

@@ -139,8 +139,8 @@ func TestT296_TheFormerAddressIsToldWhenAnAdministratorChangesIt(t *testing.T) {
 	})
 }
 
-// An administrator changes an address because its mailbox is stolen, or because its owner has left: whoever reads mail there
-// must not get the account back, nor learn the new address. T297.
+// An administrator changes an address because its mailbox is stolen, or because its owner has left: a person who reads mail
+// there must not get the account back, nor learn the new address. T297.
 func TestT297_TheFormerAddressDoesNotUndoAnAdministratorsChange(t *testing.T) {
 	t.Parallel()
 	onPosts(t, func(t *testing.T, p *post) {
