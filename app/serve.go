@@ -26,6 +26,7 @@ import (
 
 // Main runs the process's command line and exits: with exit code 0, 1 for a failure, or 2 for wrong usage.
 func Main(o Options) {
+	growHeap()
 	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills the process
 	err := run(ctx, o, os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
@@ -111,7 +112,6 @@ func serve(ctx context.Context, s *Settings, o *ServeSettings, io stdio) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); server.Auth.Run(background) }()
-	growHeap()
 	err = server.Serve(ctx, listener)
 	awaitSockets(server.sockets)
 	stop() // not before: requests in flight need it

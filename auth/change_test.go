@@ -50,7 +50,7 @@ func (f *fixture) changes(ctx context.Context) map[string]func() error {
 		},
 		"log out everywhere":        func() error { _, err := f.Logout(ctx, auth.AllSessions, true); return err },
 		"a transaction of a user's": func() error { return f.db.Transact(ctx, func(*db.DB) error { return nil }) },
-		"a statement of a user's":   func() error { return f.db.TouchAPIToken(ctx, token.ID, db.TimeOf(f.now())) },
+		"a statement of a user's":   func() error { return f.db.TouchAPITokens(ctx, db.TimeOf(f.now()), token.ID) },
 	}
 }
 

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,8 +103,14 @@ func (u *uses) flush(ctx context.Context) {
 		clear(u.noted)
 	}
 	u.mu.Unlock()
-	for id, at := range tokens {
-		u.report(u.db.TouchAPIToken(ctx, id, at), func() { u.unwritten[id] = at })
+	for at, ids := range bySecond(tokens) {
+		for batch := range slices.Chunk(ids, 500) {
+			u.report(u.db.TouchAPITokens(ctx, at, batch...), func() {
+				for _, id := range batch {
+					u.unwritten[id] = at
+				}
+			})
+		}
 	}
 	for _, e := range refusals {
 		u.report(u.record(ctx, e), func() { u.refusals = append(u.refusals, e) })
@@ -111,6 +118,22 @@ func (u *uses) flush(ctx context.Context) {
 	for id, generation := range generations {
 		u.report(u.db.SawGeneration(ctx, id, generation), func() { u.generations[id] = max(generation, u.generations[id]) })
 	}
+}
+
+// bySecond returns the tokens that were last used within the same second, by the latest of these uses.
+func bySecond(tokens map[string]db.Time) map[db.Time][]string {
+	latest := map[int64]db.Time{}
+	for _, at := range tokens {
+		if second := at.Unix(); at.After(latest[second].Time) {
+			latest[second] = at
+		}
+	}
+	together := map[db.Time][]string{}
+	for id, at := range tokens {
+		at = latest[at.Unix()]
+		together[at] = append(together[at], id)
+	}
+	return together
 }
 
 // report logs an error and calls again to retry the write later, unless too many writes are waiting.

@@ -1,6 +1,9 @@
 package db
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // An APIToken is a long-lived token for programs. The token itself is not stored, only its digest.
 type APIToken struct {
@@ -56,11 +59,30 @@ func (db *DB) RevokeAllAPITokens(ctx context.Context, now Time) (int, error) {
 	return db.updateInBatches(ctx, "revoke all API tokens", "api_tokens", `revoked_at = $1`, `revoked_at IS NULL AND created_at <= $1`, now)
 }
 
-// TouchAPIToken records a use of the token.
-func (db *DB) TouchAPIToken(ctx context.Context, id string, at Time) error {
-	_, err := db.Exec(ctx, "touch API token", `
-		UPDATE api_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`, id, at)
-	return err
+// TouchAPITokens records a use of the tokens. One statement does it, which skips rows that others have locked: it would
+// otherwise hold its locks for as long as it waits. Skipped rows, and those with a later use, then get a statement each.
+func (db *DB) TouchAPITokens(ctx context.Context, at Time, ids ...string) error {
+	const op = "touch API tokens"
+	args := []any{at}
+	var in []string
+	for _, id := range ids {
+		args = append(args, id)
+		in = append(in, placeholder(len(args)))
+	}
+	n, err := db.Exec(ctx, op, `UPDATE api_tokens SET last_used_at = $1 WHERE id IN (
+		SELECT id FROM api_tokens WHERE id IN (`+strings.Join(in, ", ")+`) AND (last_used_at IS NULL OR last_used_at < $1)
+		`+db.dialect.skipLocked()+`)`, args...)
+	if err != nil || int(n) == len(ids) {
+		return err
+	}
+	for _, id := range ids {
+		_, err := db.Exec(ctx, op, `
+			UPDATE api_tokens SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)`, at, id)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // APITokens lists the user's tokens that are not revoked, oldest first.

@@ -179,6 +179,15 @@ func (d dialect) txOptions() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
+// skipLocked is the end of a query that locks the rows it returns for an UPDATE, and skips those that others have locked. On
+// SQLite, whose lock is that of the file, it is empty.
+func (d dialect) skipLocked() string {
+	if d == sqliteDialect {
+		return ""
+	}
+	return "FOR NO KEY UPDATE SKIP LOCKED"
+}
+
 // lockShared takes a shared lock on the name until the transaction ends. It excludes lock, but not other shared locks.
 func (db *DB) lockShared(ctx context.Context, name string) error {
 	if db.dialect == sqliteDialect {

@@ -155,10 +155,10 @@ func addToken(t *testing.T, d *db.DB, userID string) *db.APIToken {
 	if err := d.CreateAPIToken(t.Context(), token); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.TouchAPIToken(t.Context(), token.ID, noon.Add(time.Second)); err != nil {
+	if err := d.TouchAPITokens(t.Context(), noon.Add(time.Second), token.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.TouchAPIToken(t.Context(), token.ID, noon); err != nil { // an earlier use does not replace a later one
+	if err := d.TouchAPITokens(t.Context(), noon, token.ID, db.NewID(db.TokenID)); err != nil { // an earlier use does not replace a later one
 		t.Fatal(err)
 	}
 	if err := d.RevokeAPIToken(t.Context(), userID, token.ID, noon.Add(time.Minute)); err != nil {

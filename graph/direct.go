@@ -25,20 +25,20 @@ func directly(es graphql.ExecutableSchema, o Options) (graphql.ExecutableSchema,
 	if !ok || looksAtFields {
 		return es, nil
 	}
-	e := direct.New(generated, (&directGuards{functions: generated.Direct().Directives, service: o.Auth}).of)
+	e := direct.New(generated, (&directGuards{ours: ours(generated.Direct().Directives), service: o.Auth}).of)
 	executable := e.Executable()
 	return executable, e
 }
 
 // directGuards returns the guards of Latchkey's directives, one for the same directive with the same arguments.
 type directGuards struct {
-	functions any // the directives' functions: a DirectiveRoot of generated code
-	service   *auth.Service
-	guards    sync.Map // directives with their arguments: *direct.Guard
+	ours    map[string]bool // directives for which Latchkey's function runs
+	service *auth.Service
+	guards  sync.Map // directives with their arguments: *direct.Guard
 }
 
 func (g *directGuards) of(d *ast.Directive) (found *direct.Guard, known bool) {
-	if !g.isOurs(d.Name) {
+	if !g.ours[d.Name] {
 		return nil, false
 	}
 	switch d.Name {
@@ -69,9 +69,13 @@ func (g *directGuards) shared(d *ast.Directive, guard direct.Guard) *direct.Guar
 	return found.(*direct.Guard)
 }
 
-// isOurs reports whether Latchkey's function runs for a directive, and not one that a program has put in its place.
-func (g *directGuards) isOurs(name string) bool {
-	field := strings.ToUpper(name[:1]) + name[1:]
-	theirs, ours := reflect.ValueOf(g.functions).FieldByName(field), reflect.ValueOf(Directives(nil)).FieldByName(field)
-	return theirs.IsValid() && ours.IsValid() && theirs.Pointer() == ours.Pointer()
+// ours returns the directives for which Latchkey's function runs, and not one that a program has put in its place. The
+// functions are a DirectiveRoot of generated code.
+func ours(functions any) map[string]bool {
+	all := map[string]bool{}
+	for field, function := range reflect.ValueOf(Directives(nil)).Fields() {
+		theirs := reflect.ValueOf(functions).FieldByName(field.Name)
+		all[strings.ToLower(field.Name[:1])+field.Name[1:]] = theirs.IsValid() && theirs.Pointer() == function.Pointer()
+	}
+	return all
 }

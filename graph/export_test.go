@@ -17,7 +17,7 @@ func DirectGuard(service *auth.Service, name, argument, value string) (allows fu
 	if argument != "" {
 		d.Arguments = ast.ArgumentList{{Name: argument, Value: &ast.Value{Kind: ast.StringValue, Raw: value}}}
 	}
-	found, known := (&directGuards{functions: Directives(service), service: service}).of(d)
+	found, known := (&directGuards{ours: ours(Directives(service)), service: service}).of(d)
 	if found == nil {
 		return nil, known
 	}

@@ -78,9 +78,21 @@ func isScheme(s string) bool {
 
 // Plausible reports whether the text has the length and the characters of a token.
 func Plausible(text string) bool {
-	return text != "" && len(text) <= maxBytes && strings.IndexFunc(text, foreign) < 0
+	if text == "" || len(text) > maxBytes {
+		return false
+	}
+	for i := range len(text) {
+		if !ofTokens[text[i]] {
+			return false
+		}
+	}
+	return true
 }
 
-func foreign(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-}
+// ofTokens are the characters of tokens: those of base64url, and the dots of JWTs.
+var ofTokens = func() (ofTokens [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") {
+		ofTokens[c] = true
+	}
+	return ofTokens
+}()

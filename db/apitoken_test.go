@@ -1,0 +1,60 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/latchkey/latchkey/db"
+	"github.com/latchkey/latchkey/db/dbtest"
+)
+
+// On SQLite no row is locked by itself.
+func TestUsesOfTokensAreNotedWhileOneOfThemIsLocked(t *testing.T) {
+	url := dbtest.Postgres(t)
+	d := must[*db.DB](t)(db.Open(t.Context(), url))
+	defer d.Close()
+	user := addUser(t, d, "ann", nil)
+	var ids []string
+	for range 5 {
+		token := &db.APIToken{ID: db.NewID(db.TokenID), UserID: user.ID, Digest: "sha256:" + db.NewID("x"), CreatedAt: noon}
+		if err := d.CreateAPIToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, token.ID)
+	}
+	locked := ids[2]
+	other, err := dbtest.Shell(t, url).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback() }()
+	if _, err := other.ExecContext(t.Context(), "UPDATE api_tokens SET name = 'x' WHERE id = $1", locked); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := d.TouchAPITokens(ctx, noon, ids...); err == nil {
+		t.Error("the use of a locked token is reported as noted")
+	}
+	if _, err := other.ExecContext(t.Context(), "SET lock_timeout = '5s'"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if _, err := other.ExecContext(t.Context(), "UPDATE api_tokens SET name = 'x' WHERE id = $1", id); err != nil {
+			t.Errorf("the other transaction cannot lock a token whose use was noted: %v", err)
+		}
+		used := must[*db.APIToken](t)(d.APIToken(t.Context(), id)).LastUsedAt
+		if noted := used != nil; noted == (id == locked) {
+			t.Errorf("token %s, locked %t: last use %v", id, id == locked, used)
+		}
+	}
+	if err := errors.Join(other.Rollback(), d.TouchAPITokens(t.Context(), noon, ids...)); err != nil {
+		t.Fatal(err)
+	}
+	if must[*db.APIToken](t)(d.APIToken(t.Context(), locked)).LastUsedAt == nil {
+		t.Error("after the lock, the last use of the token is not noted")
+	}
+}
