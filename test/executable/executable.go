@@ -15,9 +15,12 @@ import (
 
 var dir string
 
-// Path builds latchkey at its first call, as users do: without the race detector, with which a process takes ten times as long
-// to start. Other users may run it.
+// Path is the program that LATCHKEY_TEST_BINARY names, if it is set. Otherwise Path builds latchkey at its first call, as users
+// do: without the race detector, with which a process takes ten times as long to start. Other users may run it.
 var Path = sync.OnceValues(func() (path string, err error) {
+	if path := os.Getenv("LATCHKEY_TEST_BINARY"); path != "" {
+		return path, nil
+	}
 	if dir, err = os.MkdirTemp("", "latchkey-executable-"); err != nil {
 		return "", err
 	}

@@ -58,8 +58,11 @@ func (c *secrets) note(u *url.URL, header http.Header, body, response string) {
 	if c == nil {
 		return
 	}
-	if all := strings.Join(header["Authorization"], " ") + " " + body + " " + response; mayHoldTokens(all) {
-		for _, form := range tokenForms.FindAllStringSubmatch(all, -1) {
+	for _, text := range append(slices.Clone(header["Authorization"]), body, response) {
+		if !mayHoldTokens(text) {
+			continue
+		}
+		for _, form := range tokenForms.FindAllStringSubmatch(text, -1) {
 			c.add(strings.Join(form[1:], ""))
 		}
 	}
