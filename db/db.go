@@ -31,7 +31,7 @@ type DB struct {
 	soon    *[]string // inside a transaction: notices to send after the commit
 	changed *[]string // inside a transaction: users to drop from the caches after the commit
 
-	prepares bool // frequent queries: SQLite, outside of transactions
+	prepares bool // frequent queries, where pools.keepsStatements; not in a transaction
 }
 
 // pools are the connections of a DB. SQLite has one connection for writes and several for reads, so that readers
@@ -42,8 +42,12 @@ type pools struct {
 	ignored     []string    // URL options that are accepted but not implemented by the driver
 	file        os.FileInfo // SQLite: the open file
 	path        string
-	statements  sync.Map // SQLite: text: *sqlx.Stmt
-	prepared    atomic.Int32
+	pooled      bool // PostgreSQL: there is a transaction pooler in between
+
+	keepsStatements atomic.Bool // prepared statements belong to a connection, as they do not behind a transaction pooler
+	statements      sync.Map    // text: *sqlx.Stmt
+	prepared        atomic.Int32
+
 	guard       atomic.Pointer[Guard]
 	outbox      outbox
 	migrations  MigrationSet // of the program
@@ -73,7 +77,8 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	}
 	p.ignored, p.migrations = from.ignored, o.migrations
 	// Unsafe ignores columns without a field: during a rolling update, a newer version may have added some.
-	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p, prepares: d == sqliteDialect}
+	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p, prepares: true}
+	p.keepsStatements.Store(d == sqliteDialect) // on PostgreSQL, Listen finds out
 	if err := db.firstPing(ctx); err != nil {
 		db.Close()
 		if d == sqliteDialect {
@@ -127,7 +132,7 @@ func (db *DB) ListenOn(url string) error {
 	if from.dialect != postgresDialect || db.dialect != postgresDialect {
 		return ErrNotPostgreSQL
 	}
-	db.pools.direct = from.name
+	db.pools.direct, db.pools.pooled = from.name, true
 	return nil
 }
 

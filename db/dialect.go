@@ -16,6 +16,7 @@ import (
 	"github.com/XSAM/otelsql"
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"go.opentelemetry.io/otel/attribute"
@@ -177,6 +178,13 @@ func (d dialect) txOptions() *sql.TxOptions {
 		return nil // write transactions run one at a time
 	}
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+// mustPrepareAgain reports whether a prepared statement is no longer usable: on PostgreSQL, because a migration has changed
+// the columns that it returns, or because the session lost it (DISCARD, DEALLOCATE).
+func (d dialect) mustPrepareAgain(err error) bool {
+	e, ok := errors.AsType[*pq.Error](err)
+	return ok && (e.Code == pqerror.FeatureNotSupported || e.Code == pqerror.InvalidSQLStatementName)
 }
 
 // skipLocked is the end of a query that locks the rows it returns for an UPDATE, and skips those that others have locked. On

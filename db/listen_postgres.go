@@ -157,6 +157,7 @@ func (c *listenerConn) ping(ctx context.Context) {
 func (c *listenerConn) overdue(proved time.Duration) error {
 	now := boottime.Now()
 	if c.awaited && now-c.pingedAt > proofTimeout {
+		c.db.pools.keepsStatements.Store(false)
 		return ErrNoNotifications
 	}
 	if now-proved > proofTimeout+syncEvery { // later than a ping that was sent at the start
@@ -183,6 +184,7 @@ func (c *listenerConn) receive(n *pq.Notification, l Listener) (ping bool, err e
 	}
 	if c.awaited = false; c.pings == 1 {
 		close(c.heard)
+		c.db.pools.keepsStatements.Store(!c.db.pools.pooled)
 	}
 	l.Synced(c.pingedAt)
 	return true, nil

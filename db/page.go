@@ -130,6 +130,9 @@ func (l Listing[T]) frequent(ctx context.Context, db *DB) (bool, error) {
 
 // run runs a query for rows.
 func (l Listing[T]) run(ctx context.Context, db *DB, query string, args []any) ([]*T, error) {
+	if l.textIndex != "" { // the best plan depends on how frequent the text is
+		db = db.unprepared()
+	}
 	if l.fetch != nil {
 		return l.fetch(ctx, db, l.Op, query, args...)
 	}

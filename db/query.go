@@ -14,15 +14,27 @@ import (
 // cancel a query, which may take time as well.)
 const queryTimeout = 4 * time.Second
 
-// query reads rows for queries that run often. On SQLite they are compiled once; PostgreSQL may be behind a transaction
-// pooler, which loses prepared statements.
+// query reads rows for queries that run often: they are prepared, where that is possible. On PostgreSQL this saves the
+// planning, and is left to when notifications have proved that there is no transaction pooler, which would execute another
+// client's statement of the same name.
 func (db *DB) query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
-	if db.prepares {
+	if db.prepares && db.pools.keepsStatements.Load() {
 		if statement := db.pools.statement(ctx, query); statement != nil { //nolint:sqlclosecheck // it is kept
-			return statement.QueryxContext(ctx, args...)
+			rows, err := statement.QueryxContext(ctx, args...)
+			if !db.dialect.mustPrepareAgain(err) {
+				return rows, err
+			}
+			db.pools.forget(query, statement)
 		}
 	}
 	return db.reader.QueryxContext(ctx, query, args...)
+}
+
+// unprepared returns a DB whose queries are planned each time, for those whose best plan depends on the arguments.
+func (db *DB) unprepared() *DB {
+	planned := *db
+	planned.prepares = false
+	return &planned
 }
 
 // maxStatements bounds the prepared statements. Each takes some 10 KiB in each connection.
@@ -48,6 +60,14 @@ func (p *pools) statement(ctx context.Context, query string) *sqlx.Stmt {
 		return known.(*sqlx.Stmt)
 	}
 	return statement
+}
+
+// forget makes the next use of a query prepare it again.
+func (p *pools) forget(query string, statement *sqlx.Stmt) {
+	if p.statements.CompareAndDelete(query, statement) {
+		p.prepared.Add(-1)
+		time.AfterFunc(queryTimeout, func() { _ = statement.Close() }) // others may be about to use it
+	}
 }
 
 // get reads one row into dest.

@@ -144,5 +144,25 @@ func operations() []mutation {
 			`hashedKey("account at client", account, client)`, `hashedKey("account at client", account, client, s.hasher.dummy)`,
 			"./test/threats", "TestT129_",
 		},
+		{
+			"T299: nothing is prepared behind a pooler", "db/listen_postgres.go",
+			"keepsStatements.Store(!c.db.pools.pooled)", "keepsStatements.Store(true)",
+			"./db", "TestStatementsArePreparedOnly",
+		},
+		{
+			"T299: nothing is prepared before notifications arrive", "db/db.go",
+			"keepsStatements.Store(d == sqliteDialect)", "keepsStatements.Store(true)",
+			"./db", "TestStatementsArePreparedOnly",
+		},
+		{
+			"T299: what a migration changed is prepared again", "db/dialect.go",
+			"return ok && (e.Code == pqerror.FeatureNotSupported || ", "return ok && (",
+			"./db", "TestPreparedStatementsSurvive",
+		},
+		{
+			"T299: what a session lost is prepared again", "db/dialect.go",
+			"|| e.Code == pqerror.InvalidSQLStatementName)", ")",
+			"./db", "TestPreparedStatementsSurvive",
+		},
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/latchkey/latchkey/db/dbtest"
 )
 
-// A transaction pooler between Latchkey and PostgreSQL swallows LISTEN.
+// A transaction pooler between Latchkey and PostgreSQL swallows LISTEN, and gives a client's prepared statements to others. T299.
 func TestRevocationHoldsBehindATransactionPooler(t *testing.T) {
 	t.Parallel()
 	program := findPgbouncer(t)
