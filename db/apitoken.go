@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"strings"
 )
 
 // An APIToken is a long-lived token for programs. The token itself is not stored, only its digest.
@@ -63,15 +62,9 @@ func (db *DB) RevokeAllAPITokens(ctx context.Context, now Time) (int, error) {
 // otherwise hold its locks for as long as it waits. Skipped rows, and those with a later use, then get a statement each.
 func (db *DB) TouchAPITokens(ctx context.Context, at Time, ids ...string) error {
 	const op = "touch API tokens"
-	args := []any{at}
-	var in []string
-	for _, id := range ids {
-		args = append(args, id)
-		in = append(in, placeholder(len(args)))
-	}
-	n, err := db.Exec(ctx, op, `UPDATE api_tokens SET last_used_at = $1 WHERE id IN (
-		SELECT id FROM api_tokens WHERE id IN (`+strings.Join(in, ", ")+`) AND (last_used_at IS NULL OR last_used_at < $1)
-		`+db.dialect.skipLocked()+`)`, args...)
+	among, arg := db.dialect.isOneOf(ids)
+	n, err := db.Exec(ctx, op, `UPDATE api_tokens SET last_used_at = $2 WHERE id IN (
+		SELECT id FROM api_tokens WHERE id `+among+` AND (last_used_at IS NULL OR last_used_at < $2) `+db.dialect.skipLocked()+`)`, arg, at)
 	if err != nil || int(n) == len(ids) {
 		return err
 	}
