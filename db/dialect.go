@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/latchkey/latchkey/internal/lazy"
 )
 
 type dialect string
@@ -179,6 +181,18 @@ func (d dialect) txOptions() *sql.TxOptions {
 	}
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
+
+// planOnce returns the query such that its plan does not depend on the arguments. If the operator has run ANALYZE, SQLite's
+// statistics have samples of the columns (SQLITE_ENABLE_STAT4), and a prepared statement is planned again for each value that
+// is compared with a column, unless that is an expression.
+func (d dialect) planOnce(query string) string {
+	if d == sqliteDialect {
+		return comparedArgument().ReplaceAllString(query, "${1}+${2}")
+	}
+	return query
+}
+
+var comparedArgument = lazy.Regexp(`([=<>] ?)(\$\d)`)
 
 // mustPrepareAgain reports whether a prepared statement is no longer usable: on PostgreSQL, because a migration has changed
 // the columns that it returns, or because the session lost it (DISCARD, DEALLOCATE).

@@ -43,7 +43,7 @@ func (e explainer) explain(ctx context.Context, query string, args []any) {
 	if e.dialect == sqliteDialect {
 		explain = "EXPLAIN QUERY PLAN "
 	}
-	rows, err := e.querier.QueryxContext(ctx, explain+query, args...)
+	rows, err := e.querier.QueryxContext(ctx, explain+e.dialect.planOnce(query), args...) // as it is prepared
 	if err != nil {
 		e.got(query, err.Error())
 		return

@@ -78,3 +78,17 @@ func TestPreparedStatementsSurviveMigrationsAndResets(t *testing.T) {
 		}
 	})
 }
+
+// After an operator's ANALYZE, SQLite would plan these for each token that it looks up, which doubles what they cost.
+func TestArgumentsThatAreComparedDoNotChangeThePlanOnSQLite(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		`SELECT * FROM users WHERE id = $1 OR id > $2 LIMIT $3`:     `SELECT * FROM users WHERE id = +$1 OR id > +$2 LIMIT $3`,
+		`SELECT * FROM users WHERE id<=$1 AND id LIKE $2`:           `SELECT * FROM users WHERE id<=+$1 AND id LIKE $2`,
+		`SELECT * FROM a WHERE id IN (SELECT * FROM json_each($1))`: `SELECT * FROM a WHERE id IN (SELECT * FROM json_each($1))`,
+	} {
+		if got := db.PlanOnce(query); got != want {
+			t.Errorf("%s", got)
+		}
+	}
+}

@@ -19,7 +19,7 @@ const queryTimeout = 4 * time.Second
 // client's statement of the same name.
 func (db *DB) query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
 	if db.prepares && db.pools.keepsStatements.Load() {
-		if statement := db.pools.statement(ctx, query); statement != nil { //nolint:sqlclosecheck // it is kept
+		if statement := db.pools.statement(ctx, db.dialect, query); statement != nil { //nolint:sqlclosecheck // it is kept
 			rows, err := statement.QueryxContext(ctx, args...)
 			if !db.dialect.mustPrepareAgain(err) {
 				return rows, err
@@ -41,7 +41,7 @@ func (db *DB) unprepared() *DB {
 const maxStatements = 50
 
 // statement returns the prepared statement of a query, or nil if there are too many.
-func (p *pools) statement(ctx context.Context, query string) *sqlx.Stmt {
+func (p *pools) statement(ctx context.Context, d dialect, query string) *sqlx.Stmt {
 	if known, ok := p.statements.Load(query); ok {
 		return known.(*sqlx.Stmt)
 	}
@@ -49,7 +49,7 @@ func (p *pools) statement(ctx context.Context, query string) *sqlx.Stmt {
 		p.prepared.Add(-1)
 		return nil
 	}
-	statement, err := p.read.PreparexContext(ctx, query)
+	statement, err := p.read.PreparexContext(ctx, d.planOnce(query))
 	if err != nil { // the query itself will report it
 		p.prepared.Add(-1)
 		return nil
