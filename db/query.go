@@ -19,7 +19,7 @@ const queryTimeout = 4 * time.Second
 // client's statement of the same name.
 func (db *DB) query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
 	if db.prepares && db.pools.keepsStatements.Load() {
-		if statement := db.pools.statement(ctx, db.dialect, query); statement != nil { //nolint:sqlclosecheck // it is kept
+		if statement := db.pools.statement(ctx, db.dialect, query); statement != nil {
 			rows, err := statement.QueryxContext(ctx, args...)
 			if !db.dialect.mustPrepareAgain(err) {
 				return rows, err
