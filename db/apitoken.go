@@ -1,8 +1,6 @@
 package db
 
-import (
-	"context"
-)
+import "context"
 
 // An APIToken is a long-lived token for programs. The token itself is not stored, only its digest.
 type APIToken struct {

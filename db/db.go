@@ -78,7 +78,7 @@ func Open(ctx context.Context, url string, options ...Option) (*DB, error) {
 	p.ignored, p.migrations = from.ignored, o.migrations
 	// Unsafe ignores columns without a field: during a rolling update, a newer version may have added some.
 	db := &DB{dialect: d, reader: p.read.Unsafe(), writer: p.write.Unsafe(), pools: p, prepares: true}
-	p.keepsStatements.Store(d == sqliteDialect) // on PostgreSQL, Listen finds out
+	p.keepsStatements.Store(d == sqliteDialect) // PostgreSQL: while Listen proves it
 	if err := db.firstPing(ctx); err != nil {
 		db.Close()
 		if d == sqliteDialect {

@@ -38,6 +38,7 @@ var ErrNoNotifications = errors.New("the database accepts LISTEN, but no notific
 
 // listenPostgres listens on one connection for as long as it proves that notifications arrive.
 func (db *DB) listenPostgres(ctx context.Context, l Listener) error {
+	defer db.pools.keepsStatements.Store(false) // a pooler may be put in between
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := newListenerConn(db)
@@ -157,7 +158,6 @@ func (c *listenerConn) ping(ctx context.Context) {
 func (c *listenerConn) overdue(proved time.Duration) error {
 	now := boottime.Now()
 	if c.awaited && now-c.pingedAt > proofTimeout {
-		c.db.pools.keepsStatements.Store(false)
 		return ErrNoNotifications
 	}
 	if now-proved > proofTimeout+syncEvery { // later than a ping that was sent at the start

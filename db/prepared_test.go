@@ -14,11 +14,12 @@ func TestStatementsArePreparedOnlyWhereConnectionsKeepThem(t *testing.T) {
 	t.Parallel()
 	url := dbtest.Postgres(t)
 	for name, c := range map[string]struct {
-		listens, pooled bool
-		want            int
+		listens, stops, pooled bool
+		want                   int
 	}{
 		"before notifications have proved it": {want: 0},
 		"without a pooler":                    {listens: true, want: 1},
+		"when notifications have ended":       {stops: true, want: 0},
 		"with a pooler":                       {listens: true, pooled: true, want: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -28,7 +29,9 @@ func TestStatementsArePreparedOnlyWhereConnectionsKeepThem(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if c.listens {
+			if c.stops {
+				t.Run("listens", func(t *testing.T) { listen(t, d) }) // until its end
+			} else if c.listens {
 				listen(t, d)
 			}
 			for range 2 {

@@ -14,9 +14,9 @@ import (
 // cancel a query, which may take time as well.)
 const queryTimeout = 4 * time.Second
 
-// query reads rows for queries that run often: they are prepared, where that is possible. On PostgreSQL this saves the
-// planning, and is left to when notifications have proved that there is no transaction pooler, which would execute another
-// client's statement of the same name.
+// query reads rows for queries that run often: they are prepared, where that is possible. On PostgreSQL, which then need not
+// plan them each time, they are prepared only while notifications prove that there is no transaction pooler: that might
+// execute another client's statement of the same name.
 func (db *DB) query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
 	if db.prepares && db.pools.keepsStatements.Load() {
 		if statement := db.pools.statement(ctx, db.dialect, query); statement != nil {

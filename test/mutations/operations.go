@@ -155,6 +155,11 @@ func operations() []mutation {
 			"./db", "TestStatementsArePreparedOnly",
 		},
 		{
+			"T299: nothing is prepared when notifications have ended", "db/listen_postgres.go",
+			"defer db.pools.keepsStatements.Store(false)", "",
+			"./db", "TestStatementsArePreparedOnly",
+		},
+		{
 			"T299: what a migration changed is prepared again", "db/dialect.go",
 			"return ok && (e.Code == pqerror.FeatureNotSupported || ", "return ok && (",
 			"./db", "TestPreparedStatementsSurvive",
